@@ -1,0 +1,1 @@
+"""services.api.routes."""

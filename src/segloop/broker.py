@@ -1,0 +1,79 @@
+"""The only maker of Celery apps: a message is `{job_id}` and rings the bell; Postgres owns the job."""
+
+from enum import StrEnum
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+from kombu.exceptions import OperationalError
+
+from segloop.errors import Unavailable
+
+
+class QueueName(StrEnum):
+    """The queues that workers consume."""
+
+    SEGMENTATION = "segmentation"
+    TRAINING = "training"
+
+
+class TaskName(StrEnum):
+    """The Celery functions, by name, so that a producer never imports a consumer."""
+
+    SEGMENT = "segloop.segment"
+    SELFTEST = "segloop.selftest"
+
+
+def make_celery(redis_url: str) -> Celery:
+    """Return a Celery app with the settings every process shares.
+
+    Early acknowledgement is right here: the message carries no work, only an id, and the
+    reaper rings again for whatever is not claimed.
+    """
+    app = Celery("segloop", broker=redis_url, set_as_current=False)
+    app.conf.update(
+        task_acks_late=False,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_serializer="json",
+        accept_content=["json"],
+        task_queues=[Queue(name.value) for name in QueueName],
+        task_default_queue=QueueName.SEGMENTATION.value,
+        task_create_missing_queues=False,
+        worker_prefetch_multiplier=1,
+        worker_concurrency=1,
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 3},
+        task_publish_retry=False,
+    )
+    return app
+
+
+def send(app: Celery, *, task: str, queue: str, job_id: str) -> None:
+    """Ring the bell for one job; sending twice is harmless.
+
+    Raises:
+        Unavailable: `broker_unavailable` when Redis can't be reached.
+    """
+    try:
+        app.send_task(task, kwargs={"job_id": job_id}, queue=queue)
+    except (OperationalError, OSError, ConnectionError) as error:
+        raise Unavailable("broker_unavailable", "The message broker can't be reached; try again soon.") from error
+
+
+def ping(app: Celery) -> None:
+    """Check that Redis answers.
+
+    Raises:
+        Unavailable: `broker_unavailable`.
+    """
+    connection: Any = app.connection_for_write()
+    try:
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+    except (OperationalError, OSError, ConnectionError) as error:
+        raise Unavailable("broker_unavailable", "The message broker can't be reached; try again soon.") from error
+    finally:
+        connection.release()

@@ -1,0 +1,92 @@
+"""Postgres: the engine, the one way to open a transaction, and the column types all tables share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    Engine,
+    MetaData,
+    Text,
+    Uuid,
+    create_engine,
+    func,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+
+from segloop.errors import Unavailable
+
+__all__ = ["Connection", "Engine", "IntegrityError"]
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def open_engine(url: str, *, pool_size: int = 5) -> Engine:
+    """Return an engine on psycopg2; connecting happens at first use."""
+    url = url.replace("postgresql://", "postgresql+psycopg2://", 1)
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        pool_timeout=10,
+        connect_args={"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3},
+    )
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """Open one transaction: commit when the block ends, roll back when it raises.
+
+    Raises:
+        Unavailable: `database_unavailable` when Postgres can't be reached or goes away.
+    """
+    try:
+        with engine.begin() as conn:
+            yield conn
+    except (OperationalError, InterfaceError) as error:
+        raise _unavailable() from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise _unavailable() from error
+        raise
+
+
+def ping(engine: Engine) -> None:
+    """Check that Postgres answers; raises `Unavailable` when it doesn't."""
+    with transaction(engine) as conn:
+        conn.execute(text("SELECT 1"))
+
+
+def constraint_of(error: IntegrityError) -> str:
+    """Name the constraint that an insert or update broke, or the empty string."""
+    return str(getattr(getattr(error.orig, "diag", None), "constraint_name", None) or "")
+
+
+def id_column() -> "Column[Any]":
+    """Return a fresh UUID primary key column, made by the database (time-ordered)."""
+    return Column("id", Uuid(as_uuid=False), primary_key=True, server_default=text("uuidv7()"))
+
+
+def created_columns() -> "list[Column[Any]]":
+    """Return `created_by` and `created_at`, which every feature row carries."""
+    return [
+        Column("created_by", Text, nullable=False),
+        Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    ]
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("database_unavailable", "The database can't be reached; try again in a few seconds.")

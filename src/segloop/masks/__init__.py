@@ -1,0 +1,1 @@
+"""Masks: immutable label arrays on exactly a volume's grid."""

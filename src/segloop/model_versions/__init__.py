@@ -1,0 +1,1 @@
+"""Model versions: a project's numbered line of models and their stages."""

@@ -1,0 +1,1 @@
+"""Projects: one segmentation task each, with versioned label sets."""

@@ -1,0 +1,78 @@
+"""The one reader of the environment: every setting is `SEGLOOP_` plus the field's upper-case name."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+
+from segloop.errors import InvalidInput
+
+PREFIX = "SEGLOOP_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one process, read once at its entry point and passed on.
+
+    Suffixes give units: `_s` seconds, `_bytes` bytes. Settings without a default must be set.
+    """
+
+    database_url: str
+    redis_url: str
+    s3_endpoint: str
+    s3_access_key: str
+    s3_secret_key: str
+    token: str
+    ticket_key: str
+    pseudonym_key: str
+    owner_database_url: str = ""
+    s3_bucket: str = "segloop"
+    s3_secure: bool = False
+    api_url: str = "http://127.0.0.1:8000"
+    ui_url: str = "http://127.0.0.1:8501"
+    ui_link_file: str = ""
+    lease_s: float = 60.0
+    heartbeat_s: float = 15.0
+    reaper_interval_s: float = 5.0
+    resend_after_s: float = 30.0
+    max_failures: int = 3
+    max_interruptions: int = 20
+    ticket_lifetime_s: int = 900
+    device: str = "auto"
+    inference_threads: int = 0
+    model_cache_bytes: int = 4 * 2**30
+    max_upload_bytes: int = 4 * 2**30
+    part_bytes: int = 8 * 2**20
+    scratch: Path = Path("/tmp")
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read every field from `SEGLOOP_<FIELD>`.
+
+        Raises:
+            InvalidInput: `settings_missing` or `settings_invalid`, naming the variables.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, object] = {}
+        missing = []
+        for field in fields(cls):
+            text = environ.get(PREFIX + field.name.upper(), "")
+            if text:
+                values[field.name] = _parse(field.name, field.type, text)
+            elif field.default is MISSING:
+                missing.append(PREFIX + field.name.upper())
+        if missing:
+            raise InvalidInput("settings_missing", f"Set these environment variables: {', '.join(missing)}.")
+        return cls(**values)  # type: ignore[arg-type]
+
+
+def _parse(name: str, kind: object, text: str) -> object:
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        if kind in (int, float, Path):
+            return kind(text)  # type: ignore[operator]
+    except (ValueError, KeyError):
+        raise InvalidInput("settings_invalid", f"{PREFIX}{name.upper()} has a value that can't be read.") from None
+    return text

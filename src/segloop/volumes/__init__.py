@@ -1,0 +1,1 @@
+"""Volumes: one CT series each, uploaded in resumable parts."""
