@@ -1,0 +1,1 @@
+"""Everything that imports torch or nnunetv2: prediction, model import, training."""
