@@ -61,7 +61,9 @@ def send(app: Celery, *, task: str, queue: str, job_id: str) -> None:
     try:
         app.send_task(task, kwargs={"job_id": job_id}, queue=queue)
     except (OperationalError, OSError, ConnectionError) as error:
-        raise Unavailable("broker_unavailable", "The message broker can't be reached; try again soon.") from error
+        raise Unavailable(
+            "broker_unavailable", "The message broker can't be reached; try again soon."
+        ) from error
 
 
 def ping(app: Celery) -> None:
@@ -74,6 +76,8 @@ def ping(app: Celery) -> None:
     try:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
     except (OperationalError, OSError, ConnectionError) as error:
-        raise Unavailable("broker_unavailable", "The message broker can't be reached; try again soon.") from error
+        raise Unavailable(
+            "broker_unavailable", "The message broker can't be reached; try again soon."
+        ) from error
     finally:
         connection.release()

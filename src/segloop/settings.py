@@ -74,5 +74,7 @@ def _parse(name: str, kind: object, text: str) -> object:
         if kind in (int, float, Path):
             return kind(text)  # type: ignore[operator]
     except (ValueError, KeyError):
-        raise InvalidInput("settings_invalid", f"{PREFIX}{name.upper()} has a value that can't be read.") from None
+        raise InvalidInput(
+            "settings_invalid", f"{PREFIX}{name.upper()} has a value that can't be read."
+        ) from None
     return text

@@ -10,7 +10,9 @@ from segloop.accounts.actor import Actor
 from segloop.errors import Unauthorized
 
 
-def issue(*, actor: str, object_id: str, scope: str, key: str, lifetime_s: int, now: float | None = None) -> str:
+def issue(
+    *, actor: str, object_id: str, scope: str, key: str, lifetime_s: int, now: float | None = None
+) -> str:
     """Return a ticket `payload.signature` (URL-safe base64, HMAC-SHA256) that ends in `lifetime_s`."""
     expires = int((time.time() if now is None else now) + lifetime_s)
     payload = _encode(json.dumps({"a": actor, "o": object_id, "s": scope, "e": expires}).encode())
@@ -24,7 +26,9 @@ def check(ticket: str, *, object_id: str, scope: str, key: str, now: float | Non
         Unauthorized: `ticket_invalid` or `ticket_expired`.
     """
     payload, _, signature = ticket.partition(".")
-    invalid = Unauthorized("ticket_invalid", "This link is not valid for this object; open it again from Segloop.")
+    invalid = Unauthorized(
+        "ticket_invalid", "This link is not valid for this object; open it again from Segloop."
+    )
     if not hmac.compare_digest(signature.encode(), _sign(payload, key).encode()):
         raise invalid
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -20,13 +20,23 @@ audit_events = Table(
 
 
 def insert_event(
-    conn: Connection, *, project_id: str | None, actor: str, action: str, object_type: str, object_id: str | None,
+    conn: Connection,
+    *,
+    project_id: str | None,
+    actor: str,
+    action: str,
+    object_type: str,
+    object_id: str | None,
     detail: dict[str, object],
 ) -> None:
     """Append one event; nothing ever changes or removes it."""
     conn.execute(
         insert(audit_events).values(
-            project_id=project_id, actor=actor, action=action, object_type=object_type, object_id=object_id,
+            project_id=project_id,
+            actor=actor,
+            action=action,
+            object_type=object_type,
+            object_id=object_id,
             detail=detail,
         )
     )

@@ -1,0 +1,32 @@
+"""Alembic's entry: runs the numbered migrations as the owner role, in one transaction."""
+
+import os
+
+from alembic import context
+from sqlalchemy import text
+
+# The declared tables, so that migrations can be checked against them.
+import segloop.audit.table
+import segloop.jobs.table
+import segloop.masks.table
+import segloop.model_versions.table
+import segloop.projects.table
+import segloop.volumes.table  # noqa: F401
+from segloop.database import metadata, open_engine
+
+
+def run() -> None:
+    """Migrate the database of `SEGLOOP_OWNER_DATABASE_URL`; two at once wait for each other."""
+    url = context.config.get_main_option("sqlalchemy.url") or os.environ["SEGLOOP_OWNER_DATABASE_URL"]
+    engine = open_engine(url, pool_size=1)
+    with engine.connect() as conn:
+        context.configure(
+            connection=conn, target_metadata=metadata, compare_type=True, compare_server_default=False
+        )
+        with context.begin_transaction():
+            conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('segloop.migrations', 0))"))
+            context.run_migrations()
+    engine.dispose()
+
+
+run()

@@ -1,0 +1,79 @@
+"""What a job is: its kinds, states and the transitions that are allowed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from segloop.broker import QueueName, TaskName
+
+
+class JobKind(StrEnum):
+    """Kinds of work that `POST /v1/jobs` takes."""
+
+    SEGMENT = "segment"
+    SELFTEST = "selftest"
+
+
+class JobState(StrEnum):
+    """States of the row; the stage (fetching, predicting ...) is text beside it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Priority(IntEnum):
+    """Lower is sooner."""
+
+    STAT = 0
+    ROUTINE = 10
+
+
+TRANSITIONS: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset({JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.FAILED: frozenset({JobState.QUEUED}),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.CANCELLED: frozenset(),
+}
+ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+
+TASKS = {JobKind.SEGMENT: TaskName.SEGMENT, JobKind.SELFTEST: TaskName.SELFTEST}
+QUEUES = {JobKind.SEGMENT: QueueName.SEGMENTATION, JobKind.SELFTEST: QueueName.SEGMENTATION}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of `jobs`; times are UTC, `progress` runs from 0 to 1."""
+
+    id: str
+    project_id: str
+    kind: JobKind
+    queue: str
+    state: JobState
+    stage: str
+    progress: float
+    priority: int
+    volume_id: str | None
+    model_version_id: str | None
+    mask_id: str | None
+    parameters: dict[str, Any]
+    timings: dict[str, float]
+    idempotency_key: str | None
+    request_sha256: str
+    attempt: int
+    failures: int
+    interruptions: int
+    worker: str | None
+    lease_expires_at: datetime | None
+    cancel_requested_at: datetime | None
+    error_code: str | None
+    error_message: str | None
+    dead_letter: bool
+    created_by: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None

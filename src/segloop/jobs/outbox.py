@@ -1,0 +1,63 @@
+"""The relay and the reaper: both are single steps, safe to run twice and beside each other."""
+
+from collections.abc import Callable
+
+from segloop.database import Connection
+from segloop.jobs import table
+from segloop.jobs.job import TASKS, Job, JobState
+
+Send = Callable[[str, str, str], None]
+"""Rings one bell: (task, queue, job_id); raises `Unavailable` when the broker is away."""
+
+
+def relay_once(conn: Connection, send: Send, *, limit: int = 50) -> int:
+    """Ring the waiting bells and return how many.
+
+    The rows are deleted in the transaction that sends them: a crash in between rings again
+    (at least once), and a broker that is away rolls the deletion back.
+    """
+    rows = table.take_outbox(conn, limit=limit)
+    for row in sorted(rows, key=lambda row: (row.priority, row.id)):
+        send(row.task, row.queue, row.job_id)
+    return len(rows)
+
+
+def reap_once(conn: Connection, *, resend_after_s: float, max_interruptions: int, limit: int = 100) -> int:
+    """Give back jobs whose worker stopped renewing its lease, and ring again for jobs queued too long."""
+    expired = table.list_expired(conn, limit=limit)
+    for job in expired:
+        interrupt(conn, job, reason="worker_lost", max_interruptions=max_interruptions)
+    unrung = table.list_unrung(conn, after_s=resend_after_s, limit=limit)
+    for job in unrung:
+        table.add_to_outbox(conn, job, task=TASKS[job.kind])
+    return len(expired) + len(unrung)
+
+
+def interrupt(conn: Connection, job: Job, *, reason: str, max_interruptions: int) -> Job | None:
+    """Queue a running job again because its worker went away, not because the work failed.
+
+    A job that was asked to stop is cancelled instead; one interrupted too often fails as a dead letter.
+    """
+    if job.cancel_requested_at is not None:
+        ended = table.end(
+            conn, job_id=job.id, attempt=job.attempt, state=JobState.CANCELLED, stage="cancelled"
+        )
+    elif job.interruptions + 1 > max_interruptions:
+        ended = table.end(
+            conn,
+            job_id=job.id,
+            attempt=job.attempt,
+            state=JobState.FAILED,
+            stage="failed",
+            error_code=reason,
+            error_message="The worker was lost too often while doing this job; tell operations, then try again.",
+            dead_letter=True,
+            interruptions=job.interruptions + 1,
+        )
+    else:
+        ended = table.requeue(conn, job_id=job.id, attempt=job.attempt, interruptions=job.interruptions + 1)
+        if ended is not None:
+            table.add_to_outbox(conn, ended, task=TASKS[ended.kind])
+    if ended is not None:
+        table.add_event(conn, ended, reason=reason)
+    return ended

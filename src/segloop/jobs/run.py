@@ -1,0 +1,205 @@
+"""Run jobs in a worker: claim, keep the lease alive, do the work, finish only if the attempt is still ours."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from segloop import logs
+from segloop.database import Connection, Engine, transaction
+from segloop.errors import SegloopError, Unavailable
+from segloop.jobs import outbox, table
+from segloop.jobs.job import TASKS, Job, JobState
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """Raised by the work when `Attempt.stopped()` says so: cancelled, or the lease is lost."""
+
+
+@dataclass
+class Attempt:
+    """One running attempt, as the work sees it. Thread-safe: the heartbeat reads what the work reports."""
+
+    job: Job
+    stage: str = "claimed"
+    progress: float = 0.0
+    timings: dict[str, float] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _since: float = field(default_factory=time.monotonic)
+
+    def report(self, stage: str, progress: float) -> None:
+        """Say where the work is; `progress` runs from 0 to 1 over the whole job."""
+        if stage != self.stage:
+            now = time.monotonic()
+            self.timings[self.stage] = round(self.timings.get(self.stage, 0.0) + now - self._since, 3)
+            self._since = now
+        self.stage, self.progress = stage, min(max(progress, 0.0), 1.0)
+
+    def stopped(self) -> bool:
+        """Say whether the work should stop now: check it between tiles and stages."""
+        return self._stop.is_set()
+
+    def check(self) -> None:
+        """Raise `Stopped` when the work should stop."""
+        if self.stopped():
+            raise Stopped
+
+    def stop(self) -> None:
+        """Tell the work to stop."""
+        self._stop.set()
+
+
+Finish = Callable[[Connection], dict[str, object]]
+"""Stores the result's rows in the finishing transaction and returns columns for the job (such as `mask_id`)."""
+Work = Callable[[Attempt], Finish]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds and counts the engine runs by."""
+
+    lease_s: float
+    heartbeat_s: float
+    max_failures: int
+    max_interruptions: int
+
+
+def run_next(
+    engine: Engine, *, queue: str, works: dict[str, Work], worker: str, limits: Limits
+) -> Job | None:
+    """Claim the most urgent job of the queue, do it, and return it as it ended; None when nothing waits.
+
+    The bell's own id is only a hint: whoever hears a bell takes what is most urgent, so a stat
+    job overtakes routine ones whose bells rang earlier.
+    """
+    with transaction(engine) as conn:
+        job = table.claim_next(conn, queue=queue, kinds=list(works), worker=worker, lease_s=limits.lease_s)
+        if job is None:
+            return None
+        table.add_event(conn, job, reason="claimed")
+    with logs.bind(job_id=job.id, attempt=str(job.attempt)):
+        return _run(engine, job, works[job.kind], limits)
+
+
+def _run(engine: Engine, job: Job, work: Work, limits: Limits) -> Job | None:
+    attempt = Attempt(job)
+    done = threading.Event()
+    pulse = threading.Thread(target=_keep_alive, args=(engine, attempt, done, limits), daemon=True)
+    pulse.start()
+    try:
+        finish = work(attempt)
+        attempt.check()
+        attempt.report("storing", 1.0)
+        with transaction(engine) as conn:
+            return _succeed(conn, attempt, finish)
+    except Stopped:
+        return _after_stop(engine, attempt, limits)
+    except Unavailable as error:
+        log.warning("interrupted: %s", error.code)
+        return _give_back(engine, attempt, reason=error.code, limits=limits)
+    except SegloopError as error:
+        return _fail(engine, attempt, code=error.code, message=error.message, retry=False, limits=limits)
+    except Exception:
+        log.exception("job failed")
+        message = "Something unexpected went wrong; the log has the details under this job's id. Try again, or tell operations."
+        return _fail(engine, attempt, code="internal", message=message, retry=True, limits=limits)
+    finally:
+        done.set()
+        pulse.join()
+
+
+def _succeed(conn: Connection, attempt: Attempt, finish: Finish) -> Job | None:
+    # Locking the row first makes the fence exact: nobody can take the attempt away until we commit.
+    job = table.get(conn, attempt.job.id, lock=True)
+    if job.attempt != attempt.job.attempt or job.state is not JobState.RUNNING:
+        log.warning("fenced: attempt %s is no longer the owner", attempt.job.attempt)
+        return None
+    ended = table.end(
+        conn,
+        job_id=job.id,
+        attempt=job.attempt,
+        state=JobState.SUCCEEDED,
+        stage="done",
+        progress=1.0,
+        timings=attempt.timings,
+        **finish(conn),
+    )
+    if ended is not None:
+        table.add_event(conn, ended, reason="succeeded")
+    return ended
+
+
+def _fail(
+    engine: Engine, attempt: Attempt, *, code: str, message: str, retry: bool, limits: Limits
+) -> Job | None:
+    job = attempt.job
+    failures = job.failures + 1
+    with transaction(engine) as conn:
+        if retry and failures < limits.max_failures:
+            ended = table.requeue(conn, job_id=job.id, attempt=job.attempt, failures=failures)
+            if ended is not None:
+                table.add_to_outbox(conn, ended, task=TASKS[ended.kind])
+        else:
+            ended = table.end(
+                conn,
+                job_id=job.id,
+                attempt=job.attempt,
+                state=JobState.FAILED,
+                stage="failed",
+                failures=failures,
+                error_code=code,
+                error_message=message,
+                dead_letter=retry,
+                timings=attempt.timings,
+            )
+        if ended is not None:
+            table.add_event(conn, ended, reason=code)
+    return ended
+
+
+def _after_stop(engine: Engine, attempt: Attempt, limits: Limits) -> Job | None:
+    with transaction(engine) as conn:
+        job = table.get(conn, attempt.job.id, lock=True)
+        if job.attempt != attempt.job.attempt or job.state is not JobState.RUNNING:
+            return None
+        return outbox.interrupt(conn, job, reason="stopped", max_interruptions=limits.max_interruptions)
+
+
+def _give_back(engine: Engine, attempt: Attempt, *, reason: str, limits: Limits) -> Job | None:
+    # A dependency is away: wait a little, so that the same job does not spin through its interruptions.
+    time.sleep(min(2.0, limits.heartbeat_s))
+    with transaction(engine) as conn:
+        job = table.get(conn, attempt.job.id, lock=True)
+        if job.attempt != attempt.job.attempt or job.state is not JobState.RUNNING:
+            return None
+        return outbox.interrupt(conn, job, reason=reason, max_interruptions=limits.max_interruptions)
+
+
+def _keep_alive(engine: Engine, attempt: Attempt, done: threading.Event, limits: Limits) -> None:
+    """Renew the lease until the work is done; stop the work when the lease is lost or a person cancels.
+
+    It beats every second at least, so that people see progress and a cancel is heard soon.
+    """
+    renewed = time.monotonic()
+    while not done.wait(min(1.0, limits.heartbeat_s)):
+        now, state = time.monotonic(), (attempt.stage, attempt.progress)
+        try:
+            with transaction(engine) as conn:
+                row = table.heartbeat(
+                    conn,
+                    job_id=attempt.job.id,
+                    attempt=attempt.job.attempt,
+                    lease_s=limits.lease_s,
+                    stage=state[0],
+                    progress=state[1],
+                )
+            renewed = now
+            if row is None or row.cancel_requested_at is not None:
+                attempt.stop()
+        except SegloopError:
+            log.warning("heartbeat failed")
+            if now - renewed > limits.lease_s:
+                attempt.stop()

@@ -1,0 +1,375 @@
+"""SQL of jobs. The row is the truth: every change of state is one conditional UPDATE, on the database's clock."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Row,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from segloop.database import Connection, created_columns, id_column, metadata
+from segloop.errors import NotFound
+from segloop.jobs.job import Job, JobKind, JobState
+
+_now = func.clock_timestamp()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    id_column(),
+    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
+    *created_columns(),
+    Column("kind", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="queued"),
+    Column("stage", Text, nullable=False, server_default="queued"),
+    Column("progress", Float, nullable=False, server_default="0"),
+    Column("priority", Integer, nullable=False),
+    Column("volume_id", Uuid(as_uuid=False), ForeignKey("volumes.id")),
+    Column("model_version_id", Uuid(as_uuid=False), ForeignKey("model_versions.id")),
+    Column("mask_id", Uuid(as_uuid=False)),
+    Column("parameters", JSONB, nullable=False, server_default="{}"),
+    Column("timings", JSONB, nullable=False, server_default="{}"),
+    Column("idempotency_key", Text),
+    Column("request_sha256", Text, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("interruptions", Integer, nullable=False, server_default="0"),
+    Column("worker", Text),
+    Column("lease_expires_at", DateTime(timezone=True)),
+    Column("cancel_requested_at", DateTime(timezone=True)),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("dead_letter", Boolean, nullable=False, server_default="false"),
+    Column("queued_at", DateTime(timezone=True), nullable=False, server_default=_now),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+    CheckConstraint("state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="state_known"),
+    CheckConstraint("(state = 'running') = (lease_expires_at IS NOT NULL)", name="lease_while_running"),
+    UniqueConstraint("project_id", "created_by", "idempotency_key", name="jobs_idempotency_key"),
+    Index("jobs_queued", "queue", "priority", "created_at", postgresql_where=text("state = 'queued'")),
+    Index("jobs_running", "lease_expires_at", postgresql_where=text("state = 'running'")),
+    Index("jobs_by_project", "project_id", "created_at", "id"),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("job_id", Uuid(as_uuid=False), ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("attempt", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("worker", Text),
+    Column("reason", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=_now),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("job_id", Uuid(as_uuid=False), ForeignKey("jobs.id"), nullable=False),
+    Column("task", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now),
+)
+
+
+def _job(row: "Row[Any]") -> Job:
+    values = {name: value for name, value in row._mapping.items() if name != "queued_at"}
+    return Job(**{**values, "kind": JobKind(row.kind), "state": JobState(row.state)})
+
+
+def insert_job(conn: Connection, **values: object) -> Job:
+    """Insert a queued job and return it; the unique idempotency key may refuse it."""
+    return _job(conn.execute(insert(jobs).values(**values).returning(jobs)).one())
+
+
+def add_to_outbox(conn: Connection, job: Job, *, task: str) -> None:
+    """Add the bell to ring once the caller's transaction commits."""
+    conn.execute(insert(outbox).values(job_id=job.id, task=task, queue=job.queue, priority=job.priority))
+
+
+def add_event(conn: Connection, job: Job, *, reason: str) -> None:
+    """Append one line to the job's history."""
+    conn.execute(
+        insert(job_events).values(
+            job_id=job.id, attempt=job.attempt, state=job.state, worker=job.worker, reason=reason
+        )
+    )
+
+
+def take_outbox(conn: Connection, *, limit: int) -> Sequence["Row[Any]"]:
+    """Delete and return the next bells; concurrent relays skip each other's rows."""
+    chosen = (
+        select(outbox.c.id)
+        .order_by(outbox.c.priority, outbox.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    return conn.execute(
+        delete(outbox)
+        .where(outbox.c.id.in_(chosen))
+        .returning(outbox.c.id, outbox.c.job_id, outbox.c.task, outbox.c.queue, outbox.c.priority)
+    ).all()
+
+
+def get(conn: Connection, job_id: str, *, lock: bool = False) -> Job:
+    """Return a job.
+
+    Raises:
+        NotFound: `job_unknown`.
+    """
+    query = select(jobs).where(jobs.c.id == job_id)
+    row = conn.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFound("job_unknown", "There is no such job.")
+    return _job(row)
+
+
+def find_by_idempotency_key(conn: Connection, *, project_id: str, created_by: str, key: str) -> Job | None:
+    """Return the job an earlier request with this key made, if any."""
+    row = conn.execute(
+        select(jobs).where(
+            jobs.c.project_id == project_id, jobs.c.created_by == created_by, jobs.c.idempotency_key == key
+        )
+    ).one_or_none()
+    return None if row is None else _job(row)
+
+
+def list_(
+    conn: Connection, *, project_id: str | None, state: str | None, limit: int, before: tuple[str, str] | None
+) -> list[Job]:
+    """Return jobs, newest first; `before` is the (created_at, id) of the last one seen."""
+    query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+    if project_id:
+        query = query.where(jobs.c.project_id == project_id)
+    if state:
+        query = query.where(jobs.c.state == state)
+    if before:
+        query = query.where(tuple_(jobs.c.created_at, jobs.c.id) < before)
+    return [_job(row) for row in conn.execute(query)]
+
+
+def list_events(conn: Connection, job_id: str) -> Sequence["Row[Any]"]:
+    """Return a job's history, oldest first."""
+    return conn.execute(
+        select(job_events).where(job_events.c.job_id == job_id).order_by(job_events.c.id)
+    ).all()
+
+
+def claim_next(
+    conn: Connection, *, queue: str, kinds: Sequence[str], worker: str, lease_s: float
+) -> Job | None:
+    """Take the most urgent queued job of a queue, with a new attempt and a lease; None when there is none."""
+    chosen = (
+        select(jobs.c.id)
+        .where(jobs.c.state == "queued", jobs.c.queue == queue, jobs.c.kind.in_(kinds))
+        .order_by(jobs.c.priority, jobs.c.created_at, jobs.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    row = conn.execute(
+        update(jobs)
+        .where(jobs.c.id == chosen, jobs.c.state == "queued")
+        .values(
+            state="running",
+            stage="claimed",
+            progress=0.0,
+            timings={},
+            attempt=jobs.c.attempt + 1,
+            worker=worker,
+            lease_expires_at=_lease(lease_s),
+            started_at=_now,
+        )
+        .returning(jobs)
+    ).one_or_none()
+    return None if row is None else _job(row)
+
+
+def _lease(lease_s: float) -> Any:  # noqa: ANN401 - an SQL expression
+    return _now + func.make_interval(0, 0, 0, 0, 0, 0, bindparam(None, lease_s))
+
+
+def heartbeat(
+    conn: Connection, *, job_id: str, attempt: int, lease_s: float, stage: str, progress: float
+) -> "Row[Any] | None":
+    """Renew the lease and report; returns (cancel_requested_at,), or None when the attempt is fenced off."""
+    return conn.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt)
+        .values(lease_expires_at=_lease(lease_s), stage=stage, progress=progress)
+        .returning(jobs.c.cancel_requested_at)
+    ).one_or_none()
+
+
+def end(conn: Connection, *, job_id: str, attempt: int, state: JobState, **values: object) -> Job | None:
+    """Move a running attempt to an ended state; None when a newer attempt owns the row (fenced)."""
+    row = conn.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt)
+        .values(state=state, lease_expires_at=None, finished_at=_now, **values)
+        .returning(jobs)
+    ).one_or_none()
+    return None if row is None else _job(row)
+
+
+def requeue(conn: Connection, *, job_id: str, attempt: int, **values: object) -> Job | None:
+    """Put a running attempt back into the queue; None when it is fenced."""
+    row = conn.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt)
+        .values(
+            state="queued",
+            stage="queued",
+            progress=0.0,
+            lease_expires_at=None,
+            worker=None,
+            queued_at=_now,
+            **values,
+        )
+        .returning(jobs)
+    ).one_or_none()
+    return None if row is None else _job(row)
+
+
+def cancel_queued(conn: Connection, job_id: str) -> Job | None:
+    """Cancel a job that nobody runs; None when it is not queued."""
+    row = conn.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == "queued")
+        .values(state="cancelled", stage="cancelled", cancel_requested_at=_now, finished_at=_now)
+        .returning(jobs)
+    ).one_or_none()
+    return None if row is None else _job(row)
+
+
+def request_cancel(conn: Connection, job_id: str) -> None:
+    """Ask the worker of a running job to stop at its next heartbeat."""
+    conn.execute(
+        update(jobs).where(jobs.c.id == job_id, jobs.c.state == "running").values(cancel_requested_at=_now)
+    )
+
+
+def reopen_failed(conn: Connection, job_id: str) -> Job | None:
+    """Queue a failed job once more, with its failures forgiven; None when it has not failed."""
+    row = conn.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == "failed")
+        .values(
+            state="queued",
+            stage="queued",
+            progress=0.0,
+            failures=0,
+            interruptions=0,
+            error_code=None,
+            error_message=None,
+            dead_letter=False,
+            finished_at=None,
+            worker=None,
+            queued_at=_now,
+        )
+        .returning(jobs)
+    ).one_or_none()
+    return None if row is None else _job(row)
+
+
+def list_expired(conn: Connection, *, limit: int) -> list[Job]:
+    """Lock and return running jobs whose lease is over."""
+    query = select(jobs).where(jobs.c.state == "running", jobs.c.lease_expires_at < _now)
+    return [_job(row) for row in conn.execute(query.limit(limit).with_for_update(skip_locked=True))]
+
+
+def list_unrung(conn: Connection, *, after_s: float, limit: int) -> list[Job]:
+    """Lock and return jobs queued for longer than `after_s` seconds without a bell waiting, and count them as rung."""
+    waiting = select(outbox.c.id).where(outbox.c.job_id == jobs.c.id).exists()
+    query = (
+        select(jobs.c.id)
+        .where(
+            jobs.c.state == "queued",
+            jobs.c.queued_at < _now - text("make_interval(secs => :s)").bindparams(s=after_s),
+        )
+        .where(~waiting)
+        .order_by(jobs.c.priority, jobs.c.created_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    rows = conn.execute(update(jobs).where(jobs.c.id.in_(query)).values(queued_at=_now).returning(jobs))
+    return [_job(row) for row in rows]
+
+
+def queue_position(conn: Connection, job: Job) -> int:
+    """Return how many jobs of the same queue come before this one, plus one."""
+    ahead = and_(
+        jobs.c.state == "queued",
+        jobs.c.queue == job.queue,
+        tuple_(jobs.c.priority, jobs.c.created_at, jobs.c.id)
+        < tuple_(
+            bindparam(None, job.priority),
+            bindparam(None, job.created_at),
+            bindparam(None, job.id, Uuid(as_uuid=False)),
+        ),
+    )
+    return int(conn.execute(select(func.count()).select_from(jobs).where(ahead)).scalar_one()) + 1
+
+
+def typical_run_s(conn: Connection, *, kind: str, project_id: str) -> float | None:
+    """Return the median run time of the last 20 successes of a kind in seconds, or None when there is none."""
+    recent = (
+        select(func.extract("epoch", jobs.c.finished_at - jobs.c.started_at).label("run_s"))
+        .where(jobs.c.kind == kind, jobs.c.project_id == project_id, jobs.c.state == "succeeded")
+        .order_by(jobs.c.finished_at.desc())
+        .limit(20)
+        .subquery()
+    )
+    value = conn.execute(select(func.percentile_cont(0.5).within_group(recent.c.run_s))).scalar_one()
+    return None if value is None else float(value)
+
+
+def count_by_state(conn: Connection) -> Sequence["Row[Any]"]:
+    """Return (queue, state, n, oldest_s) over all jobs, for metrics."""
+    age = func.extract("epoch", _now - func.min(case((jobs.c.state == "queued", jobs.c.created_at))))
+    return conn.execute(
+        select(jobs.c.queue, jobs.c.state, func.count().label("n"), age.label("oldest_s")).group_by(
+            jobs.c.queue, jobs.c.state
+        )
+    ).all()
+
+
+def count_outbox(conn: Connection) -> int:
+    """Return how many bells wait to be rung."""
+    return int(conn.execute(select(func.count()).select_from(outbox)).scalar_one())
+
+
+def lock_name(conn: Connection, name: str) -> None:
+    """Wait for, and hold until the transaction ends, the advisory lock of a name."""
+    conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})

@@ -1,0 +1,73 @@
+"""SQL of masks: rows are written once and never changed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Row,
+    Table,
+    Text,
+    Uuid,
+    insert,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from segloop.database import Connection, created_columns, id_column, metadata
+from segloop.errors import NotFound
+
+masks = Table(
+    "masks",
+    metadata,
+    id_column(),
+    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
+    *created_columns(),
+    Column("volume_id", Uuid(as_uuid=False), ForeignKey("volumes.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("label_set_id", Uuid(as_uuid=False), ForeignKey("label_sets.id"), nullable=False),
+    Column("model_version_id", Uuid(as_uuid=False), ForeignKey("model_versions.id")),
+    Column("job_id", Uuid(as_uuid=False), ForeignKey("jobs.id")),
+    Column("parent_id", Uuid(as_uuid=False), ForeignKey("masks.id")),
+    Column("profile", Text),
+    Column("object_key", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("statistics", JSONB, nullable=False),
+    CheckConstraint("kind IN ('prediction', 'correction', 'ground_truth', 'imported')", name="kind_known"),
+    CheckConstraint(
+        "(kind = 'prediction') = (model_version_id IS NOT NULL)", name="prediction_names_its_version"
+    ),
+    Index("masks_one_per_job", "job_id", unique=True),
+    Index("masks_by_volume", "volume_id", "created_at"),
+)
+
+
+def insert_mask(conn: Connection, **values: object) -> Row[Any]:
+    """Insert a mask; `masks_one_per_job` refuses a second result of one job."""
+    return conn.execute(insert(masks).values(**values).returning(masks)).one()
+
+
+def get(conn: Connection, mask_id: str) -> Row[Any]:
+    """Return a mask.
+
+    Raises:
+        NotFound: `mask_unknown`.
+    """
+    row = conn.execute(select(masks).where(masks.c.id == mask_id)).one_or_none()
+    if row is None:
+        raise NotFound("mask_unknown", "There is no such mask.")
+    return row
+
+
+def list_by_volume(conn: Connection, volume_id: str) -> Sequence[Row[Any]]:
+    """Return a volume's masks, newest first."""
+    return conn.execute(
+        select(masks)
+        .where(masks.c.volume_id == volume_id)
+        .order_by(masks.c.created_at.desc(), masks.c.id.desc())
+    ).all()

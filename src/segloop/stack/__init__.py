@@ -1,0 +1,1 @@
+"""The embedded single-machine stack: real Postgres, Valkey and SeaweedFS from wheels, and Segloop's own services."""
