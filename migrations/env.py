@@ -1,7 +1,5 @@
 """Alembic's entry: runs the numbered migrations as the owner role, in one transaction."""
 
-import os
-
 from alembic import context
 from sqlalchemy import text
 
@@ -13,11 +11,12 @@ import segloop.model_versions.table
 import segloop.projects.table
 import segloop.volumes.table  # noqa: F401
 from segloop.database import metadata, open_engine
+from segloop.settings import owner_database_url
 
 
 def run() -> None:
     """Migrate the database of `SEGLOOP_OWNER_DATABASE_URL`; two at once wait for each other."""
-    url = context.config.get_main_option("sqlalchemy.url") or os.environ["SEGLOOP_OWNER_DATABASE_URL"]
+    url = context.config.get_main_option("sqlalchemy.url") or owner_database_url()
     engine = open_engine(url, pool_size=1)
     with engine.connect() as conn:
         context.configure(

@@ -67,6 +67,18 @@ class Settings:
         return cls(**values)  # type: ignore[arg-type]
 
 
+def owner_database_url(environ: Mapping[str, str] | None = None) -> str:
+    """Return the URL migrations run with; they need no other setting.
+
+    Raises:
+        InvalidInput: `settings_missing`.
+    """
+    url = (os.environ if environ is None else environ).get(PREFIX + "OWNER_DATABASE_URL", "")
+    if not url:
+        raise InvalidInput("settings_missing", f"Set {PREFIX}OWNER_DATABASE_URL to run migrations.")
+    return url
+
+
 def _parse(name: str, kind: object, text: str) -> object:
     try:
         if kind is bool:
