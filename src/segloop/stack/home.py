@@ -83,7 +83,10 @@ def open_home(root: Path, run_as: str = "nobody") -> Home:
     """
     root = root.expanduser().absolute()
     if len(str(root)) > LONGEST_HOME:
-        raise InvalidInput("home_too_long", f"{root} is longer than {LONGEST_HOME} characters. Set SEGLOOP_HOME to a shorter path.")
+        raise InvalidInput(
+            "home_too_long",
+            f"{root} is longer than {LONGEST_HOME} characters. Set SEGLOOP_HOME to a shorter path.",
+        )
     account = _account(run_as) if os.geteuid() == 0 else None
     root.mkdir(parents=True, exist_ok=True)
     # Servers must pass through the folder to reach their own; they need not list it.
@@ -106,7 +109,11 @@ def _account(name: str) -> Account:
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
-        raise InvalidInput("no_such_account", f"There is no account '{name}'. Set SEGLOOP_RUN_AS to one that exists.") from None
+        raise InvalidInput(
+            "no_such_account", f"There is no account '{name}'. Set SEGLOOP_RUN_AS to one that exists."
+        ) from None
     if entry.pw_uid == 0:
-        raise InvalidInput("no_such_account", "Postgres refuses to run as root. Set SEGLOOP_RUN_AS to another account.")
+        raise InvalidInput(
+            "no_such_account", "Postgres refuses to run as root. Set SEGLOOP_RUN_AS to another account."
+        )
     return Account(name, entry.pw_uid, entry.pw_gid)

@@ -47,7 +47,9 @@ def choose(home: Home) -> dict[str, int]:
         if all(_is_free(port) and not _has_foreign_socket(port, uid) for port in ports.values()):
             home.write_private(path, json.dumps(ports))
             return ports
-    raise Unavailable("no_free_ports", f"No {len(NAMES)} adjoining ports are free on 127.0.0.1 between {FIRST} and {LAST}.")
+    raise Unavailable(
+        "no_free_ports", f"No {len(NAMES)} adjoining ports are free on 127.0.0.1 between {FIRST} and {LAST}."
+    )
 
 
 def _is_free(port: int) -> bool:

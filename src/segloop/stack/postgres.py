@@ -59,7 +59,17 @@ def make_cluster(home: Home, data: Path, credentials: Credentials, binaries: Bin
     shutil.rmtree(draft, ignore_errors=True)
     password = data.with_name("password")
     home.write_private(password, credentials.postgres_superuser + "\n", for_server=True)
-    command = [binaries.postgres_bin / "initdb", "-D", draft, "-U", SUPERUSER, "-A", "scram-sha-256", "--pwfile", password]
+    command = [
+        binaries.postgres_bin / "initdb",
+        "-D",
+        draft,
+        "-U",
+        SUPERUSER,
+        "-A",
+        "scram-sha-256",
+        "--pwfile",
+        password,
+    ]
     command += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     result = subprocess.run(command, capture_output=True, text=True, cwd="/", **home.drop)
     password.unlink()

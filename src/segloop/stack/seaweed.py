@@ -16,7 +16,7 @@ from segloop.stack.home import Home
 from segloop.stack.service import Service
 
 BUCKET = "segloop"
-PROBE = ".health"
+PROBE_BUCKET, PROBE = "segloop-health", ".health"
 _PARTS = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
 _PORTS = {
     "s3.port": "s3",
@@ -50,7 +50,13 @@ def service(home: Home, credentials: Credentials, binaries: Binaries, ports: Map
     """Describe the object store of this installation."""
     folder = home.folder_for("seaweed")
     identities = folder / "identities.json"
-    command = [str(binaries.weed), "-logtostderr=true", "mini", f"-dir={folder}/data", f"-s3.config={identities}"]
+    command = [
+        str(binaries.weed),
+        "-logtostderr=true",
+        "mini",
+        f"-dir={folder}/data",
+        f"-s3.config={identities}",
+    ]
     command += [*_HARDENING, f"-s3.localSocket={folder}/s3.sock", f"-filer.localSocket={folder}/filer.sock"]
     command += [f"-{flag}={ports[name]}" for flag, name in _PORTS.items()]
 
@@ -113,9 +119,6 @@ def probe(credentials: Credentials, port: int) -> None:
         response.release_conn()
 
 
-PROBE_BUCKET = "segloop-health"
-
-
 def ensure_fsync(home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]) -> None:
     """Switch on fsync for every bucket and read the setting back.
 
@@ -125,7 +128,9 @@ def ensure_fsync(home: Home, credentials: Credentials, binaries: Binaries, ports
     if not fsync_is_on(home, credentials, binaries, ports):
         shell(home, credentials, binaries, ports, "fs.configure -locationPrefix=/buckets/ -fsync -apply")
         if not fsync_is_on(home, credentials, binaries, ports):
-            raise Unavailable("fsync_not_set", "The object store refused to write through to the disk (fsync).")
+            raise Unavailable(
+                "fsync_not_set", "The object store refused to write through to the disk (fsync)."
+            )
 
 
 def fsync_is_on(home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]) -> bool:
@@ -139,22 +144,27 @@ def fsync_is_on(home: Home, credentials: Credentials, binaries: Binaries, ports:
 
 
 def shell(
-    home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int], command: str, *, certified: bool = True
+    home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int], command: str
 ) -> str:
-    """Run one command of the store's admin shell and return its output; `certified=False` comes as a stranger would."""
-    masters = f"127.0.0.1:{ports['master']}.{ports['master_grpc']}"
-    filer = f"127.0.0.1:{ports['filer']}.{ports['filer_grpc']}"
+    """Run one command of the store's admin shell and return its output."""
     result = subprocess.run(
-        [binaries.weed, "-logtostderr=true", "shell", f"-master={masters}", f"-filer={filer}"],
+        shell_command(binaries, ports),
         input=f"{command}\nexit\n",
         capture_output=True,
         text=True,
         timeout=30,
         cwd=home.root / "seaweed",
-        env=_environment(home, credentials) if certified else {"PATH": "/usr/bin:/bin"},
+        env=_environment(home, credentials),
         **home.drop,
     )
     return result.stdout
+
+
+def shell_command(binaries: Binaries, ports: Mapping[str, int]) -> list[str]:
+    """Return the command line of the admin shell; without our certificates it never gets a connection."""
+    master = f"127.0.0.1:{ports['master']}.{ports['master_grpc']}"
+    filer = f"127.0.0.1:{ports['filer']}.{ports['filer_grpc']}"
+    return [str(binaries.weed), "-logtostderr=true", "shell", f"-master={master}", f"-filer={filer}"]
 
 
 def _environment(home: Home, credentials: Credentials) -> dict[str, str]:

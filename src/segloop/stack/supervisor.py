@@ -1,27 +1,25 @@
 """The supervisor: starts services in the order of their dependencies, keeps them up, and stops them in reverse."""
 
-import fcntl
 import json
+import logging
+import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from subprocess import Popen
-from types import TracebackType
-from typing import IO
+from pathlib import Path
 
-from segloop.errors import Conflict, SegloopError, Unavailable
-from segloop.logs import get_logger
+from segloop.errors import Unavailable
 from segloop.stack import process
 from segloop.stack.home import Home
 from segloop.stack.service import Service
 
-log = get_logger(__name__)
+log = logging.getLogger(__name__)
 
-POLL_S = 0.1
+POLL_S = 0.05
 FIRST_BACKOFF_S = 0.2
 CRASHES_ALLOWED, CRASH_WINDOW_S = 5, 60.0
-PROBE_EVERY_S, PROBES_MISSED_ALLOWED = 15.0, 4
+PROBE_EVERY_S, MISSES_ALLOWED = 15.0, 4
 
 
 class State(StrEnum):
@@ -38,56 +36,185 @@ class State(StrEnum):
 
 @dataclass
 class Child:
-    """A service and what became of it so far; times are of the monotonic clock."""
+    """A service and what became of it; `since`, `not_before` and `next_probe` are monotonic, `started_at` is UTC."""
 
     service: Service
     state: State = State.WAITING
-    process: Popen[bytes] | None = None
-    started: float = 0.0
+    process: subprocess.Popen[bytes] | None = None
+    since: float = 0.0
     started_at: float = 0.0
     not_before: float = 0.0
     next_probe: float = 0.0
-    probes_missed: int = 0
+    misses: int = 0
+    crashes: list[float] = field(default_factory=list)
     restarts: int = 0
     log_offset: int = 0
     initialized: bool = False
-    last_error: str = ""
+    problem: str = ""
 
 
-class Lock:
-    """The right to supervise one data folder; the kernel releases it when the holder dies."""
+class Supervisor:
+    """Runs a table of services; one thread, no locks: `tick` does what is due and returns.
 
-    def __init__(self, home: Home) -> None:
-        self._path = home.run / "lock"
-        self._file: IO[str] | None = None
+    The kernel ends children with the thread that started them, so call `tick` from a thread that stays.
+    """
 
-    def __enter__(self) -> "Lock":
-        """Take the lock.
+    def __init__(self, home: Home, services: Sequence[Service]) -> None:
+        self._home = home
+        self.children = {service.name: Child(service) for service in services}
+
+    def start(self, *, limit_s: float = 120.0, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Tick until every service is healthy, or `wanted` says that nobody needs that any more.
 
         Raises:
-            Conflict: another supervisor holds it.
+            Unavailable: a service failed for good, or not all were healthy after `limit_s`.
         """
-        self._file = open(self._path, "a")
+        limit = time.monotonic() + limit_s
+        while wanted() and not self.is_healthy():
+            self.tick()
+            if time.monotonic() > limit:
+                late = [name for name, child in self.children.items() if not _is_up(child)]
+                raise Unavailable("not_healthy", f"Not healthy after {limit_s:.0f} s: {', '.join(late)}.")
+            time.sleep(POLL_S)
+
+    def is_healthy(self) -> bool:
+        """Say whether every service is up."""
+        return all(_is_up(child) for child in self.children.values())
+
+    def tick(self) -> None:
+        """Start what may start, restart what died, probe what is due, and note changes in run/state.json.
+
+        Raises:
+            Unavailable: `crash_loop` when a service died too often; the caller stops the rest.
+        """
+        before = [(child.state, child.restarts) for child in self.children.values()]
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
-            raise Conflict("already_running", f"Segloop is already running in {self._path.parents[1]}.") from None
-        return self
+            for child in self.children.values():
+                self._advance(child)
+        finally:
+            if before != [(child.state, child.restarts) for child in self.children.values()]:
+                self.write_state("starting")
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        if self._file:
-            self._file.close()
+    def stop(self) -> None:
+        """Stop everything in the reverse order of the table; what was never started is left alone."""
+        for child in reversed(self.children.values()):
+            if child.process is not None:
+                process.stop(child.process, child.service.stop_signal, child.service.stop_limit_s)
+                self._pid_file(child).unlink(missing_ok=True)
+            if child.state is not State.FAILED:
+                child.state = State.STOPPED
+            self.write_state("stopping")
+        self.write_state("stopped")
+
+    def write_state(self, phase: str) -> None:
+        """Replace run/state.json, which `segloop status` and `segloop up` read."""
+        if phase == "starting" and self.is_healthy():
+            phase = "healthy"
+        rows = [
+            {
+                "service": child.service.name,
+                "state": child.state,
+                "pid": child.process.pid if child.process and child.process.poll() is None else None,
+                "port": child.service.port,
+                "restarts": child.restarts,
+                "started_at": child.started_at or None,
+                "problem": child.problem,
+            }
+            for child in self.children.values()
+        ]
+        self._home.write_private(
+            self._home.run / "state.json", json.dumps({"phase": phase, "services": rows})
+        )
+
+    def _advance(self, child: Child) -> None:
+        now = time.monotonic()
+        if child.state in (State.WAITING, State.RESTARTING):
+            if now >= child.not_before and all(_is_up(self.children[name]) for name in child.service.after):
+                self._spawn(child)
+        elif child.process is not None and child.process.poll() is not None:
+            self._ended(child, child.process.returncode)
+        elif child.state is State.STARTING:
+            self._await_ready(child, now)
+        elif child.state is State.HEALTHY and now >= child.next_probe:
+            self._probe(child, now)
+
+    def _spawn(self, child: Child) -> None:
+        service = child.service
+        service.prepare()
+        log_file = self._home.log / f"{service.name}.log"
+        process.rotate(log_file)
+        child.log_offset = log_file.stat().st_size if log_file.exists() else 0
+        child.process = process.spawn(
+            service.command,
+            folder=service.folder,
+            environment=service.environment,
+            log=log_file,
+            death_signal=service.death_signal,
+            drop=self._home.drop if service.unprivileged else {},
+        )
+        process.remember(self._pid_file(child), child.process)
+        child.state, child.since, child.started_at = State.STARTING, time.monotonic(), time.time()
+        log.info("%s started, pid %s", service.name, child.process.pid)
+
+    def _await_ready(self, child: Child, now: float) -> None:
+        service = child.service
+        if service.one_shot:
+            return
+        try:
+            self._check(child)
+            if not child.initialized:
+                service.initialize()
+                child.initialized = True
+        except Exception as error:  # whatever a server says while it comes up means "not yet"
+            child.problem = f"{type(error).__name__}: {error}"[:300]
+            if now - child.since > service.start_limit_s and child.process:
+                log.error("%s not ready after %.0f s: %s", service.name, service.start_limit_s, child.problem)
+                child.process.kill()
+            return
+        child.state, child.problem, child.misses = State.HEALTHY, "", 0
+        child.next_probe = now + PROBE_EVERY_S
+        log.info("%s healthy after %.1f s", service.name, now - child.since)
+
+    def _check(self, child: Child) -> None:
+        if child.service.ready_line:
+            with open(self._home.log / f"{child.service.name}.log", "rb") as output:
+                output.seek(child.log_offset)
+                if child.service.ready_line.encode() not in output.read():
+                    raise Unavailable("not_ready", "It has not said yet that it is ready.")
+        child.service.check()
+
+    def _probe(self, child: Child, now: float) -> None:
+        child.next_probe = now + PROBE_EVERY_S
+        process.truncate(self._home.log / f"{child.service.name}.log")
+        try:
+            child.service.check()
+            child.misses = 0
+        except Exception as error:  # any failure of a probe counts the same
+            child.misses += 1
+            log.warning("%s missed probe %d: %s", child.service.name, child.misses, error)
+            if child.misses > MISSES_ALLOWED and child.process:
+                child.process.kill()
+
+    def _ended(self, child: Child, code: int) -> None:
+        name, now = child.service.name, time.monotonic()
+        process.kill_group(child.process.pid if child.process else 0)
+        self._pid_file(child).unlink(missing_ok=True)
+        if child.service.one_shot and code == 0:
+            child.state, child.process = State.FINISHED, None
+            return
+        child.crashes = [then for then in child.crashes if then > now - CRASH_WINDOW_S] + [now]
+        if len(child.crashes) > CRASHES_ALLOWED or child.service.one_shot:
+            child.state, child.problem = State.FAILED, child.problem or f"exited with {code}"
+            raise Unavailable(
+                "crash_loop", f"{name} keeps failing (exit {code}). See {self._home.log / name}.log"
+            )
+        child.state, child.restarts = State.RESTARTING, child.restarts + 1
+        child.not_before = now + FIRST_BACKOFF_S * 2 ** (len(child.crashes) - 1)
+        log.warning("%s ended with %s; restart %d", name, code, child.restarts)
+
+    def _pid_file(self, child: Child) -> Path:
+        return self._home.run / f"{child.service.name}.pid"
 
 
-def end_leftovers(home: Home, stops: Sequence[Service] = ()) -> list[str]:
-    """End what a killed supervisor left running, judged by its pid files; call it with the lock held."""
-    import signal
-
-    how = {service.name: (service.stop_signal, service.stop_limit_s) for service in stops}
-    ended = []
-    for pid_file in sorted(home.run.glob("*.pid")):
-        stop_signal, limit_s = how.get(pid_file.stem, (signal.SIGTERM, 10.0))
-        if process.end_leftover(pid_file, stop_signal, limit_s):
-            ended.append(pid_file.stem)
-    return ended
+def _is_up(child: Child) -> bool:
+    return child.state in (State.HEALTHY, State.FINISHED)
