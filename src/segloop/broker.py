@@ -1,9 +1,11 @@
 """The only maker of Celery apps: a message is `{job_id}` and rings the bell; Postgres owns the job."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
 from celery import Celery
+from celery.signals import worker_shutting_down
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
@@ -81,3 +83,21 @@ def ping(app: Celery) -> None:
         ) from error
     finally:
         connection.release()
+
+
+def install_bell(
+    app: Celery,
+    names: list[TaskName],
+    *,
+    ring: Callable[[str], str],
+    close: Callable[[], None],
+) -> None:
+    """Register the tasks a worker consumes: each calls `ring(job_id)`; `close` runs when a shutdown begins."""
+    for name in names:
+
+        def task(job_id: str) -> str:
+            return ring(job_id)
+
+        app.task(name=name.value, ignore_result=True)(task)
+    # weak=False: the receiver lives as long as the process.
+    worker_shutting_down.connect(lambda **_: close(), weak=False)

@@ -63,7 +63,10 @@ class Settings:
             elif field.default is MISSING:
                 missing.append(PREFIX + field.name.upper())
         if missing:
-            raise InvalidInput("settings_missing", f"Set these environment variables: {', '.join(missing)}.")
+            raise InvalidInput(
+                "settings_missing",
+                f"Set these environment variables: {', '.join(missing)}.",
+            )
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -73,9 +76,13 @@ def owner_database_url(environ: Mapping[str, str] | None = None) -> str:
     Raises:
         InvalidInput: `settings_missing`.
     """
-    url = (os.environ if environ is None else environ).get(PREFIX + "OWNER_DATABASE_URL", "")
+    url = (os.environ if environ is None else environ).get(
+        PREFIX + "OWNER_DATABASE_URL", ""
+    )
     if not url:
-        raise InvalidInput("settings_missing", f"Set {PREFIX}OWNER_DATABASE_URL to run migrations.")
+        raise InvalidInput(
+            "settings_missing", f"Set {PREFIX}OWNER_DATABASE_URL to run migrations."
+        )
     return url
 
 
@@ -87,6 +94,7 @@ def _parse(name: str, kind: object, text: str) -> object:
             return kind(text)  # type: ignore[operator]
     except (ValueError, KeyError):
         raise InvalidInput(
-            "settings_invalid", f"{PREFIX}{name.upper()} has a value that can't be read."
+            "settings_invalid",
+            f"{PREFIX}{name.upper()} has a value that can't be read.",
         ) from None
     return text

@@ -86,7 +86,10 @@ class ObjectReader:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -103,13 +106,23 @@ class ObjectStore:
         self.bucket = bucket
 
     def put(
-        self, key: str, stream: BinaryIO, size_bytes: int, *, content_type: str = "application/octet-stream"
+        self,
+        key: str,
+        stream: BinaryIO,
+        size_bytes: int,
+        *,
+        content_type: str = "application/octet-stream",
     ) -> StoredObject:
         """Store exactly `size_bytes` of the stream; the object appears whole or not at all."""
         checked_key(key)
         with _translated():
             result = self._client.put_object(
-                self.bucket, key, stream, size_bytes, content_type=content_type, part_size=_PART_BYTES
+                self.bucket,
+                key,
+                stream,
+                size_bytes,
+                content_type=content_type,
+                part_size=_PART_BYTES,
             )
         return StoredObject(key, size_bytes, str(result.etag or "").strip('"'))
 
@@ -126,7 +139,9 @@ class ObjectStore:
         with path.open("rb") as stream:
             return self.put(key, stream, path.stat().st_size, content_type=content_type)
 
-    def open(self, key: str, *, offset: int = 0, size_bytes: int | None = None) -> ObjectReader:
+    def open(
+        self, key: str, *, offset: int = 0, size_bytes: int | None = None
+    ) -> ObjectReader:
         """Start to read an object from `offset`, at most `size_bytes` long; a missing one raises here, not later.
 
         Raises:
@@ -139,11 +154,17 @@ class ObjectStore:
                 f"The object has {total} bytes; ask for a range within.",
                 size_bytes=total,
             )
-        wanted = total - offset if size_bytes is None else min(size_bytes, total - offset)
+        wanted = (
+            total - offset if size_bytes is None else min(size_bytes, total - offset)
+        )
         if not wanted:
-            return ObjectReader(urllib3.HTTPResponse(io.BytesIO(), preload_content=False), 0)
+            return ObjectReader(
+                urllib3.HTTPResponse(io.BytesIO(), preload_content=False), 0
+            )
         with _translated():
-            response = self._client.get_object(self.bucket, key, offset=offset, length=wanted)
+            response = self._client.get_object(
+                self.bucket, key, offset=offset, length=wanted
+            )
         return ObjectReader(response, wanted)
 
     def read(self, key: str) -> bytes:
@@ -178,7 +199,9 @@ class ObjectStore:
     def list_(self, prefix: str) -> Iterator[StoredObject]:
         """Yield every object whose key starts with `prefix`, by key."""
         with _translated():
-            for found in self._client.list_objects(self.bucket, prefix=prefix, recursive=True):
+            for found in self._client.list_objects(
+                self.bucket, prefix=prefix, recursive=True
+            ):
                 yield _stored(found)
 
     def ping(self) -> None:
@@ -186,7 +209,10 @@ class ObjectStore:
         with _translated():
             exists = self._client.bucket_exists(self.bucket)
         if not exists:
-            raise Unavailable("storage_unavailable", "The object store has no bucket for this installation.")
+            raise Unavailable(
+                "storage_unavailable",
+                "The object store has no bucket for this installation.",
+            )
 
 
 def open_store(
@@ -206,7 +232,9 @@ def open_store(
     pool = urllib3.PoolManager(
         maxsize=10,
         timeout=urllib3.Timeout(connect=2.0, read=timeout_s),
-        retries=urllib3.Retry(total=1, backoff_factor=0.2, redirect=0, raise_on_status=False),
+        retries=urllib3.Retry(
+            total=1, backoff_factor=0.2, redirect=0, raise_on_status=False
+        ),
     )
     client = minio.Minio(
         endpoint,
@@ -225,14 +253,19 @@ def _translated() -> Iterator[None]:
         yield
     except S3Error as error:
         if error.code in _MISSING:
-            raise NotFound("object_missing", "The stored file is not there (any more).") from error
+            raise NotFound(
+                "object_missing", "The stored file is not there (any more)."
+            ) from error
         raise _unavailable() from error
     except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
         raise _unavailable() from error
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable("storage_unavailable", "The file store can't be reached; try again in a few seconds.")
+    return Unavailable(
+        "storage_unavailable",
+        "The file store can't be reached; try again in a few seconds.",
+    )
 
 
 def _stored(found: Any) -> StoredObject:

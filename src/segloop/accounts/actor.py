@@ -26,5 +26,8 @@ def authenticate(authorization: str | None, *, token: str) -> Actor:
     given = (authorization or "").removeprefix("Bearer ")
     # compare_digest takes ASCII text only; bytes take anything a header can hold.
     if not hmac.compare_digest(given.encode(), token.encode()):
-        raise Unauthorized("unauthorized", "Sign in first: send the header 'Authorization: Bearer <token>'.")
+        raise Unauthorized(
+            "unauthorized",
+            "Sign in first: send the header 'Authorization: Bearer <token>'.",
+        )
     return Actor(LOCAL_ACTOR)

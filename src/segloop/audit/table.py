@@ -15,7 +15,12 @@ audit_events = Table(
     Column("object_type", Text, nullable=False),
     Column("object_id", Text),
     Column("detail", JSONB, nullable=False, server_default="{}"),
-    Column("at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    Column(
+        "at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
 )
 
 

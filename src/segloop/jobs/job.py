@@ -34,7 +34,9 @@ class Priority(IntEnum):
 
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
-    JobState.RUNNING: frozenset({JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset(
+        {JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+    ),
     JobState.FAILED: frozenset({JobState.QUEUED}),
     JobState.SUCCEEDED: frozenset(),
     JobState.CANCELLED: frozenset(),
@@ -42,7 +44,10 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
 TASKS = {JobKind.SEGMENT: TaskName.SEGMENT, JobKind.SELFTEST: TaskName.SELFTEST}
-QUEUES = {JobKind.SEGMENT: QueueName.SEGMENTATION, JobKind.SELFTEST: QueueName.SEGMENTATION}
+QUEUES = {
+    JobKind.SEGMENT: QueueName.SEGMENTATION,
+    JobKind.SELFTEST: QueueName.SEGMENTATION,
+}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ def relay_once(conn: Connection, send: Send, *, limit: int = 50) -> int:
     return len(rows)
 
 
-def reap_once(conn: Connection, *, resend_after_s: float, max_interruptions: int, limit: int = 100) -> int:
+def reap_once(
+    conn: Connection, *, resend_after_s: float, max_interruptions: int, limit: int = 100
+) -> int:
     """Give back jobs whose worker stopped renewing its lease, and ring again for jobs queued too long."""
     expired = table.list_expired(conn, limit=limit)
     for job in expired:
@@ -33,14 +35,20 @@ def reap_once(conn: Connection, *, resend_after_s: float, max_interruptions: int
     return len(expired) + len(unrung)
 
 
-def interrupt(conn: Connection, job: Job, *, reason: str, max_interruptions: int) -> Job | None:
+def interrupt(
+    conn: Connection, job: Job, *, reason: str, max_interruptions: int
+) -> Job | None:
     """Queue a running job again because its worker went away, not because the work failed.
 
     A job that was asked to stop is cancelled instead; one interrupted too often fails as a dead letter.
     """
     if job.cancel_requested_at is not None:
         ended = table.end(
-            conn, job_id=job.id, attempt=job.attempt, state=JobState.CANCELLED, stage="cancelled"
+            conn,
+            job_id=job.id,
+            attempt=job.attempt,
+            state=JobState.CANCELLED,
+            stage="cancelled",
         )
     elif job.interruptions + 1 > max_interruptions:
         ended = table.end(
@@ -55,7 +63,12 @@ def interrupt(conn: Connection, job: Job, *, reason: str, max_interruptions: int
             interruptions=job.interruptions + 1,
         )
     else:
-        ended = table.requeue(conn, job_id=job.id, attempt=job.attempt, interruptions=job.interruptions + 1)
+        ended = table.requeue(
+            conn,
+            job_id=job.id,
+            attempt=job.attempt,
+            interruptions=job.interruptions + 1,
+        )
         if ended is not None:
             table.add_to_outbox(conn, ended, task=TASKS[ended.kind])
     if ended is not None:

@@ -32,7 +32,9 @@ def submit(
     Raises:
         InvalidInput: `idempotency_key_reused` when the key came before with another `request`.
     """
-    digest = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
+    digest = hashlib.sha256(
+        json.dumps(request, sort_keys=True, default=str).encode()
+    ).hexdigest()
     if idempotency_key is not None:
         # Two requests with one key at the same time: the second waits here and then finds the first's job.
         table.lock_name(conn, f"{project_id}/{actor}/{idempotency_key}")
@@ -81,7 +83,10 @@ def cancel(conn: Connection, job_id: str, *, actor: str) -> Job:
     """
     job = table.get(conn, job_id, lock=True)
     if job.state in ENDED and job.state is not JobState.CANCELLED:
-        raise Conflict("job_ended", f"This job has {job.state} already; there is nothing to cancel.")
+        raise Conflict(
+            "job_ended",
+            f"This job has {job.state} already; there is nothing to cancel.",
+        )
     cancelled = table.cancel_queued(conn, job_id)
     if cancelled is not None:
         table.add_event(conn, cancelled, reason="cancelled while queued")

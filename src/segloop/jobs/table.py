@@ -1,6 +1,7 @@
 """SQL of jobs. The row is the truth: every change of state is one conditional UPDATE, on the database's clock."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -42,7 +43,9 @@ jobs = Table(
     "jobs",
     metadata,
     id_column(),
-    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
+    Column(
+        "project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False
+    ),
     *created_columns(),
     Column("kind", Text, nullable=False),
     Column("queue", Text, nullable=False),
@@ -69,11 +72,27 @@ jobs = Table(
     Column("queued_at", DateTime(timezone=True), nullable=False, server_default=_now),
     Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
-    CheckConstraint("state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="state_known"),
-    CheckConstraint("(state = 'running') = (lease_expires_at IS NOT NULL)", name="lease_while_running"),
-    UniqueConstraint("project_id", "created_by", "idempotency_key", name="jobs_idempotency_key"),
-    Index("jobs_queued", "queue", "priority", "created_at", postgresql_where=text("state = 'queued'")),
-    Index("jobs_running", "lease_expires_at", postgresql_where=text("state = 'running'")),
+    CheckConstraint(
+        "state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')",
+        name="state_known",
+    ),
+    CheckConstraint(
+        "(state = 'running') = (lease_expires_at IS NOT NULL)",
+        name="lease_while_running",
+    ),
+    UniqueConstraint(
+        "project_id", "created_by", "idempotency_key", name="jobs_idempotency_key"
+    ),
+    Index(
+        "jobs_queued",
+        "queue",
+        "priority",
+        "created_at",
+        postgresql_where=text("state = 'queued'"),
+    ),
+    Index(
+        "jobs_running", "lease_expires_at", postgresql_where=text("state = 'running'")
+    ),
     Index("jobs_by_project", "project_id", "created_at", "id"),
 )
 
@@ -81,7 +100,9 @@ job_events = Table(
     "job_events",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("job_id", Uuid(as_uuid=False), ForeignKey("jobs.id"), nullable=False, index=True),
+    Column(
+        "job_id", Uuid(as_uuid=False), ForeignKey("jobs.id"), nullable=False, index=True
+    ),
     Column("attempt", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("worker", Text),
@@ -102,7 +123,9 @@ outbox = Table(
 
 
 def _job(row: "Row[Any]") -> Job:
-    values = {name: value for name, value in row._mapping.items() if name != "queued_at"}
+    values = {
+        name: value for name, value in row._mapping.items() if name != "queued_at"
+    }
     return Job(**{**values, "kind": JobKind(row.kind), "state": JobState(row.state)})
 
 
@@ -113,14 +136,22 @@ def insert_job(conn: Connection, **values: object) -> Job:
 
 def add_to_outbox(conn: Connection, job: Job, *, task: str) -> None:
     """Add the bell to ring once the caller's transaction commits."""
-    conn.execute(insert(outbox).values(job_id=job.id, task=task, queue=job.queue, priority=job.priority))
+    conn.execute(
+        insert(outbox).values(
+            job_id=job.id, task=task, queue=job.queue, priority=job.priority
+        )
+    )
 
 
 def add_event(conn: Connection, job: Job, *, reason: str) -> None:
     """Append one line to the job's history."""
     conn.execute(
         insert(job_events).values(
-            job_id=job.id, attempt=job.attempt, state=job.state, worker=job.worker, reason=reason
+            job_id=job.id,
+            attempt=job.attempt,
+            state=job.state,
+            worker=job.worker,
+            reason=reason,
         )
     )
 
@@ -137,7 +168,13 @@ def take_outbox(conn: Connection, *, limit: int) -> Sequence["Row[Any]"]:
     return conn.execute(
         delete(outbox)
         .where(outbox.c.id.in_(chosen))
-        .returning(outbox.c.id, outbox.c.job_id, outbox.c.task, outbox.c.queue, outbox.c.priority)
+        .returning(
+            outbox.c.id,
+            outbox.c.job_id,
+            outbox.c.task,
+            outbox.c.queue,
+            outbox.c.priority,
+        )
     ).all()
 
 
@@ -154,21 +191,32 @@ def get(conn: Connection, job_id: str, *, lock: bool = False) -> Job:
     return _job(row)
 
 
-def find_by_idempotency_key(conn: Connection, *, project_id: str, created_by: str, key: str) -> Job | None:
+def find_by_idempotency_key(
+    conn: Connection, *, project_id: str, created_by: str, key: str
+) -> Job | None:
     """Return the job an earlier request with this key made, if any."""
     row = conn.execute(
         select(jobs).where(
-            jobs.c.project_id == project_id, jobs.c.created_by == created_by, jobs.c.idempotency_key == key
+            jobs.c.project_id == project_id,
+            jobs.c.created_by == created_by,
+            jobs.c.idempotency_key == key,
         )
     ).one_or_none()
     return None if row is None else _job(row)
 
 
 def list_(
-    conn: Connection, *, project_id: str | None, state: str | None, limit: int, before: tuple[str, str] | None
+    conn: Connection,
+    *,
+    project_id: str | None,
+    state: str | None,
+    limit: int,
+    before: tuple[datetime, str] | None,
 ) -> list[Job]:
     """Return jobs, newest first; `before` is the (created_at, id) of the last one seen."""
-    query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+    query = (
+        select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+    )
     if project_id:
         query = query.where(jobs.c.project_id == project_id)
     if state:
@@ -181,7 +229,9 @@ def list_(
 def list_events(conn: Connection, job_id: str) -> Sequence["Row[Any]"]:
     """Return a job's history, oldest first."""
     return conn.execute(
-        select(job_events).where(job_events.c.job_id == job_id).order_by(job_events.c.id)
+        select(job_events)
+        .where(job_events.c.job_id == job_id)
+        .order_by(job_events.c.id)
     ).all()
 
 
@@ -215,38 +265,54 @@ def claim_next(
     return None if row is None else _job(row)
 
 
-def _lease(lease_s: float) -> Any:  # noqa: ANN401 - an SQL expression
+def _lease(lease_s: float) -> Any:
     return _now + func.make_interval(0, 0, 0, 0, 0, 0, bindparam(None, lease_s))
 
 
 def heartbeat(
-    conn: Connection, *, job_id: str, attempt: int, lease_s: float, stage: str, progress: float
+    conn: Connection,
+    *,
+    job_id: str,
+    attempt: int,
+    lease_s: float,
+    stage: str,
+    progress: float,
 ) -> "Row[Any] | None":
     """Renew the lease and report; returns (cancel_requested_at,), or None when the attempt is fenced off."""
     return conn.execute(
         update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt)
+        .where(
+            jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt
+        )
         .values(lease_expires_at=_lease(lease_s), stage=stage, progress=progress)
         .returning(jobs.c.cancel_requested_at)
     ).one_or_none()
 
 
-def end(conn: Connection, *, job_id: str, attempt: int, state: JobState, **values: object) -> Job | None:
+def end(
+    conn: Connection, *, job_id: str, attempt: int, state: JobState, **values: object
+) -> Job | None:
     """Move a running attempt to an ended state; None when a newer attempt owns the row (fenced)."""
     row = conn.execute(
         update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt)
+        .where(
+            jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt
+        )
         .values(state=state, lease_expires_at=None, finished_at=_now, **values)
         .returning(jobs)
     ).one_or_none()
     return None if row is None else _job(row)
 
 
-def requeue(conn: Connection, *, job_id: str, attempt: int, **values: object) -> Job | None:
+def requeue(
+    conn: Connection, *, job_id: str, attempt: int, **values: object
+) -> Job | None:
     """Put a running attempt back into the queue; None when it is fenced."""
     row = conn.execute(
         update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt)
+        .where(
+            jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt
+        )
         .values(
             state="queued",
             stage="queued",
@@ -266,7 +332,12 @@ def cancel_queued(conn: Connection, job_id: str) -> Job | None:
     row = conn.execute(
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.state == "queued")
-        .values(state="cancelled", stage="cancelled", cancel_requested_at=_now, finished_at=_now)
+        .values(
+            state="cancelled",
+            stage="cancelled",
+            cancel_requested_at=_now,
+            finished_at=_now,
+        )
         .returning(jobs)
     ).one_or_none()
     return None if row is None else _job(row)
@@ -275,7 +346,9 @@ def cancel_queued(conn: Connection, job_id: str) -> Job | None:
 def request_cancel(conn: Connection, job_id: str) -> None:
     """Ask the worker of a running job to stop at its next heartbeat."""
     conn.execute(
-        update(jobs).where(jobs.c.id == job_id, jobs.c.state == "running").values(cancel_requested_at=_now)
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == "running")
+        .values(cancel_requested_at=_now)
     )
 
 
@@ -304,8 +377,13 @@ def reopen_failed(conn: Connection, job_id: str) -> Job | None:
 
 def list_expired(conn: Connection, *, limit: int) -> list[Job]:
     """Lock and return running jobs whose lease is over."""
-    query = select(jobs).where(jobs.c.state == "running", jobs.c.lease_expires_at < _now)
-    return [_job(row) for row in conn.execute(query.limit(limit).with_for_update(skip_locked=True))]
+    query = select(jobs).where(
+        jobs.c.state == "running", jobs.c.lease_expires_at < _now
+    )
+    return [
+        _job(row)
+        for row in conn.execute(query.limit(limit).with_for_update(skip_locked=True))
+    ]
 
 
 def list_unrung(conn: Connection, *, after_s: float, limit: int) -> list[Job]:
@@ -315,7 +393,8 @@ def list_unrung(conn: Connection, *, after_s: float, limit: int) -> list[Job]:
         select(jobs.c.id)
         .where(
             jobs.c.state == "queued",
-            jobs.c.queued_at < _now - text("make_interval(secs => :s)").bindparams(s=after_s),
+            jobs.c.queued_at
+            < _now - text("make_interval(secs => :s)").bindparams(s=after_s),
         )
         .where(~waiting)
         .order_by(jobs.c.priority, jobs.c.created_at)
@@ -323,7 +402,9 @@ def list_unrung(conn: Connection, *, after_s: float, limit: int) -> list[Job]:
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    rows = conn.execute(update(jobs).where(jobs.c.id.in_(query)).values(queued_at=_now).returning(jobs))
+    rows = conn.execute(
+        update(jobs).where(jobs.c.id.in_(query)).values(queued_at=_now).returning(jobs)
+    )
     return [_job(row) for row in rows]
 
 
@@ -339,29 +420,46 @@ def queue_position(conn: Connection, job: Job) -> int:
             bindparam(None, job.id, Uuid(as_uuid=False)),
         ),
     )
-    return int(conn.execute(select(func.count()).select_from(jobs).where(ahead)).scalar_one()) + 1
+    return (
+        int(
+            conn.execute(
+                select(func.count()).select_from(jobs).where(ahead)
+            ).scalar_one()
+        )
+        + 1
+    )
 
 
 def typical_run_s(conn: Connection, *, kind: str, project_id: str) -> float | None:
     """Return the median run time of the last 20 successes of a kind in seconds, or None when there is none."""
     recent = (
-        select(func.extract("epoch", jobs.c.finished_at - jobs.c.started_at).label("run_s"))
-        .where(jobs.c.kind == kind, jobs.c.project_id == project_id, jobs.c.state == "succeeded")
+        select(
+            func.extract("epoch", jobs.c.finished_at - jobs.c.started_at).label("run_s")
+        )
+        .where(
+            jobs.c.kind == kind,
+            jobs.c.project_id == project_id,
+            jobs.c.state == "succeeded",
+        )
         .order_by(jobs.c.finished_at.desc())
         .limit(20)
         .subquery()
     )
-    value = conn.execute(select(func.percentile_cont(0.5).within_group(recent.c.run_s))).scalar_one()
+    value = conn.execute(
+        select(func.percentile_cont(0.5).within_group(recent.c.run_s))
+    ).scalar_one()
     return None if value is None else float(value)
 
 
 def count_by_state(conn: Connection) -> Sequence["Row[Any]"]:
     """Return (queue, state, n, oldest_s) over all jobs, for metrics."""
-    age = func.extract("epoch", _now - func.min(case((jobs.c.state == "queued", jobs.c.created_at))))
+    age = func.extract(
+        "epoch", _now - func.min(case((jobs.c.state == "queued", jobs.c.created_at)))
+    )
     return conn.execute(
-        select(jobs.c.queue, jobs.c.state, func.count().label("n"), age.label("oldest_s")).group_by(
-            jobs.c.queue, jobs.c.state
-        )
+        select(
+            jobs.c.queue, jobs.c.state, func.count().label("n"), age.label("oldest_s")
+        ).group_by(jobs.c.queue, jobs.c.state)
     ).all()
 
 
@@ -372,4 +470,6 @@ def count_outbox(conn: Connection) -> int:
 
 def lock_name(conn: Connection, name: str) -> None:
     """Wait for, and hold until the transaction ends, the advisory lock of a name."""
-    conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+    conn.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name}
+    )

@@ -25,11 +25,15 @@ masks = Table(
     "masks",
     metadata,
     id_column(),
-    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
+    Column(
+        "project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False
+    ),
     *created_columns(),
     Column("volume_id", Uuid(as_uuid=False), ForeignKey("volumes.id"), nullable=False),
     Column("kind", Text, nullable=False),
-    Column("label_set_id", Uuid(as_uuid=False), ForeignKey("label_sets.id"), nullable=False),
+    Column(
+        "label_set_id", Uuid(as_uuid=False), ForeignKey("label_sets.id"), nullable=False
+    ),
     Column("model_version_id", Uuid(as_uuid=False), ForeignKey("model_versions.id")),
     Column("job_id", Uuid(as_uuid=False), ForeignKey("jobs.id")),
     Column("parent_id", Uuid(as_uuid=False), ForeignKey("masks.id")),
@@ -38,9 +42,13 @@ masks = Table(
     Column("sha256", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("statistics", JSONB, nullable=False),
-    CheckConstraint("kind IN ('prediction', 'correction', 'ground_truth', 'imported')", name="kind_known"),
     CheckConstraint(
-        "(kind = 'prediction') = (model_version_id IS NOT NULL)", name="prediction_names_its_version"
+        "kind IN ('prediction', 'correction', 'ground_truth', 'imported')",
+        name="kind_known",
+    ),
+    CheckConstraint(
+        "(kind = 'prediction') = (model_version_id IS NOT NULL)",
+        name="prediction_names_its_version",
     ),
     Index("masks_one_per_job", "job_id", unique=True),
     Index("masks_by_volume", "volume_id", "created_at"),

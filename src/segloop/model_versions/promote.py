@@ -11,7 +11,9 @@ from segloop.jobs.table import lock_name
 from segloop.model_versions import table
 
 
-def promote(conn: Connection, model_version_id: str, *, actor: str, reason: str) -> Row[Any]:
+def promote(
+    conn: Connection, model_version_id: str, *, actor: str, reason: str
+) -> Row[Any]:
     """Make a version the one in production and retire the present one; a repeat changes nothing.
 
     Rolling back is promoting a retired version. The next job uses it; a running job keeps its own.
@@ -24,7 +26,8 @@ def promote(conn: Connection, model_version_id: str, *, actor: str, reason: str)
     version = table.get(conn, model_version_id)
     if version.stage == "rejected":
         raise Conflict(
-            "model_version_rejected", f"Version v{version.number} was rejected and can't be promoted."
+            "model_version_rejected",
+            f"Version v{version.number} was rejected and can't be promoted.",
         )
     present = table.find_production(conn, project_id=version.project_id)
     if present is not None and present.id == version.id:

@@ -31,13 +31,17 @@ model_versions = Table(
     "model_versions",
     metadata,
     id_column(),
-    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
+    Column(
+        "project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False
+    ),
     *created_columns(),
     Column("number", Integer, nullable=False),
     Column("name", Text, nullable=False),
     Column("parent_id", Uuid(as_uuid=False), ForeignKey("model_versions.id")),
     Column("stage", Text, nullable=False, server_default="candidate"),
-    Column("label_set_id", Uuid(as_uuid=False), ForeignKey("label_sets.id"), nullable=False),
+    Column(
+        "label_set_id", Uuid(as_uuid=False), ForeignKey("label_sets.id"), nullable=False
+    ),
     Column("object_key", Text, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
@@ -46,7 +50,10 @@ model_versions = Table(
     Column("details", JSONB, nullable=False, server_default="{}"),
     Column("promoted_by", Text),
     Column("promoted_at", DateTime(timezone=True)),
-    CheckConstraint("stage IN ('candidate', 'production', 'retired', 'rejected')", name="stage_known"),
+    CheckConstraint(
+        "stage IN ('candidate', 'production', 'retired', 'rejected')",
+        name="stage_known",
+    ),
     UniqueConstraint("project_id", "number", name="model_versions_one_per_number"),
     UniqueConstraint("project_id", "sha256", name="model_versions_one_per_content"),
     Index(
@@ -76,13 +83,17 @@ def get(conn: Connection, model_version_id: str) -> Row[Any]:
     Raises:
         NotFound: `model_version_unknown`.
     """
-    row = conn.execute(select(model_versions).where(model_versions.c.id == model_version_id)).one_or_none()
+    row = conn.execute(
+        select(model_versions).where(model_versions.c.id == model_version_id)
+    ).one_or_none()
     if row is None:
         raise NotFound("model_version_unknown", "There is no such model version.")
     return row
 
 
-def find_by_sha256(conn: Connection, *, project_id: str, sha256: str) -> Row[Any] | None:
+def find_by_sha256(
+    conn: Connection, *, project_id: str, sha256: str
+) -> Row[Any] | None:
     """Return the project's version of exactly this bundle, if any."""
     return conn.execute(
         select(model_versions).where(
@@ -95,7 +106,8 @@ def find_production(conn: Connection, *, project_id: str) -> Row[Any] | None:
     """Return the version in production, if any."""
     return conn.execute(
         select(model_versions).where(
-            model_versions.c.project_id == project_id, model_versions.c.stage == "production"
+            model_versions.c.project_id == project_id,
+            model_versions.c.stage == "production",
         )
     ).one_or_none()
 
@@ -110,7 +122,11 @@ def list_(conn: Connection, *, project_id: str) -> Sequence[Row[Any]]:
 
 
 def set_stage(
-    conn: Connection, model_version_id: str, *, stage: str, promoted_by: str | None = None
+    conn: Connection,
+    model_version_id: str,
+    *,
+    stage: str,
+    promoted_by: str | None = None,
 ) -> Row[Any]:
     """Move a version to another stage; `model_versions_one_production` guards the one in production."""
     values: dict[str, object] = {"stage": stage}

@@ -1,6 +1,7 @@
 """SQL of patients, volumes and the uploads they come from."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -31,7 +32,9 @@ patients = Table(
     "patients",
     metadata,
     id_column(),
-    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
+    Column(
+        "project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False
+    ),
     *created_columns(),
     Column("pseudonym", Text, nullable=False),
     Column("is_known", Boolean, nullable=False),
@@ -42,9 +45,13 @@ volumes = Table(
     "volumes",
     metadata,
     id_column(),
-    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
+    Column(
+        "project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False
+    ),
     *created_columns(),
-    Column("patient_id", Uuid(as_uuid=False), ForeignKey("patients.id"), nullable=False),
+    Column(
+        "patient_id", Uuid(as_uuid=False), ForeignKey("patients.id"), nullable=False
+    ),
     Column("case_reference", Text, nullable=False),
     Column("object_key", Text, nullable=False),
     Column("sha256", Text, nullable=False),
@@ -58,14 +65,18 @@ volumes = Table(
     Column("hu_max", Float, nullable=False),
     Column("is_hu_like", Boolean, nullable=False),
     UniqueConstraint("project_id", "sha256", name="volumes_one_per_content"),
-    CheckConstraint("cardinality(shape) = 3 AND cardinality(affine) = 16", name="geometry_is_3d"),
+    CheckConstraint(
+        "cardinality(shape) = 3 AND cardinality(affine) = 16", name="geometry_is_3d"
+    ),
 )
 
 uploads = Table(
     "uploads",
     metadata,
     id_column(),
-    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
+    Column(
+        "project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False
+    ),
     *created_columns(),
     Column("purpose", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
@@ -78,13 +89,17 @@ uploads = Table(
     Column("result_id", Uuid(as_uuid=False)),
     Column("finished_at", DateTime(timezone=True)),
     CheckConstraint("purpose IN ('volume', 'mask')", name="purpose_known"),
-    CheckConstraint("state IN ('open', 'completed', 'aborted', 'refused')", name="state_known"),
+    CheckConstraint(
+        "state IN ('open', 'completed', 'aborted', 'refused')", name="state_known"
+    ),
 )
 
 upload_parts = Table(
     "upload_parts",
     metadata,
-    Column("upload_id", Uuid(as_uuid=False), ForeignKey("uploads.id"), primary_key=True),
+    Column(
+        "upload_id", Uuid(as_uuid=False), ForeignKey("uploads.id"), primary_key=True
+    ),
     Column("number", Integer, primary_key=True),
     Column("size_bytes", Integer, nullable=False),
     Column("sha256", Text, nullable=False),
@@ -98,7 +113,12 @@ def find_or_insert_patient(
     """Return the id of the patient of this pseudonym, made when it is new."""
     conn.execute(
         insert(patients)
-        .values(project_id=project_id, pseudonym=pseudonym, is_known=is_known, created_by=actor)
+        .values(
+            project_id=project_id,
+            pseudonym=pseudonym,
+            is_known=is_known,
+            created_by=actor,
+        )
         .on_conflict_do_nothing(constraint="patients_one_per_pseudonym")
     )
     query = select(patients.c.id).where(
@@ -117,10 +137,14 @@ def insert_volume(conn: Connection, **values: object) -> Row[Any] | None:
     ).one_or_none()
 
 
-def find_by_sha256(conn: Connection, *, project_id: str, sha256: str) -> Row[Any] | None:
+def find_by_sha256(
+    conn: Connection, *, project_id: str, sha256: str
+) -> Row[Any] | None:
     """Return the project's volume of exactly these bytes, if any."""
     return conn.execute(
-        select(volumes).where(volumes.c.project_id == project_id, volumes.c.sha256 == sha256)
+        select(volumes).where(
+            volumes.c.project_id == project_id, volumes.c.sha256 == sha256
+        )
     ).one_or_none()
 
 
@@ -137,7 +161,11 @@ def get(conn: Connection, volume_id: str) -> Row[Any]:
 
 
 def list_(
-    conn: Connection, *, project_id: str, limit: int, before: tuple[str, str] | None
+    conn: Connection,
+    *,
+    project_id: str,
+    limit: int,
+    before: tuple[datetime, str] | None,
 ) -> Sequence[Row[Any]]:
     """Return a project's volumes, newest first; `before` is the (created_at, id) of the last one seen."""
     query = (
@@ -169,7 +197,9 @@ def get_upload(conn: Connection, upload_id: str, *, lock: bool = False) -> Row[A
     return row
 
 
-def finish_upload(conn: Connection, upload_id: str, *, state: str, result_id: str | None = None) -> None:
+def finish_upload(
+    conn: Connection, upload_id: str, *, state: str, result_id: str | None = None
+) -> None:
     """Close an upload for good."""
     conn.execute(
         update(uploads)
@@ -179,7 +209,13 @@ def finish_upload(conn: Connection, upload_id: str, *, state: str, result_id: st
 
 
 def save_part(
-    conn: Connection, *, upload_id: str, number: int, size_bytes: int, sha256: str, object_key: str
+    conn: Connection,
+    *,
+    upload_id: str,
+    number: int,
+    size_bytes: int,
+    sha256: str,
+    object_key: str,
 ) -> None:
     """Record a part; sending a part again replaces the record."""
     values = {"size_bytes": size_bytes, "sha256": sha256, "object_key": object_key}
@@ -193,5 +229,7 @@ def save_part(
 def list_parts(conn: Connection, upload_id: str) -> Sequence[Row[Any]]:
     """Return the parts that have arrived, in order."""
     return conn.execute(
-        select(upload_parts).where(upload_parts.c.upload_id == upload_id).order_by(upload_parts.c.number)
+        select(upload_parts)
+        .where(upload_parts.c.upload_id == upload_id)
+        .order_by(upload_parts.c.number)
     ).all()

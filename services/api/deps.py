@@ -1,0 +1,102 @@
+"""What routes depend on: the composition of this process, one transaction per request, and who acts."""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from celery import Celery
+from fastapi import Depends, Header, Query, Request
+
+from segloop.accounts import tickets
+from segloop.accounts.actor import Actor, authenticate
+from segloop.database import Connection, Engine, transaction
+from segloop.errors import InvalidInput
+from segloop.settings import Settings
+from segloop.storage import ObjectStore
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The clients of this process, made once at start."""
+
+    settings: Settings
+    engine: Engine
+    store: ObjectStore
+    celery: Celery
+
+
+def parts(request: Request) -> Parts:
+    """Return the process's parts."""
+    found = request.app.state.parts
+    assert isinstance(found, Parts)
+    return found
+
+
+PartsDep = Annotated[Parts, Depends(parts)]
+
+
+def current_actor(
+    parts: PartsDep, authorization: Annotated[str | None, Header()] = None
+) -> Actor:
+    """Return who acts, from the bearer token."""
+    return authenticate(authorization, token=parts.settings.token)
+
+
+ActorDep = Annotated[Actor, Depends(current_actor)]
+
+
+def connection(parts: PartsDep, actor: ActorDep) -> Iterator[Connection]:
+    """Open the request's transaction, for signed-in actors only."""
+    with transaction(parts.engine) as conn:
+        yield conn
+
+
+# scope="function": the transaction commits before the client has its answer, not after.
+ConnectionDep = Annotated[Connection, Depends(connection, scope="function")]
+
+
+def reader(
+    parts: Parts, authorization: str | None, ticket: str | None, *, object_id: str
+) -> Actor:
+    """Return who reads an object's content: a bearer token, or a ticket for exactly this object."""
+    if ticket is not None:
+        return tickets.check(
+            ticket, object_id=object_id, scope="read", key=parts.settings.ticket_key
+        )
+    return authenticate(authorization, token=parts.settings.token)
+
+
+Before = tuple[datetime, str]
+
+
+def cursor(
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> Before | None:
+    """Decode a list's cursor into the (created_at, id) of the last item seen."""
+    if cursor is None:
+        return None
+    try:
+        at, _, last_id = (
+            base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
+        )
+        return datetime.fromisoformat(at), last_id
+    except (ValueError, binascii.Error, UnicodeDecodeError):
+        raise InvalidInput(
+            "cursor_invalid",
+            "This cursor is not valid; start the list again without it.",
+        ) from None
+
+
+CursorDep = Annotated[Before | None, Depends(cursor)]
+LimitDep = Annotated[int, Query(ge=1, le=200)]
+
+
+def next_cursor(items: list[tuple[datetime, str]], limit: int) -> str | None:
+    """Return the cursor after a full page, or None at the end."""
+    if len(items) < limit:
+        return None
+    at, last_id = items[-1]
+    return base64.urlsafe_b64encode(f"{at.isoformat()}|{last_id}".encode()).decode()

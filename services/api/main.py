@@ -1,0 +1,58 @@
+"""The HTTP API: composition and nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from segloop import __version__, logs
+from segloop.broker import make_celery
+from segloop.database import open_engine
+from segloop.settings import Settings
+from segloop.storage import open_store
+from services.api import errors
+from services.api.deps import Parts
+from services.api.routes import (
+    health,
+    jobs,
+    masks,
+    model_versions,
+    projects,
+    uploads,
+    volumes,
+)
+
+DESCRIPTION = "Research use only. Not a medical device. Errors are RFC 9457 problem documents with stable codes."
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the API, wired from the environment unless settings are given."""
+    settings = settings or Settings.from_env()
+    logs.configure(settings.log_level)
+    parts = Parts(
+        settings,
+        open_engine(settings.database_url, pool_size=10),
+        open_store(
+            endpoint=settings.s3_endpoint,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key,
+            bucket=settings.s3_bucket,
+            secure=settings.s3_secure,
+        ),
+        make_celery(settings.redis_url),
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        parts.engine.dispose()
+
+    app = FastAPI(
+        title="Segloop", version=__version__, description=DESCRIPTION, lifespan=lifespan
+    )
+    app.state.parts = parts
+    errors.install(app)
+    app.include_router(health.router)
+    for module in (projects, uploads, volumes, jobs, masks, model_versions):
+        app.include_router(module.router, prefix="/v1")
+    return app

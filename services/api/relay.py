@@ -1,0 +1,61 @@
+"""The relay and reaper process: rings the waiting bells and takes up what was lost."""
+
+import logging
+import signal
+import threading
+import time
+
+from segloop import broker, logs
+from segloop.database import Engine, open_engine, transaction
+from segloop.errors import SegloopError
+from segloop.jobs import outbox
+from segloop.settings import Settings
+
+log = logging.getLogger(__name__)
+IDLE_S = 0.1
+AWAY_S = 1.0
+
+
+def relay_and_reap(
+    engine: Engine, send: outbox.Send, settings: Settings, stop: threading.Event
+) -> None:
+    """Relay until `stop` is set, reaping every `reaper_interval_s`; what is away now is tried again."""
+    reaped = 0.0
+    while not stop.is_set():
+        try:
+            if time.monotonic() - reaped >= settings.reaper_interval_s:
+                with transaction(engine) as conn:
+                    outbox.reap_once(
+                        conn,
+                        resend_after_s=settings.resend_after_s,
+                        max_interruptions=settings.max_interruptions,
+                    )
+                reaped = time.monotonic()
+            with transaction(engine) as conn:
+                sent = outbox.relay_once(conn, send)
+            if not sent:
+                stop.wait(IDLE_S)
+        except SegloopError as error:
+            log.warning("waiting: %s", error.code)
+            stop.wait(AWAY_S)
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    settings = Settings.from_env()
+    logs.configure(settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    celery = broker.make_celery(settings.redis_url)
+
+    def send(task: str, queue: str, job_id: str) -> None:
+        broker.send(celery, task=task, queue=queue, job_id=job_id)
+
+    relay_and_reap(
+        open_engine(settings.database_url, pool_size=2), send, settings, stop
+    )
+
+
+if __name__ == "__main__":
+    main()

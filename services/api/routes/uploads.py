@@ -1,0 +1,195 @@
+"""Resumable uploads: announce, send parts in any order, complete."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from sqlalchemy import Row
+
+from segloop import schemas
+from segloop.database import Connection, transaction
+from segloop.errors import InvalidInput, NotFound
+from segloop.masks import save
+from segloop.masks import table as masks_table
+from segloop.projects import table as projects_table
+from segloop.volumes import ingest, table, upload
+from services.api.deps import ActorDep, ConnectionDep, Parts, PartsDep
+from services.api.routes.jobs import require_uuid
+
+router = APIRouter(tags=["uploads"])
+
+
+@router.post("/projects/{project}/uploads", status_code=201)
+def start_upload(
+    project: str,
+    body: schemas.NewUpload,
+    conn: ConnectionDep,
+    actor: ActorDep,
+    parts: PartsDep,
+    response: Response,
+) -> schemas.Upload:
+    """Announce a file; the answer says how to cut it into parts."""
+    project_id = projects_table.get(conn, project).id
+    if body.purpose == "mask":
+        if body.volume_id is None:
+            raise InvalidInput(
+                "volume_missing", "Say which volume (volume_id) this mask belongs to."
+            )
+        if table.get(conn, require_uuid(body.volume_id)).project_id != project_id:
+            raise NotFound("volume_unknown", "There is no such volume.")
+    row = upload.start(
+        conn,
+        project_id=project_id,
+        actor=actor.name,
+        purpose=body.purpose,
+        size_bytes=body.size_bytes,
+        part_bytes=parts.settings.part_bytes,
+        max_bytes=parts.settings.max_upload_bytes,
+        pseudonym_key=parts.settings.pseudonym_key,
+        patient_reference=body.patient_reference,
+        case_reference=body.case_reference,
+        volume_id=body.volume_id,
+        options={"mask_kind": body.mask_kind},
+    )
+    response.headers["Location"] = f"/v1/uploads/{row.id}"
+    return _present(conn, row)
+
+
+@router.get("/uploads/{upload_id}")
+def get_upload(upload_id: str, conn: ConnectionDep) -> schemas.Upload:
+    """Say which parts have arrived, to go on after a break."""
+    return _present(conn, table.get_upload(conn, require_uuid(upload_id)))
+
+
+async def part_body(request: Request, parts: PartsDep, actor: ActorDep) -> bytes:
+    """Read the body of one part, refusing more than a part may have."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > parts.settings.part_bytes:
+            raise InvalidInput(
+                "part_size",
+                f"A part may have {parts.settings.part_bytes} bytes at most.",
+            )
+    return bytes(body)
+
+
+@router.put("/uploads/{upload_id}/parts/{number}")
+def put_part(
+    upload_id: str,
+    number: int,
+    actor: ActorDep,
+    parts: PartsDep,
+    body: Annotated[bytes, Depends(part_body)],
+    x_content_sha256: Annotated[str | None, Header(max_length=64)] = None,
+) -> schemas.Upload:
+    """Store one part (numbered from 1); sending it again replaces it."""
+    with transaction(parts.engine) as conn:
+        row = table.get_upload(conn, require_uuid(upload_id))
+    saved = upload.store_part(parts.store, row, number, body, sha256=x_content_sha256)
+    with transaction(parts.engine) as conn:
+        upload.require_open(table.get_upload(conn, upload_id, lock=True))
+        table.save_part(conn, **saved)
+        return _present(conn, row)
+
+
+@router.post(
+    "/uploads/{upload_id}/complete",
+    status_code=201,
+    response_model=schemas.Volume | schemas.Mask,
+)
+def complete_upload(
+    upload_id: str, actor: ActorDep, parts: PartsDep, response: Response
+) -> Any:
+    """Check the file and make it a volume or a mask: 201, or 200 when the project has these bytes already."""
+    try:
+        with transaction(parts.engine) as conn:
+            result, new = _complete(conn, parts, require_uuid(upload_id), actor.name)
+            response.status_code = 201 if new else 200
+            return result
+    except InvalidInput:
+        # A file that can't become a volume is refused for good: its parts are not kept.
+        with transaction(parts.engine) as conn:
+            if table.get_upload(conn, upload_id, lock=True).state == "open":
+                upload.discard_parts(conn, parts.store, upload_id)
+                table.finish_upload(conn, upload_id, state="refused")
+        raise
+
+
+@router.delete("/uploads/{upload_id}", status_code=204)
+def abort_upload(
+    upload_id: str, conn: ConnectionDep, actor: ActorDep, parts: PartsDep
+) -> None:
+    """Give up an upload and delete what has arrived."""
+    upload.abort(conn, parts.store, require_uuid(upload_id), actor=actor.name)
+
+
+def _complete(
+    conn: Connection, parts: Parts, upload_id: str, actor: str
+) -> tuple[schemas.Volume | schemas.Mask, bool]:
+    row = table.get_upload(conn, upload_id, lock=True)
+    if row.state == "completed":
+        return _result(conn, row), False
+    upload.require_open(row)
+    with upload.assemble(conn, parts.store, row, scratch=parts.settings.scratch) as (
+        path,
+        digest,
+    ):
+        if row.purpose == "mask":
+            saved = _save_mask(conn, parts, row, path, actor)
+            result_id, new = saved.id, True
+        else:
+            volume, new = ingest.ingest(
+                conn,
+                parts.store,
+                path=path,
+                digest=digest,
+                upload=row,
+                actor=actor,
+                pseudonym_key=parts.settings.pseudonym_key,
+            )
+            result_id = volume.id
+    table.finish_upload(conn, upload_id, state="completed", result_id=result_id)
+    upload.discard_parts(conn, parts.store, upload_id)
+    return _result(conn, table.get_upload(conn, upload_id)), new
+
+
+def _save_mask(
+    conn: Connection, parts: Parts, row: Row[Any], path: Any, actor: str
+) -> Row[Any]:
+    label_sets = projects_table.list_label_sets(conn, project_id=row.project_id)
+    if not label_sets:
+        raise InvalidInput(
+            "label_set_missing", "This project has no label set yet; append one first."
+        )
+    return save.import_file(
+        conn,
+        parts.store,
+        path=path,
+        key=f"masks/{row.id}",
+        volume=table.get(conn, row.volume_id),
+        label_set=label_sets[0],
+        kind=row.options["mask_kind"],
+        actor=actor,
+        scratch=parts.settings.scratch,
+    )
+
+
+def _result(conn: Connection, row: Row[Any]) -> schemas.Volume | schemas.Mask:
+    if row.purpose == "mask":
+        return schemas.Mask.model_validate(masks_table.get(conn, row.result_id))
+    return schemas.Volume.model_validate(table.get(conn, row.result_id))
+
+
+def _present(conn: Connection, row: Row[Any]) -> schemas.Upload:
+    received = [part.number for part in table.list_parts(conn, row.id)]
+    return schemas.Upload(
+        id=row.id,
+        project_id=row.project_id,
+        purpose=row.purpose,
+        state=row.state,
+        size_bytes=row.size_bytes,
+        part_bytes=row.part_bytes,
+        n_parts=upload.count_parts(row),
+        received=received,
+        result_id=row.result_id,
+    )

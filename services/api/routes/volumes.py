@@ -1,0 +1,142 @@
+"""Volumes: list, show, read."""
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from segloop import schemas
+from segloop.accounts import tickets
+from segloop.audit.record import record
+from segloop.database import transaction
+from segloop.projects import table as projects_table
+from segloop.volumes import table
+from services.api import content
+from services.api.deps import (
+    ActorDep,
+    ConnectionDep,
+    CursorDep,
+    LimitDep,
+    PartsDep,
+    next_cursor,
+    reader,
+)
+from services.api.routes.jobs import require_uuid
+
+router = APIRouter(tags=["volumes"])
+TicketQuery = Annotated[str | None, Query(max_length=1000)]
+Authorization = Annotated[str | None, Header()]
+
+
+@router.get("/projects/{project}/volumes")
+def list_volumes(
+    project: str, conn: ConnectionDep, before: CursorDep, limit: LimitDep = 50
+) -> schemas.Page[schemas.Volume]:
+    """List a project's volumes, newest first."""
+    rows = table.list_(
+        conn,
+        project_id=projects_table.get(conn, project).id,
+        limit=limit,
+        before=before,
+    )
+    return schemas.Page(
+        items=[schemas.Volume.model_validate(row) for row in rows],
+        next_cursor=next_cursor([(row.created_at, row.id) for row in rows], limit),
+    )
+
+
+@router.get("/volumes/{volume_id}")
+def get_volume(volume_id: str, conn: ConnectionDep) -> schemas.Volume:
+    """Return a volume's grid and origin."""
+    return schemas.Volume.model_validate(table.get(conn, require_uuid(volume_id)))
+
+
+@router.post("/volumes/{volume_id}/ticket")
+def make_ticket(
+    volume_id: str, conn: ConnectionDep, actor: ActorDep, parts: PartsDep
+) -> schemas.Ticket:
+    """Make a short-lived ticket for reading this volume's content."""
+    row = table.get(conn, require_uuid(volume_id))
+    record(
+        conn,
+        actor=actor.name,
+        action="volume.opened",
+        object_type="volume",
+        object_id=row.id,
+        project_id=row.project_id,
+    )
+    return issue_ticket(
+        parts.settings.ticket_key, parts.settings.ticket_lifetime_s, actor.name, row.id
+    )
+
+
+@router.get("/volumes/{volume_id}/content")
+def get_content(
+    volume_id: str,
+    request: Request,
+    parts: PartsDep,
+    ticket: TicketQuery = None,
+    authorization: Authorization = None,
+) -> Response:
+    """Return exactly the bytes that were uploaded."""
+    actor = reader(parts, authorization, ticket, object_id=require_uuid(volume_id))
+    with transaction(parts.engine) as conn:
+        row = table.get(conn, volume_id)
+        record(
+            conn,
+            actor=actor.name,
+            action="volume.downloaded",
+            object_type="volume",
+            object_id=row.id,
+            project_id=row.project_id,
+        )
+    suffix, media_type = (
+        (".nii.gz", "application/gzip")
+        if row.is_gzip
+        else (".nii", "application/octet-stream")
+    )
+    return content.send(
+        request,
+        parts.store,
+        row.object_key,
+        size_bytes=row.size_bytes,
+        etag=row.sha256,
+        media_type=media_type,
+        filename=f"volume-{row.id}{suffix}",
+    )
+
+
+@router.get("/volumes/{volume_id}/levels/{level}")
+def get_level(
+    volume_id: str,
+    level: int,
+    request: Request,
+    parts: PartsDep,
+    ticket: TicketQuery = None,
+    authorization: Authorization = None,
+) -> Response:
+    """Return a viewer copy: RAS, x fastest, int16 HU little-endian; 0 is full, 1 half, 2 quarter resolution."""
+    reader(parts, authorization, ticket, object_id=require_uuid(volume_id))
+    with transaction(parts.engine) as conn:
+        row = table.get(conn, volume_id)
+    return content.send_level(
+        request,
+        parts.store,
+        row.object_key.rpartition("/")[0],
+        level=level,
+        etag=row.sha256,
+    )
+
+
+def issue_ticket(
+    key: str, lifetime_s: int, actor: str, object_id: str
+) -> schemas.Ticket:
+    """Return a ticket to read one object."""
+    ticket = tickets.issue(
+        actor=actor, object_id=object_id, scope="read", key=key, lifetime_s=lifetime_s
+    )
+    return schemas.Ticket(
+        ticket=ticket,
+        expires_at=datetime.fromtimestamp(int(time.time()) + lifetime_s, UTC),
+    )

@@ -1,0 +1,50 @@
+"""The segmentation worker's Celery app: `celery -A services.worker_gpu.app worker -Q segmentation --pool=threads`."""
+
+from celery import Celery
+
+from segloop import logs
+from segloop.broker import QueueName, TaskName, install_bell, make_celery
+from segloop.database import open_engine
+from segloop.jobs.bell import Bell
+from segloop.settings import Settings
+from segloop.storage import open_store
+from services.worker_gpu.model_cache import ModelCache
+from services.worker_gpu.segment import Segmenter
+from services.worker_gpu.tasks import works
+
+
+def make_app(settings: Settings) -> Celery:
+    """Return the worker's app, wired from settings."""
+    logs.configure(settings.log_level)
+    celery = make_celery(settings.redis_url)
+    engine = open_engine(settings.database_url, pool_size=3)
+    store = open_store(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+        bucket=settings.s3_bucket,
+        secure=settings.s3_secure,
+    )
+    segmenter = Segmenter(
+        engine,
+        store,
+        ModelCache(settings.model_cache_bytes),
+        settings.scratch,
+        settings.device,
+        settings.inference_threads,
+    )
+    bell = Bell(
+        engine, queue=QueueName.SEGMENTATION, works=works(segmenter), settings=settings
+    )
+    install_bell(
+        celery, [TaskName.SEGMENT, TaskName.SELFTEST], ring=bell.ring, close=bell.close
+    )
+    return celery
+
+
+def __getattr__(name: str) -> Celery:
+    """Make the app when Celery asks for `app`, so that importing this module does no work."""
+    if name == "app":
+        globals()["app"] = make_app(Settings.from_env())
+        return globals()["app"]  # type: ignore[no-any-return]
+    raise AttributeError(name)

@@ -1,0 +1,132 @@
+"""The use case of the worker: fetch a volume, predict with the pinned model version, store the mask."""
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segloop.imaging.labels import LabelSet
+from segloop.nnunet.predict import Cancelled, Predictor
+from sqlalchemy import Row
+
+from segloop.database import Connection, Engine, transaction
+from segloop.errors import InvalidInput
+from segloop.imaging import nifti
+from segloop.jobs.run import Attempt, Finish, Stopped
+from segloop.masks import save
+from segloop.model_versions import register
+from segloop.model_versions import table as model_versions_table
+from segloop.projects import table as projects_table
+from segloop.storage import ObjectStore
+from segloop.volumes import table as volumes_table
+from segloop.volumes.ingest import geometry_of
+from services.worker_gpu.model_cache import ModelCache
+
+PREDICTING = (0.1, 0.9)
+"""Share of the whole job's progress between which the prediction runs."""
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """The worker's clients and its warm models."""
+
+    engine: Engine
+    store: ObjectStore
+    cache: ModelCache
+    scratch: Path
+    device: str
+    threads: int
+
+    def work(self, attempt: Attempt) -> Finish:
+        """Segment the job's volume; returns what inserts the mask in the finishing transaction."""
+        job = attempt.job
+        with transaction(self.engine) as conn:
+            volume = volumes_table.get(conn, job.volume_id or "")
+            version = model_versions_table.get(conn, job.model_version_id or "")
+            label_set = projects_table.get_label_set(
+                conn, version.label_set_id, project_id=version.project_id
+            )
+        attempt.report("fetching", 0.0)
+        array = self._fetch(volume, float(job.parameters.get("hu_offset") or 0.0))
+        attempt.check()
+        attempt.report("loading model", 0.05)
+        predictor = self.cache.get(version.id, lambda: self._load(version))
+        attempt.check()
+        mask = self._predict(attempt, predictor, array, volume)
+        attempt.report("encoding", PREDICTING[1])
+        # The key names the attempt: a zombie writes beside the owner's objects, never over them.
+        stored = save.store_objects(
+            self.store,
+            key=f"masks/{job.id}/attempt-{job.attempt}",
+            array=mask,
+            volume=volume,
+            labels=LabelSet.from_dicts(label_set.labels),
+            scratch=self.scratch,
+        )
+
+        def finish(conn: Connection) -> dict[str, object]:
+            row = save.insert(
+                conn,
+                stored,
+                volume=volume,
+                kind="prediction",
+                label_set_id=label_set.id,
+                actor=job.created_by,
+                model_version_id=version.id,
+                job_id=job.id,
+                profile=str(job.parameters.get("profile", "exact")),
+            )
+            return {"mask_id": row.id}
+
+        return finish
+
+    def _fetch(self, volume: Row[Any], hu_offset: float) -> Any:
+        with tempfile.TemporaryDirectory(
+            dir=self.scratch, prefix="segloop-volume-"
+        ) as folder:
+            path = Path(folder) / "volume"
+            self.store.fetch(volume.object_key, path)
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != volume.sha256:
+                    raise InvalidInput(
+                        "volume_damaged",
+                        "The stored CT is not the one that was uploaded. Tell operations; upload it again.",
+                    )
+            array, geometry = nifti.load(path, hu_offset=hu_offset)
+        if not geometry.same_grid(geometry_of(volume)):
+            raise InvalidInput(
+                "volume_damaged",
+                "The stored CT's grid is not the one on record. Tell operations.",
+            )
+        return array
+
+    def _load(self, version: Row[Any]) -> Predictor:
+        body = self.store.read(version.object_key)
+        if hashlib.sha256(body).hexdigest() != version.sha256:
+            raise InvalidInput(
+                "model_damaged",
+                f"The stored model of v{version.number} was changed. Tell operations.",
+            )
+        with tempfile.TemporaryDirectory(
+            dir=self.scratch, prefix="segloop-model-"
+        ) as folder:
+            register.unpack(body, Path(folder))
+            return Predictor.load(
+                Path(folder), device=self.device, threads=self.threads
+            )
+
+    def _predict(
+        self, attempt: Attempt, predictor: Predictor, array: Any, volume: Row[Any]
+    ) -> Any:
+        low, high = PREDICTING
+
+        def progress(stage: str, fraction: float) -> None:
+            attempt.report(stage, low + (high - low) * fraction)
+
+        try:
+            return predictor.predict(
+                array, geometry_of(volume), progress=progress, cancelled=attempt.stopped
+            )
+        except Cancelled:
+            raise Stopped from None

@@ -1,0 +1,47 @@
+"""Copies of a volume for the viewer: RAS order, x fastest, derived from the stored file and never the truth."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segloop.imaging.geometry import Geometry, reorient
+
+LEVELS = {0: 1, 1: 2, 2: 4}
+"""Level to downsampling factor per axis."""
+
+
+def viewer_level(
+    array: NDArray[np.generic], geometry: Geometry, *, level: int
+) -> tuple[bytes, Geometry]:
+    """Return one level of an (x, y, z) array as little-endian bytes in RAS order, x fastest, and its grid.
+
+    HU are rounded and clipped to int16; integer labels keep their type. A lower level takes the
+    nearest sample and covers exactly the field of view of the full volume: n' = ceil(n / f) voxels
+    of n * s / n' mm, with the outer faces where they were.
+    """
+    array, geometry = reorient(array, geometry, "RAS")
+    factor = LEVELS[level]
+    if np.issubdtype(array.dtype, np.floating):
+        array = np.clip(np.rint(array), -32768, 32767).astype(np.int16)
+    if factor > 1:
+        array, geometry = _shrink(array, geometry, factor)
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes(
+        order="F"
+    ), geometry
+
+
+def _shrink(
+    array: NDArray[np.generic], geometry: Geometry, factor: int
+) -> tuple[NDArray[np.generic], Geometry]:
+    shape = tuple(-(-n // factor) for n in geometry.shape)
+    # Each output voxel takes the nearest input sample of its centre in the common field of view.
+    picks = [
+        np.minimum(((np.arange(small) + 0.5) * large / small).astype(int), large - 1)
+        for small, large in zip(shape, geometry.shape, strict=True)
+    ]
+    scale = np.array(
+        [large / small for small, large in zip(shape, geometry.shape, strict=True)]
+    )
+    affine = geometry.affine.copy()
+    affine[:3, 3] = geometry.affine[:3, :3] @ ((scale - 1) / 2) + geometry.affine[:3, 3]
+    affine[:3, :3] = geometry.affine[:3, :3] * scale
+    return array[np.ix_(*picks)], Geometry((shape[0], shape[1], shape[2]), affine)

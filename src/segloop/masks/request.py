@@ -1,0 +1,91 @@
+"""Ask for a segmentation of a volume by a pinned model version."""
+
+from typing import Any
+
+from segloop.database import Connection
+from segloop.errors import Conflict, InvalidInput, NotFound
+from segloop.jobs.job import Job, JobKind, Priority
+from segloop.jobs.submit import submit
+from segloop.model_versions import table as model_versions_table
+from segloop.projects.table import is_uuid
+from segloop.volumes import table as volumes_table
+
+
+def request(
+    conn: Connection,
+    *,
+    project_id: str,
+    actor: str,
+    volume_id: str,
+    model_version_id: str | None,
+    priority: Priority,
+    hu_confirmed: bool,
+    hu_offset: float | None,
+    profile: str,
+    request: dict[str, Any],
+    idempotency_key: str | None,
+) -> tuple[Job, bool]:
+    """Submit a segmentation of a volume; the model version in production now is pinned.
+
+    Returns (job, whether it is new).
+
+    Raises:
+        NotFound: `volume_unknown`, also for a volume of another project; `model_version_unknown`.
+        InvalidInput: `not_hu_like` without a confirmation or an offset.
+        Conflict: `no_model` when the project has no version in production.
+    """
+    unknown = NotFound(
+        "volume_unknown", "There is no such volume. Upload the CT first."
+    )
+    if not is_uuid(volume_id):
+        raise unknown
+    volume = volumes_table.get(conn, volume_id)
+    if volume.project_id != project_id:
+        raise unknown
+    if not volume.is_hu_like and not hu_confirmed and hu_offset is None:
+        raise InvalidInput(
+            "not_hu_like",
+            f"The values run from {volume.hu_min:g} to {volume.hu_max:g} and don't look like HU of a CT. If this is a CT, "
+            "confirm it (hu_confirmed) or state the offset to add (hu_offset, often -1024 for files stored as 0..4095).",
+            hu_min=volume.hu_min,
+            hu_max=volume.hu_max,
+        )
+    version = _pin(conn, project_id=project_id, model_version_id=model_version_id)
+    return submit(
+        conn,
+        project_id=project_id,
+        actor=actor,
+        kind=JobKind.SEGMENT,
+        request=request,
+        priority=priority,
+        volume_id=volume_id,
+        model_version_id=version.id,
+        idempotency_key=idempotency_key,
+        parameters={
+            "profile": profile,
+            "hu_confirmed": hu_confirmed,
+            "hu_offset": hu_offset,
+        },
+    )
+
+
+def _pin(conn: Connection, *, project_id: str, model_version_id: str | None) -> Any:
+    if model_version_id is None:
+        version = model_versions_table.find_production(conn, project_id=project_id)
+        if version is None:
+            raise Conflict(
+                "no_model",
+                "This project has no model version in production; import and promote one first.",
+            )
+        return version
+    if not is_uuid(model_version_id):
+        raise NotFound("model_version_unknown", "There is no such model version.")
+    version = model_versions_table.get(conn, model_version_id)
+    if version.project_id != project_id:
+        raise NotFound("model_version_unknown", "There is no such model version.")
+    if version.stage == "rejected":
+        raise Conflict(
+            "model_version_rejected",
+            f"Version v{version.number} was rejected; choose another.",
+        )
+    return version

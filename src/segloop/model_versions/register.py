@@ -1,0 +1,114 @@
+"""Register a converted bundle as a candidate version of a project."""
+
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row
+
+from segloop.audit.record import record
+from segloop.database import Connection
+from segloop.errors import Conflict
+from segloop.imaging.labels import LabelSet
+from segloop.model_versions import table
+from segloop.projects import table as projects_table
+from segloop.storage import ObjectStore
+
+
+def pack(folder: Path) -> bytes:
+    """Return the bundle folder as a tar whose bytes depend on nothing but the files' names and content."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for path in sorted(item for item in folder.iterdir() if item.is_file()):
+            info = tarfile.TarInfo(path.name)
+            info.size = path.stat().st_size
+            with path.open("rb") as file:
+                tar.addfile(info, file)
+    return buffer.getvalue()
+
+
+def unpack(body: bytes, folder: Path) -> None:
+    """Write a packed bundle's files into an existing folder; links and paths are refused by the filter."""
+    with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+        tar.extractall(folder, filter="data")
+
+
+def register(
+    conn: Connection,
+    store: ObjectStore,
+    *,
+    project_id: str,
+    folder: Path,
+    name: str,
+    labels: list[dict[str, Any]],
+    orientation: str,
+    card: str,
+    details: dict[str, Any],
+    actor: str,
+) -> tuple[Row[Any], bool]:
+    """Store a bundle and insert it as the project's next candidate; return (version, whether it is new).
+
+    A bundle of the same bytes is registered once. The model's labels must be the project's
+    newest label set by name and index.
+
+    Raises:
+        Conflict: `label_set_mismatch`, naming the labels.
+    """
+    body = pack(folder)
+    digest = hashlib.sha256(body).hexdigest()
+    known = table.find_by_sha256(conn, project_id=project_id, sha256=digest)
+    if known is not None:
+        return known, False
+    label_set = _matching_label_set(conn, project_id=project_id, labels=labels)
+    key = f"model_versions/{digest}.tar"
+    store.put_bytes(key, body)
+    row = table.insert_version(
+        conn,
+        project_id=project_id,
+        created_by=actor,
+        name=name,
+        label_set_id=label_set.id,
+        object_key=key,
+        sha256=digest,
+        size_bytes=len(body),
+        orientation=orientation,
+        card=card,
+        details=details,
+    )
+    record(
+        conn,
+        actor=actor,
+        action="model_version.registered",
+        object_type="model_version",
+        object_id=row.id,
+        project_id=project_id,
+        sha256=digest,
+    )
+    return row, True
+
+
+def _matching_label_set(
+    conn: Connection, *, project_id: str, labels: list[dict[str, Any]]
+) -> Row[Any]:
+    wanted = {(label["name"], label["index"]) for label in labels}
+    sets = projects_table.list_label_sets(conn, project_id=project_id)
+    for row in sets:
+        if {
+            (label["name"], label["index"])
+            for label in LabelSet.from_dicts(row.labels).to_dicts()
+        } == wanted:
+            return row
+    newest = (
+        {(label["name"], label["index"]) for label in sets[0].labels} if sets else set()
+    )
+    differing = ", ".join(
+        f"{name}={index}"
+        for name, index in sorted(wanted ^ newest, key=lambda pair: pair[1])
+    )
+    raise Conflict(
+        "label_set_mismatch",
+        f"The model's labels are not those of any label set of this project. They differ in: {differing}. "
+        "Import it into a project of its own, or append a label set with the same names and indices.",
+    )

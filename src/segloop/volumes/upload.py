@@ -1,0 +1,192 @@
+"""Resumable uploads: parts arrive in any order and any number of times, and completion is one step."""
+
+import hashlib
+import hmac
+import math
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row
+
+from segloop.audit.record import record
+from segloop.database import Connection
+from segloop.errors import Conflict, InvalidInput
+from segloop.storage import ObjectStore
+from segloop.volumes import table
+
+
+def start(
+    conn: Connection,
+    *,
+    project_id: str,
+    actor: str,
+    purpose: str,
+    size_bytes: int,
+    part_bytes: int,
+    max_bytes: int,
+    pseudonym_key: str,
+    patient_reference: str | None,
+    case_reference: str | None,
+    volume_id: str | None,
+    options: dict[str, Any],
+) -> Row[Any]:
+    """Open an upload of `size_bytes`; the patient reference is kept only as a keyed hash.
+
+    Raises:
+        InvalidInput: `empty_file` or `file_too_large`.
+    """
+    if size_bytes <= 0:
+        raise InvalidInput(
+            "empty_file", "This file is empty. Choose the CT's .nii or .nii.gz file."
+        )
+    if size_bytes > max_bytes:
+        raise InvalidInput(
+            "file_too_large",
+            f"Files may have {max_bytes // 2**20} MiB at most; this one is larger.",
+        )
+    hashed = None
+    if patient_reference and patient_reference.strip():
+        hashed = hmac.new(
+            pseudonym_key.encode(), patient_reference.strip().encode(), hashlib.sha256
+        ).hexdigest()
+    return table.insert_upload(
+        conn,
+        project_id=project_id,
+        created_by=actor,
+        purpose=purpose,
+        size_bytes=size_bytes,
+        part_bytes=part_bytes,
+        patient_reference_hmac=hashed,
+        case_reference=(case_reference or "").strip()[:100],
+        volume_id=volume_id,
+        options=options,
+    )
+
+
+def count_parts(upload: Row[Any]) -> int:
+    """Return how many parts the upload has."""
+    return math.ceil(upload.size_bytes / upload.part_bytes)
+
+
+def expected_bytes(upload: Row[Any], number: int) -> int:
+    """Return the size of part `number` (from 1).
+
+    Raises:
+        InvalidInput: `part_unknown`.
+    """
+    if not 1 <= number <= count_parts(upload):
+        raise InvalidInput(
+            "part_unknown", f"This upload has the parts 1 to {count_parts(upload)}."
+        )
+    return int(
+        min(upload.part_bytes, upload.size_bytes - (number - 1) * upload.part_bytes)
+    )
+
+
+def store_part(
+    store: ObjectStore,
+    upload: Row[Any],
+    number: int,
+    body: bytes,
+    *,
+    sha256: str | None,
+) -> dict[str, Any]:
+    """Store one part under a fresh key and return what `table.save_part` takes.
+
+    Raises:
+        Conflict: `upload_closed`.
+        InvalidInput: `part_size` or `part_damaged`.
+    """
+    require_open(upload)
+    if len(body) != expected_bytes(upload, number):
+        raise InvalidInput(
+            "part_size",
+            f"Part {number} must have {expected_bytes(upload, number)} bytes; send it again.",
+        )
+    digest = hashlib.sha256(body).hexdigest()
+    if sha256 is not None and not hmac.compare_digest(
+        digest.encode(), sha256.lower().encode()
+    ):
+        raise InvalidInput(
+            "part_damaged", f"Part {number} was damaged on its way; send it again."
+        )
+    key = f"uploads/{upload.id}/{number:06d}-{secrets.token_hex(4)}"
+    store.put_bytes(key, body)
+    return {
+        "upload_id": upload.id,
+        "number": number,
+        "size_bytes": len(body),
+        "sha256": digest,
+        "object_key": key,
+    }
+
+
+def require_open(upload: Row[Any]) -> None:
+    """Raise `Conflict` (`upload_closed`) when nothing more may arrive."""
+    if upload.state != "open":
+        raise Conflict(
+            "upload_closed", f"This upload is {upload.state}; start a new one."
+        )
+
+
+@contextmanager
+def assemble(
+    conn: Connection, store: ObjectStore, upload: Row[Any], *, scratch: Path
+) -> Iterator[tuple[Path, str]]:
+    """Yield (file, sha256) of the whole upload on local scratch; the file is gone afterwards.
+
+    Raises:
+        Conflict: `upload_incomplete`, naming the first parts that are missing.
+    """
+    parts = table.list_parts(conn, upload.id)
+    missing = sorted(
+        set(range(1, count_parts(upload) + 1)) - {part.number for part in parts}
+    )
+    if missing:
+        some = ", ".join(str(number) for number in missing[:5])
+        raise Conflict(
+            "upload_incomplete",
+            f"{len(missing)} parts have not arrived (first: {some}); send them.",
+        )
+    digest = hashlib.sha256()
+    with tempfile.NamedTemporaryFile(
+        dir=scratch, prefix="segloop-upload-", suffix=".bin"
+    ) as file:
+        for part in parts:
+            body = store.read(part.object_key)
+            if hashlib.sha256(body).hexdigest() != part.sha256:
+                raise InvalidInput(
+                    "part_damaged",
+                    f"Part {part.number} was damaged in the store; upload the file again.",
+                )
+            digest.update(body)
+            file.write(body)
+        file.flush()
+        yield Path(file.name), digest.hexdigest()
+
+
+def discard_parts(conn: Connection, store: ObjectStore, upload_id: str) -> None:
+    """Delete the parts' objects; a repeat changes nothing."""
+    for part in table.list_parts(conn, upload_id):
+        store.delete(part.object_key)
+
+
+def abort(conn: Connection, store: ObjectStore, upload_id: str, *, actor: str) -> None:
+    """Give up an open upload and delete its parts; a repeat changes nothing."""
+    upload = table.get_upload(conn, upload_id, lock=True)
+    if upload.state != "open":
+        return
+    discard_parts(conn, store, upload_id)
+    table.finish_upload(conn, upload_id, state="aborted")
+    record(
+        conn,
+        actor=actor,
+        action="upload.aborted",
+        object_type="upload",
+        object_id=upload_id,
+        project_id=upload.project_id,
+    )
