@@ -1,0 +1,301 @@
+"""The job engine on real Postgres: what is accepted ends exactly once."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from segloop.database import Engine, open_engine, transaction
+from segloop.errors import Conflict, InvalidInput, Unavailable
+from segloop.jobs import outbox, submit, table
+from segloop.jobs.job import Job, JobKind, JobState, Priority
+from segloop.jobs.run import Attempt, Finish, Limits, run_next
+from segloop.projects import table as projects_table
+
+LIMITS = Limits(lease_s=2.0, heartbeat_s=0.2, max_failures=3, max_interruptions=5)
+
+
+@pytest.fixture(scope="module")
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = open_engine(database_url, pool_size=12)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def queue(engine: Engine) -> str:
+    """A queue name of the test's own, so that tests don't meet."""
+    return f"test-{time.monotonic_ns()}"
+
+
+def add(engine: Engine, queue: str, *, priority: Priority = Priority.ROUTINE, key: str | None = None) -> Job:
+    with transaction(engine) as conn:
+        project_id = projects_table.get(conn, "default").id
+        job, _ = submit.submit(
+            conn,
+            project_id=project_id,
+            actor="tester",
+            kind=JobKind.SELFTEST,
+            request={"n": 1},
+            queue=queue,
+            priority=priority,
+            idempotency_key=key,
+        )
+    return job
+
+
+def get(engine: Engine, job: Job) -> Job:
+    with transaction(engine) as conn:
+        return table.get(conn, job.id)
+
+
+def run(engine: Engine, queue: str, work: object, worker: str = "w1") -> Job | None:
+    return run_next(engine, queue=queue, works={"selftest": work}, worker=worker, limits=LIMITS)  # type: ignore[dict-item]
+
+
+def good(attempt: Attempt) -> Finish:
+    return lambda conn: {}
+
+
+def expire(engine: Engine, job: Job) -> None:
+    """Let the lease of a running job end, as if its worker had been killed a while ago."""
+    from sqlalchemy import text
+
+    with transaction(engine) as conn:
+        conn.execute(text("UPDATE jobs SET lease_expires_at = now() - interval '1 s' WHERE id = :id"), {"id": job.id})
+
+
+def reap(engine: Engine, *, max_interruptions: int = 5) -> int:
+    with transaction(engine) as conn:
+        return outbox.reap_once(conn, resend_after_s=3600, max_interruptions=max_interruptions)
+
+
+def test_a_job_and_its_bell_are_there_together_or_not_at_all(engine: Engine, queue: str) -> None:
+    with pytest.raises(RuntimeError), transaction(engine) as conn:
+        project_id = projects_table.get(conn, "default").id
+        job, _ = submit.submit(
+            conn, project_id=project_id, actor="t", kind=JobKind.SELFTEST, request={}, queue=queue
+        )
+        raise RuntimeError
+    with transaction(engine) as conn, pytest.raises(Exception, match="no such job"):
+        table.get(conn, job.id)
+
+
+def test_one_of_eight_bells_for_one_job_runs_it(engine: Engine, queue: str) -> None:
+    job = add(engine, queue)
+    ran = []
+    threads = [threading.Thread(target=lambda: ran.append(run(engine, queue, good))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [done.id for done in ran if done is not None] == [job.id]
+    assert get(engine, job).state is JobState.SUCCEEDED
+
+
+def test_stat_comes_before_routine_and_older_before_newer(engine: Engine, queue: str) -> None:
+    first, second = add(engine, queue), add(engine, queue)
+    stat = add(engine, queue, priority=Priority.STAT)
+    with transaction(engine) as conn:
+        assert [table.queue_position(conn, job) for job in (stat, first, second)] == [1, 2, 3]
+    order = [run(engine, queue, good) for _ in range(3)]
+    assert [job.id for job in order if job] == [stat.id, first.id, second.id]
+
+
+def test_a_relay_that_cannot_send_keeps_the_bells(engine: Engine, queue: str) -> None:
+    job = add(engine, queue)
+
+    def away(task: str, queue: str, job_id: str) -> None:
+        raise Unavailable("broker_unavailable", "away")
+
+    with pytest.raises(Unavailable), transaction(engine) as conn:
+        outbox.relay_once(conn, away)
+    sent: list[str] = []
+    with transaction(engine) as conn:
+        outbox.relay_once(conn, lambda task, queue, job_id: sent.append(job_id))
+    assert job.id in sent
+
+
+def test_four_relays_ring_each_bell_once(engine: Engine, queue: str) -> None:
+    jobs = {add(engine, queue).id for _ in range(40)}
+    sent: list[str] = []
+
+    def relay() -> None:
+        for _ in range(10):
+            with transaction(engine) as conn:
+                outbox.relay_once(conn, lambda task, queue, job_id: sent.append(job_id), limit=5)
+
+    threads = [threading.Thread(target=relay) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ours = [job_id for job_id in sent if job_id in jobs]
+    assert sorted(ours) == sorted(jobs)
+
+
+def test_a_lost_worker_is_an_interruption_and_another_takes_over(engine: Engine, queue: str) -> None:
+    add(engine, queue)
+    with transaction(engine) as conn:
+        lost = table.claim_next(conn, queue=queue, kinds=["selftest"], worker="dead", lease_s=60)
+    assert lost is not None
+    expire(engine, lost)
+    assert reap(engine) == 1
+    done = run(engine, queue, good, worker="alive")
+    assert done is not None
+    assert (done.state, done.attempt, done.interruptions, done.failures) == (JobState.SUCCEEDED, 2, 1, 0)
+
+
+def test_a_zombie_changes_nothing(engine: Engine, queue: str) -> None:
+    job = add(engine, queue)
+
+    def sleeps_through_its_lease(attempt: Attempt) -> Finish:
+        with transaction(engine) as conn:
+            owned = table.get(conn, job.id, lock=True)
+            outbox.interrupt(conn, owned, reason="worker_lost", max_interruptions=5)
+        assert run(engine, queue, good, worker="second") is not None
+        return lambda conn: pytest.fail("a fenced attempt must not store its result")
+
+    assert run(engine, queue, sleeps_through_its_lease, worker="zombie") is None
+    ended = get(engine, job)
+    assert (ended.state, ended.attempt, ended.worker) == (JobState.SUCCEEDED, 2, "second")
+
+
+def test_the_heartbeat_outlives_the_lease(engine: Engine, queue: str) -> None:
+    job = add(engine, queue)
+
+    def slow(attempt: Attempt) -> Finish:
+        end = time.monotonic() + LIMITS.lease_s + 1
+        while time.monotonic() < end:
+            time.sleep(0.2)
+            assert reap(engine) == 0
+        attempt.check()
+        return lambda conn: {}
+
+    run(engine, queue, slow)
+    assert get(engine, job).attempt == 1
+    assert get(engine, job).state is JobState.SUCCEEDED
+
+
+def test_three_failures_end_the_job_as_dead_letter(engine: Engine, queue: str) -> None:
+    job = add(engine, queue)
+
+    def broken(attempt: Attempt) -> Finish:
+        raise ZeroDivisionError
+
+    states = [run(engine, queue, broken) for _ in range(3)]
+    assert [s.state for s in states if s] == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
+    ended = get(engine, job)
+    assert (ended.failures, ended.dead_letter, ended.error_code) == (3, True, "internal")
+    with transaction(engine) as conn:
+        submit.retry(conn, job.id, actor="tester")
+    assert run(engine, queue, good).state is JobState.SUCCEEDED  # type: ignore[union-attr]
+
+
+def test_bad_input_fails_at_once_with_its_code(engine: Engine, queue: str) -> None:
+    job = add(engine, queue)
+
+    def refuses(attempt: Attempt) -> Finish:
+        raise InvalidInput("not_finite", "The volume holds NaN.")
+
+    run(engine, queue, refuses)
+    ended = get(engine, job)
+    assert (ended.state, ended.error_code, ended.dead_letter) == (JobState.FAILED, "not_finite", False)
+
+
+def test_too_many_interruptions_end_as_dead_letter(engine: Engine, queue: str) -> None:
+    job = add(engine, queue)
+    for _ in range(3):
+        with transaction(engine) as conn:
+            claimed = table.claim_next(conn, queue=queue, kinds=["selftest"], worker="dead", lease_s=60)
+        assert claimed is not None
+        expire(engine, claimed)
+        reap(engine, max_interruptions=2)
+    ended = get(engine, job)
+    assert (ended.state, ended.error_code, ended.dead_letter) == (JobState.FAILED, "worker_lost", True)
+
+
+def test_cancelling_a_running_job_stops_it_and_nothing_appears(engine: Engine, queue: str) -> None:
+    job = add(engine, queue)
+
+    def long(attempt: Attempt) -> Finish:
+        with transaction(engine) as conn:
+            submit.cancel(conn, job.id, actor="tester")
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            attempt.check()
+            time.sleep(0.02)
+        pytest.fail("the cancel was not heard")
+
+    run(engine, queue, long)
+    assert get(engine, job).state is JobState.CANCELLED
+    with transaction(engine) as conn, pytest.raises(Conflict):
+        submit.retry(conn, job.id, actor="tester")
+
+
+def test_cancelling_a_queued_job_is_immediate_and_repeatable(engine: Engine, queue: str) -> None:
+    job = add(engine, queue)
+    for _ in range(2):
+        with transaction(engine) as conn:
+            assert submit.cancel(conn, job.id, actor="tester").state is JobState.CANCELLED
+    assert run(engine, queue, good) is None
+
+
+def test_the_same_key_makes_one_job_even_at_the_same_time(engine: Engine, queue: str) -> None:
+    made: list[str] = []
+    threads = [threading.Thread(target=lambda: made.append(add(engine, queue, key=queue).id)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 8
+    assert len(set(made)) == 1
+
+
+def test_the_same_key_with_another_request_is_refused(engine: Engine, queue: str) -> None:
+    add(engine, queue, key=queue)
+    with transaction(engine) as conn, pytest.raises(InvalidInput) as refusal:
+        project_id = projects_table.get(conn, "default").id
+        submit.submit(
+            conn,
+            project_id=project_id,
+            actor="tester",
+            kind=JobKind.SELFTEST,
+            request={"n": 2},
+            queue=queue,
+            idempotency_key=queue,
+        )
+    assert refusal.value.code == "idempotency_key_reused"
+
+
+def test_a_job_whose_bell_was_lost_is_rung_again(engine: Engine, queue: str) -> None:
+    job = add(engine, queue)
+    with transaction(engine) as conn:
+        table.take_outbox(conn, limit=1000)  # taken, and lost by the broker
+    time.sleep(0.1)
+    with transaction(engine) as conn:
+        outbox.reap_once(conn, resend_after_s=0.05, max_interruptions=5)
+        assert job.id in {row.job_id for row in table.take_outbox(conn, limit=1000)}
+
+
+def test_history_tells_every_change(engine: Engine, queue: str) -> None:
+    job = add(engine, queue)
+    run(engine, queue, good)
+    with transaction(engine) as conn:
+        assert [event.reason for event in table.list_events(conn, job.id)] == ["submitted", "claimed", "succeeded"]
+
+
+def test_the_application_role_cannot_change_history(engine: Engine, queue: str) -> None:
+    from sqlalchemy import text
+    from sqlalchemy.exc import ProgrammingError
+
+    add(engine, queue)
+    for statement in (
+        "UPDATE job_events SET reason = 'x'",
+        "DELETE FROM audit_events",
+        "UPDATE masks SET kind = 'imported'",
+        "DELETE FROM volumes",
+        "DELETE FROM jobs",
+    ):
+        with pytest.raises(ProgrammingError, match="permission denied"), transaction(engine) as conn:
+            conn.execute(text(statement))
