@@ -1,0 +1,75 @@
+"""Label sets: names and indices, and whether a mask or model fits them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segloop.errors import Conflict, InvalidInput
+
+
+@dataclass(frozen=True)
+class Label:
+    """One class: its index in masks (background is 0), its name, its colour as #rrggbb."""
+
+    index: int
+    name: str
+    color: str = "#cccccc"
+    snomed_code: str | None = None
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """All labels of a mask or model, in order of index.
+
+    Raises:
+        InvalidInput: `label_set_invalid` when a name or an index occurs twice.
+    """
+
+    labels: tuple[Label, ...]
+
+    def __post_init__(self) -> None:
+        for values in ([label.index for label in self.labels], [label.name for label in self.labels]):
+            if len(set(values)) != len(values):
+                raise InvalidInput("label_set_invalid", "Each label needs a name and an index of its own.")
+
+    @classmethod
+    def from_dicts(cls, items: Iterable[dict[str, Any]]) -> "LabelSet":
+        """Return the set of stored or posted labels."""
+        labels = (Label(i["index"], i["name"], i.get("color", "#cccccc"), i.get("snomed_code")) for i in items)
+        return cls(tuple(sorted(labels, key=lambda label: label.index)))
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return the labels as plain values, by index."""
+        return [vars(label) for label in self.labels]
+
+    @property
+    def indices(self) -> Sequence[int]:
+        """All indices, ascending, without background."""
+        return [label.index for label in self.labels]
+
+    def require_extends(self, earlier: "LabelSet") -> None:
+        """Check that no earlier label was changed or removed.
+
+        Raises:
+            Conflict: `label_set_changed`, naming the labels.
+        """
+        mine = {(label.name, label.index) for label in self.labels}
+        lost = [label.name for label in earlier.labels if (label.name, label.index) not in mine]
+        if lost:
+            raise Conflict(
+                "label_set_changed", f"Label sets only grow; these labels were changed or removed: {', '.join(lost)}."
+            )
+
+    def require_known_values(self, mask: NDArray[np.integer[Any]]) -> None:
+        """Check that a mask holds nothing but background and these labels.
+
+        Raises:
+            InvalidInput: `mask_labels`, naming the values.
+        """
+        unknown = sorted(set(np.unique(mask).tolist()) - {0, *self.indices})
+        if unknown:
+            some = ", ".join(str(value) for value in unknown[:10])
+            raise InvalidInput("mask_labels", f"The mask holds values that are no labels of this project: {some}.")
