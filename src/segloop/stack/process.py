@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 LOG_LIMIT_BYTES = 20_000_000
 LOGS_KEPT = 3
@@ -42,7 +42,7 @@ def spawn(
             env=dict(environment),
             start_new_session=True,
             umask=0o077,
-            preexec_fn=lambda: _die_with(parent, death_signal),
+            preexec_fn=lambda: _die_with(parent, death_signal),  # noqa: PLW1509 - the supervisor has one thread
             **drop,
         )
 

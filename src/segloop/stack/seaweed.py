@@ -46,7 +46,9 @@ _HARDENING = (
 )
 
 
-def service(home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]) -> Service:
+def service(
+    home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]
+) -> Service:
     """Describe the object store of this installation."""
     folder = home.folder_for("seaweed")
     identities = folder / "identities.json"
@@ -57,7 +59,11 @@ def service(home: Home, credentials: Credentials, binaries: Binaries, ports: Map
         f"-dir={folder}/data",
         f"-s3.config={identities}",
     ]
-    command += [*_HARDENING, f"-s3.localSocket={folder}/s3.sock", f"-filer.localSocket={folder}/filer.sock"]
+    command += [
+        *_HARDENING,
+        f"-s3.localSocket={folder}/s3.sock",
+        f"-filer.localSocket={folder}/filer.sock",
+    ]
     command += [f"-{flag}={ports[name]}" for flag, name in _PORTS.items()]
 
     def prepare() -> None:
@@ -113,42 +119,64 @@ def probe(credentials: Credentials, port: int) -> None:
     response = s3.get_object(PROBE_BUCKET, PROBE)
     try:
         if response.read() != b"ok":
-            raise Unavailable("store_unusable", "The object store does not return what was written to it.")
+            raise Unavailable(
+                "store_unusable",
+                "The object store does not return what was written to it.",
+            )
     finally:
         response.close()
         response.release_conn()
 
 
-def ensure_fsync(home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]) -> None:
+def ensure_fsync(
+    home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]
+) -> None:
     """Switch on fsync for every bucket and read the setting back.
 
     Raises:
         Unavailable: the store did not keep the setting.
     """
     if not fsync_is_on(home, credentials, binaries, ports):
-        shell(home, credentials, binaries, ports, "fs.configure -locationPrefix=/buckets/ -fsync -apply")
+        shell(
+            home,
+            credentials,
+            binaries,
+            ports,
+            "fs.configure -locationPrefix=/buckets/ -fsync -apply",
+        )
         if not fsync_is_on(home, credentials, binaries, ports):
             raise Unavailable(
-                "fsync_not_set", "The object store refused to write through to the disk (fsync)."
+                "fsync_not_set",
+                "The object store refused to write through to the disk (fsync).",
             )
 
 
-def fsync_is_on(home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]) -> bool:
+def fsync_is_on(
+    home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]
+) -> bool:
     """Say whether the store's own configuration has fsync for /buckets/."""
     text = shell(home, credentials, binaries, ports, "fs.configure")
     start, end = text.find("{"), text.rfind("}")
     if start < 0:
         return False
     rules = json.loads(text[start : end + 1]).get("locations", [])
-    return any(rule.get("locationPrefix") == "/buckets/" and rule.get("fsync") for rule in rules)
+    return any(
+        rule.get("locationPrefix") == "/buckets/" and rule.get("fsync")
+        for rule in rules
+    )
 
 
 def shell(
-    home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int], command: str
+    home: Home,
+    credentials: Credentials,
+    binaries: Binaries,
+    ports: Mapping[str, int],
+    command: str,
 ) -> str:
     """Run one command of the store's admin shell and return its output."""
-    result = subprocess.run(
+    result: subprocess.CompletedProcess[str] = subprocess.run(
         shell_command(binaries, ports),
+        check=False,
         input=f"{command}\nexit\n",
         capture_output=True,
         text=True,
@@ -164,7 +192,13 @@ def shell_command(binaries: Binaries, ports: Mapping[str, int]) -> list[str]:
     """Return the command line of the admin shell; without our certificates it never gets a connection."""
     master = f"127.0.0.1:{ports['master']}.{ports['master_grpc']}"
     filer = f"127.0.0.1:{ports['filer']}.{ports['filer_grpc']}"
-    return [str(binaries.weed), "-logtostderr=true", "shell", f"-master={master}", f"-filer={filer}"]
+    return [
+        str(binaries.weed),
+        "-logtostderr=true",
+        "shell",
+        f"-master={master}",
+        f"-filer={filer}",
+    ]
 
 
 def _environment(home: Home, credentials: Credentials) -> dict[str, str]:
@@ -187,6 +221,11 @@ def _environment(home: Home, credentials: Credentials) -> dict[str, str]:
 
 
 def _identities(credentials: Credentials) -> str:
-    keys = {"accessKey": credentials.s3_access_key, "secretKey": credentials.s3_secret_key}
+    keys = {
+        "accessKey": credentials.s3_access_key,
+        "secretKey": credentials.s3_secret_key,
+    }
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
-    return json.dumps({"identities": [{"name": "segloop", "credentials": [keys], "actions": actions}]})
+    return json.dumps(
+        {"identities": [{"name": "segloop", "credentials": [keys], "actions": actions}]}
+    )

@@ -24,12 +24,16 @@ class Servers:
         environment = {}
         if "postgres" in own:
             port = self.ports["postgres"]
-            environment["SEGLOOP_DATABASE_URL"] = postgres.url(keys.postgres_app, port, user=postgres.APP)
+            environment["SEGLOOP_DATABASE_URL"] = postgres.url(
+                keys.postgres_app, port, user=postgres.APP
+            )
             environment["SEGLOOP_OWNER_DATABASE_URL"] = postgres.url(
                 keys.postgres_owner, port, user=postgres.OWNER
             )
         if "valkey" in own:
-            environment["SEGLOOP_REDIS_URL"] = valkey.url(keys.valkey, self.ports["valkey"])
+            environment["SEGLOOP_REDIS_URL"] = valkey.url(
+                keys.valkey, self.ports["valkey"]
+            )
         if "seaweed" in own:
             environment["SEGLOOP_S3_ENDPOINT"] = f"127.0.0.1:{self.ports['s3']}"
             environment["SEGLOOP_S3_ACCESS_KEY"] = keys.s3_access_key
@@ -54,7 +58,8 @@ def describe(home: Home, environ: Mapping[str, str]) -> Servers:
         missing = [other for other in others if not environ.get(other)]
         if name not in wanted and missing:
             raise InvalidInput(
-                "settings_missing", f"{_GIVEN_BY[name][0]} is set; set {', '.join(missing)} as well."
+                "settings_missing",
+                f"{_GIVEN_BY[name][0]} is set; set {', '.join(missing)} as well.",
             )
     if wanted:
         executables = binaries.locate(home)
@@ -63,12 +68,18 @@ def describe(home: Home, environ: Mapping[str, str]) -> Servers:
         if "valkey" in wanted:
             services.append(valkey.service(home, keys, executables, chosen["valkey"]))
         if "postgres" in wanted:
-            services.append(postgres.service(home, keys, executables, chosen["postgres"]))
+            services.append(
+                postgres.service(home, keys, executables, chosen["postgres"])
+            )
     return Servers(home, keys, chosen, tuple(services))
 
 
 _GIVEN_BY = {
-    "seaweed": ("SEGLOOP_S3_ENDPOINT", "SEGLOOP_S3_ACCESS_KEY", "SEGLOOP_S3_SECRET_KEY"),
+    "seaweed": (
+        "SEGLOOP_S3_ENDPOINT",
+        "SEGLOOP_S3_ACCESS_KEY",
+        "SEGLOOP_S3_SECRET_KEY",
+    ),
     "valkey": ("SEGLOOP_REDIS_URL",),
     "postgres": ("SEGLOOP_DATABASE_URL", "SEGLOOP_OWNER_DATABASE_URL"),
 }

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -63,7 +64,9 @@ class Supervisor:
         self._home = home
         self.children = {service.name: Child(service) for service in services}
 
-    def start(self, *, limit_s: float = 120.0, wanted: Callable[[], bool] = lambda: True) -> None:
+    def start(
+        self, *, limit_s: float = 120.0, wanted: Callable[[], bool] = lambda: True
+    ) -> None:
         """Tick until every service is healthy, or `wanted` says that nobody needs that any more.
 
         Raises:
@@ -73,8 +76,13 @@ class Supervisor:
         while wanted() and not self.is_healthy():
             self.tick()
             if time.monotonic() > limit:
-                late = [name for name, child in self.children.items() if not _is_up(child)]
-                raise Unavailable("not_healthy", f"Not healthy after {limit_s:.0f} s: {', '.join(late)}.")
+                late = [
+                    name for name, child in self.children.items() if not _is_up(child)
+                ]
+                raise Unavailable(
+                    "not_healthy",
+                    f"Not healthy after {limit_s:.0f} s: {', '.join(late)}.",
+                )
             time.sleep(POLL_S)
 
     def is_healthy(self) -> bool:
@@ -92,19 +100,23 @@ class Supervisor:
             for child in self.children.values():
                 self._advance(child)
         finally:
-            if before != [(child.state, child.restarts) for child in self.children.values()]:
+            if before != [
+                (child.state, child.restarts) for child in self.children.values()
+            ]:
                 self.write_state("starting")
 
-    def stop(self) -> None:
-        """Stop everything in the reverse order of the table; what was never started is left alone."""
+    def stop(self, *, phase: str = "stopped") -> None:
+        """Stop everything in the reverse order of the table, and leave `phase` as the last word in run/state.json."""
         for child in reversed(self.children.values()):
             if child.process is not None:
-                process.stop(child.process, child.service.stop_signal, child.service.stop_limit_s)
+                process.stop(
+                    child.process, child.service.stop_signal, child.service.stop_limit_s
+                )
                 self._pid_file(child).unlink(missing_ok=True)
             if child.state is not State.FAILED:
                 child.state = State.STOPPED
             self.write_state("stopping")
-        self.write_state("stopped")
+        self.write_state(phase)
 
     def write_state(self, phase: str) -> None:
         """Replace run/state.json, which `segloop status` and `segloop up` read."""
@@ -114,7 +126,9 @@ class Supervisor:
             {
                 "service": child.service.name,
                 "state": child.state,
-                "pid": child.process.pid if child.process and child.process.poll() is None else None,
+                "pid": child.process.pid
+                if child.process and child.process.poll() is None
+                else None,
                 "port": child.service.port,
                 "restarts": child.restarts,
                 "started_at": child.started_at or None,
@@ -123,13 +137,16 @@ class Supervisor:
             for child in self.children.values()
         ]
         self._home.write_private(
-            self._home.run / "state.json", json.dumps({"phase": phase, "services": rows})
+            self._home.run / "state.json",
+            json.dumps({"phase": phase, "supervisor": os.getpid(), "services": rows}),
         )
 
     def _advance(self, child: Child) -> None:
         now = time.monotonic()
         if child.state in (State.WAITING, State.RESTARTING):
-            if now >= child.not_before and all(_is_up(self.children[name]) for name in child.service.after):
+            if now >= child.not_before and all(
+                _is_up(self.children[name]) for name in child.service.after
+            ):
                 self._spawn(child)
         elif child.process is not None and child.process.poll() is not None:
             self._ended(child, child.process.returncode)
@@ -153,7 +170,11 @@ class Supervisor:
             drop=self._home.drop if service.unprivileged else {},
         )
         process.remember(self._pid_file(child), child.process)
-        child.state, child.since, child.started_at = State.STARTING, time.monotonic(), time.time()
+        child.state, child.since, child.started_at = (
+            State.STARTING,
+            time.monotonic(),
+            time.time(),
+        )
         log.info("%s started, pid %s", service.name, child.process.pid)
 
     def _await_ready(self, child: Child, now: float) -> None:
@@ -165,10 +186,15 @@ class Supervisor:
             if not child.initialized:
                 service.initialize()
                 child.initialized = True
-        except Exception as error:  # whatever a server says while it comes up means "not yet"
+        except Exception as error:  # noqa: BLE001 - whatever a server says while it comes up means "not yet"
             child.problem = f"{type(error).__name__}: {error}"[:300]
             if now - child.since > service.start_limit_s and child.process:
-                log.error("%s not ready after %.0f s: %s", service.name, service.start_limit_s, child.problem)
+                log.error(
+                    "%s not ready after %.0f s: %s",
+                    service.name,
+                    service.start_limit_s,
+                    child.problem,
+                )
                 child.process.kill()
             return
         child.state, child.problem, child.misses = State.HEALTHY, "", 0
@@ -180,7 +206,9 @@ class Supervisor:
             with open(self._home.log / f"{child.service.name}.log", "rb") as output:
                 output.seek(child.log_offset)
                 if child.service.ready_line.encode() not in output.read():
-                    raise Unavailable("not_ready", "It has not said yet that it is ready.")
+                    raise Unavailable(
+                        "not_ready", "It has not said yet that it is ready."
+                    )
         child.service.check()
 
     def _probe(self, child: Child, now: float) -> None:
@@ -189,9 +217,11 @@ class Supervisor:
         try:
             child.service.check()
             child.misses = 0
-        except Exception as error:  # any failure of a probe counts the same
+        except Exception as error:  # noqa: BLE001 - any failure of a probe counts the same
             child.misses += 1
-            log.warning("%s missed probe %d: %s", child.service.name, child.misses, error)
+            log.warning(
+                "%s missed probe %d: %s", child.service.name, child.misses, error
+            )
             if child.misses > MISSES_ALLOWED and child.process:
                 child.process.kill()
 
@@ -202,11 +232,17 @@ class Supervisor:
         if child.service.one_shot and code == 0:
             child.state, child.process = State.FINISHED, None
             return
-        child.crashes = [then for then in child.crashes if then > now - CRASH_WINDOW_S] + [now]
+        child.crashes = [
+            then for then in child.crashes if then > now - CRASH_WINDOW_S
+        ] + [now]
         if len(child.crashes) > CRASHES_ALLOWED or child.service.one_shot:
-            child.state, child.problem = State.FAILED, child.problem or f"exited with {code}"
+            child.state, child.problem = (
+                State.FAILED,
+                child.problem or f"exited with {code}",
+            )
             raise Unavailable(
-                "crash_loop", f"{name} keeps failing (exit {code}). See {self._home.log / name}.log"
+                "crash_loop",
+                f"{name} keeps failing (exit {code}). See {self._home.log / name}.log",
             )
         child.state, child.restarts = State.RESTARTING, child.restarts + 1
         child.not_before = now + FIRST_BACKOFF_S * 2 ** (len(child.crashes) - 1)

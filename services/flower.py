@@ -1,0 +1,13 @@
+"""The Celery app that Flower watches the queues through; always behind a password, whatever its options say."""
+
+from flower.options import options  # type: ignore[import-untyped]
+
+from segloop.broker import make_celery
+from segloop.settings import Settings
+
+USER = "segloop"
+
+# Flower reads the app's module before its own options, so this is the default that an option would have to replace.
+_settings = Settings.from_env()
+options.basic_auth = [f"{USER}:{_settings.token}"]
+app = make_celery(_settings.redis_url)

@@ -1,0 +1,190 @@
+"""The commands behind ./segloop; each does its work through segloop.stack and prints for a person."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from segloop import logs
+from segloop.errors import SegloopError
+from segloop.stack import checks, control, home, run, state
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; a known error is one line, not a traceback."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and not hasattr(options, "rest"):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    options.rest = rest
+    root = (
+        Path(os.environ.get("SEGLOOP_HOME") or home.default_root())
+        .expanduser()
+        .absolute()
+    )
+    try:
+        return int(options.run(root, options) or 0)
+    except SegloopError as error:
+        print(f"segloop: {error.message}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="./segloop",
+        description="Interactive 3D CT segmentation. Research use only; not a medical device.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser(
+        "demo", help="start everything and segment a phantom, or the CT you name"
+    )
+    demo.add_argument("ct", nargs="?", type=Path, help="a .nii or .nii.gz file in HU")
+    demo.add_argument(
+        "--real",
+        action="store_true",
+        help="the head CT of Debian's package invesalius-examples",
+    )
+    demo.set_defaults(run=_demo)
+
+    up = commands.add_parser(
+        "up", help="start all services and wait until they are healthy"
+    )
+    up.add_argument(
+        "--foreground", action="store_true", help="be the supervisor; ends with Ctrl-C"
+    )
+    up.set_defaults(run=_up)
+    commands.add_parser("down", help="stop all services; data stays").set_defaults(
+        run=_down
+    )
+    commands.add_parser("status", help="show the services").set_defaults(run=_status)
+
+    show = commands.add_parser("logs", help="show the end of the logs")
+    show.add_argument("service", nargs="?")
+    show.add_argument("-f", "--follow", action="store_true")
+    show.set_defaults(
+        run=lambda root, options: control.logs(
+            root, options.service, follow=options.follow
+        )
+    )
+
+    test = commands.add_parser(
+        "test", help="run the tests on real servers; options go to pytest"
+    )
+    test.set_defaults(run=lambda _, options: checks.test(options.rest), rest=[])
+    commands.add_parser(
+        "check", help="format, lint, types, imports, unit tests"
+    ).set_defaults(run=lambda *_: checks.check())
+
+    bench = commands.add_parser("bench", help="measure and record")
+    bench.add_argument("what", choices=["demo"])
+    bench.set_defaults(run=_bench)
+
+    models = commands.add_parser(
+        "models", help="import a trained nnU-Net v2 model"
+    ).add_subparsers(required=True)
+    load = models.add_parser(
+        "import", help="a model folder, its export zip, or a bundle"
+    )
+    load.add_argument("path", type=Path)
+    load.add_argument("--project", default="default")
+    load.add_argument("--name", help="shown name; the file's name when left out")
+    load.add_argument(
+        "--promote", metavar="REASON", help="make it the production version at once"
+    )
+    load.set_defaults(run=_import_model)
+
+    admin = commands.add_parser("admin", help="links and tokens").add_subparsers(
+        required=True
+    )
+    admin.add_parser(
+        "link", help="a fresh link to the UI, good for one sign-in"
+    ).set_defaults(run=_link)
+    admin.add_parser("token", help="where the API's token is kept").set_defaults(
+        run=_token
+    )
+    return parser
+
+
+def _up(root: Path, options: argparse.Namespace) -> None:
+    if options.foreground:
+        logs.configure(os.environ.get("SEGLOOP_LOG_LEVEL", "INFO"))
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        run.run(root, os.environ)
+        return
+    seconds = control.up(root, _say)
+    if seconds:
+        _say(f"Everything is healthy after {seconds:.1f} s")
+    _say(_addresses(root))
+
+
+def _down(root: Path, _: argparse.Namespace) -> None:
+    control.down(root, _say)
+
+
+def _status(root: Path, _: argparse.Namespace) -> int:
+    _say(control.status(root))
+    return 0 if state.read(root).phase == "healthy" else 3
+
+
+def _demo(root: Path, options: argparse.Namespace) -> None:
+    from segloop.stack import demo, real_ct
+
+    if state.read(root).phase != "healthy":
+        control.up(root, _say)
+    ct = real_ct.fetch(root, _say) if options.real else options.ct
+    demo.run(root, ct, _say)
+    _say(_addresses(root))
+
+
+def _bench(root: Path, _: argparse.Namespace) -> None:
+    from segloop.stack import bench
+
+    bench.demo(root, _say)
+
+
+def _import_model(root: Path, options: argparse.Namespace) -> None:
+    from segloop.stack import models
+
+    models.import_model(
+        state.environment(root),
+        options.path,
+        project=options.project,
+        name=options.name,
+        reason=options.promote,
+        say=_say,
+    )
+
+
+def _link(root: Path, _: argparse.Namespace) -> None:
+    _say(state.new_link(root))
+
+
+def _token(root: Path, _: argparse.Namespace) -> None:
+    _say(
+        f"The token is the entry 'token' of {root / 'credentials.json'}, which only its owner can read."
+    )
+
+
+def _addresses(root: Path) -> str:
+    ports = state.ports(root)
+    return "\n".join(
+        [
+            f"  UI      {state.new_link(root)}   (opens once; a new link: ./segloop admin link)",
+            f"  API     http://127.0.0.1:{ports['api']}/docs   (token: {root / 'credentials.json'})",
+            f"  Flower  http://127.0.0.1:{ports['flower']}   (user segloop, password: the same token)",
+            f"  Data    {root}   Logs: ./segloop logs   Stop: ./segloop down",
+        ]
+    )
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

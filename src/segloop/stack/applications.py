@@ -1,0 +1,79 @@
+"""Segloop's own processes as the supervisor runs them: migrations first, then everything at once."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from segloop.errors import Unavailable
+from segloop.stack.servers import Servers
+from segloop.stack.service import MIGRATIONS, Service
+
+# The repository: services, ui and migrations are run from the tree.
+ROOT = Path(__file__).parents[3]
+LINK_FILE = "ui_link.json"
+
+
+def environment(servers: Servers, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of every process; secrets and folders that the user set win over generated ones."""
+    home, keys, ports = servers.home, servers.credentials, servers.ports
+    scratch = home.root / "scratch"
+    scratch.mkdir(mode=0o700, exist_ok=True)
+    generated = {
+        "SEGLOOP_TOKEN": keys.token,
+        "SEGLOOP_TICKET_KEY": keys.ticket_key,
+        "SEGLOOP_PSEUDONYM_KEY": keys.pseudonym_key,
+        "SEGLOOP_SCRATCH": str(scratch),
+    }
+    fixed = {
+        "SEGLOOP_API_URL": f"http://127.0.0.1:{ports['api']}",
+        "SEGLOOP_UI_URL": f"http://127.0.0.1:{ports['ui']}",
+        "SEGLOOP_UI_LINK_FILE": str(home.run / LINK_FILE),
+        # `services` and `ui` are folders of the repository, not installed packages.
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(ROOT), environ.get("PYTHONPATH", "")])
+        ),
+        "PYTHONUNBUFFERED": "1",
+    }
+    chosen = {name: value for name, value in environ.items() if value}
+    return {**generated, **chosen, **fixed, **servers.environment()}
+
+
+def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
+    """Describe migrations, API, relay, both workers, UI and Flower."""
+    full, ports = environment(servers, environ), servers.ports
+    own = tuple(service.name for service in servers.services)
+
+    def python(name: str, *arguments: str, after: tuple[str, ...] = (MIGRATIONS,)) -> Service:
+        return Service(name, (sys.executable, "-m", *arguments), ROOT, full, after)
+
+    def web(service: Service, path: str = "/") -> Service:
+        port = ports[service.name]
+        return replace(service, port=port, check=lambda: _answers(f"http://127.0.0.1:{port}{path}"))
+
+    def worker(name: str, queue: str) -> Service:
+        arguments = ["celery", "-A", f"services.{name}.app", "worker", "-Q", queue, "--pool=threads", "-n", f"{queue}@%h"]
+        # Its job comes back through the lease, so waiting for a running inference would only make `down` slow.
+        return replace(python(name, *arguments), ready_line=" ready.", stop_limit_s=8.0)
+
+    api = ["uvicorn", "--factory", "services.api.main:create_app", "--host=127.0.0.1", f"--port={ports['api']}"]
+    flower = ["celery", "-A", "services.flower", "flower", "--address=127.0.0.1", f"--port={ports['flower']}"]
+    return [
+        replace(python(MIGRATIONS, "alembic", "upgrade", "head", after=own), one_shot=True),
+        web(python("api", *api), "/ready"),
+        python("relay", "services.api.relay"),
+        worker("worker_gpu", "segmentation"),
+        worker("trainer", "training"),
+        web(python("ui", "ui.proxy")),
+        web(python("flower", *flower), "/healthcheck"),
+    ]
+
+
+def _answers(url: str) -> None:
+    # A page that asks for a key or a password is an answer.
+    response = httpx.get(url, timeout=5)
+    if response.status_code >= 500:
+        raise Unavailable("not_ready", f"It answers with {response.status_code}.")
