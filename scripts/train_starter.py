@@ -114,7 +114,7 @@ def _write_phantom(folder: Path, seed: int) -> tuple[Path, Path]:
     )
     paths = folder / f"phantom_{seed}_0000.nii.gz", folder / f"phantom_{seed}.nii.gz"
     for path, array in zip(paths, (ct, labels), strict=True):
-        nib.save(nib.Nifti1Image(np.asarray(array), geometry.affine), path)
+        nib.save(nib.Nifti1Image(np.asarray(array), geometry.affine), path)  # type: ignore[no-untyped-call]
     return paths
 
 

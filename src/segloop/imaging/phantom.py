@@ -76,11 +76,11 @@ def asymmetric(
     geometry = _centred(ras_shape, np.array([float(spacing_mm[axis]) for axis in order]), oblique_deg)
     labels = np.zeros(ras_shape, dtype=np.uint8)
     c = [n // 2 for n in ras_shape]
-    reach = [max(2, n * part // 20) for n, part in zip(ras_shape, (9, 7, 5), strict=True)]
+    reach = [max(4, n * part // 20) for n, part in zip(ras_shape, (9, 7, 5), strict=True)]
     labels[c[0] - 1 : c[0] + 2, c[1] - 1 : c[1] + 2, c[2] - 1 : c[2] + 2] = 1
     for axis in range(3):
         arm = [slice(v, v + 1) for v in c]
-        arm[axis] = slice(c[axis] + 1, c[axis] + reach[axis])
+        arm[axis] = slice(c[axis] + 2, c[axis] + reach[axis])
         labels[tuple(arm)] = 2 + axis
         arm[axis] = slice(c[axis] + reach[axis] - 1, c[axis] + reach[axis])
         labels[tuple(arm)] = 5 + axis

@@ -53,7 +53,8 @@ class Training:
         self._batch_size = int(configuration["batch_size"])
         torch.manual_seed(recipe.seed)
         self.network = build_network(plans, len(dataset["labels"]), deep_supervision=True)
-        self._averaged = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self._names = _first_names(self.network)
+        self._averaged = {n: self.network.state_dict()[n].clone() for n in set(self._names.values())}
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), recipe.peak_learning_rate, weight_decay=recipe.weight_decay
         )
@@ -102,7 +103,7 @@ class Training:
             "dataset_json": self._dataset,
         }
         checkpoint = {
-            "network_weights": self._averaged,
+            "network_weights": {name: self._averaged[first] for name, first in self._names.items()},
             "trainer_name": "nnUNetTrainer",  # the class that nnU-Net's own tools must look up to build the network
             "init_args": init,
             "inference_allowed_mirroring_axes": None,  # left and right are different organs
@@ -118,15 +119,16 @@ class Training:
         with torch.autocast("cpu", torch.bfloat16):
             outputs = self.network(data)
         loss: Tensor = self._loss([o.float() for o in outputs], _pyramid(seg, len(outputs)))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 12.0)
         self._optimizer.step()
         self.iteration += 1
         keep = min(self._recipe.averaging, (1 + self.iteration) / (10 + self.iteration))
         with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                self._averaged[name].lerp_(value, 1 - keep)
-        return float(loss.detach())
+            weights = self.network.state_dict()
+            for name, average in self._averaged.items():
+                average.lerp_(weights[name], 1 - keep)
+        return loss.item()
 
     def _progress(self) -> float:
         return max(self.iteration / self._recipe.iterations, self.seconds / (60 * self._recipe.minutes))
@@ -145,7 +147,7 @@ class Training:
             return
         state = torch.load(file, weights_only=True)
         self.network.load_state_dict(state["network"])
-        self._averaged = state["averaged"]
+        self._averaged = {name: state["averaged"][name] for name in self._averaged}
         self._optimizer.load_state_dict(state["optimizer"])
         self._patches.generator.set_state(state["generator"])
         self.iteration, self.seconds = state["iteration"], state["seconds"]
@@ -169,6 +171,12 @@ def build_network(plans: dict[str, Any], classes: int, *, deep_supervision: bool
     return network
 
 
+def _first_names(network: nn.Module) -> dict[str, str]:
+    """Each weight's name to the first name of the same tensor: nnU-Net registers most of them three times."""
+    seen: dict[int, str] = {}
+    return {name: seen.setdefault(value.data_ptr(), name) for name, value in network.state_dict().items()}
+
+
 def _loss(n_outputs: int) -> Any:
     """nnU-Net's default: Dice plus cross-entropy, halved at each coarser output, the coarsest left out."""
     from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
@@ -178,7 +186,7 @@ def _loss(n_outputs: int) -> Any:
     dice = {"batch_dice": True, "smooth": 1e-5, "do_bg": False, "ddp": False}
     loss = DC_and_CE_loss(dice, {}, weight_ce=1, weight_dice=1, dice_class=MemoryEfficientSoftDiceLoss)
     weights = np.array([0.5**i for i in range(n_outputs)])
-    weights[-1] = 0
+    weights[1:][-1:] = 0  # a single output keeps its weight
     return DeepSupervisionWrapper(loss, weights / weights.sum())
 
 
