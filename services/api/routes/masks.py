@@ -69,9 +69,9 @@ def get_content(
     authorization: Authorization = None,
 ) -> Response:
     """Return the mask as NIfTI on exactly its volume's grid."""
-    actor = reader(parts, authorization, ticket, object_id=require_uuid(mask_id))
+    actor = reader(parts, authorization, ticket, object_id=mask_id)
     with transaction(parts.engine) as conn:
-        row = table.get(conn, mask_id)
+        row = table.get(conn, require_uuid(mask_id))
         record(
             conn,
             actor=actor.name,
@@ -101,9 +101,9 @@ def get_level(
     authorization: Authorization = None,
 ) -> Response:
     """Return the viewer copy: RAS, x fastest, the labels' own type (X-Dtype)."""
-    reader(parts, authorization, ticket, object_id=require_uuid(mask_id))
+    reader(parts, authorization, ticket, object_id=mask_id)
     with transaction(parts.engine) as conn:
-        row = table.get(conn, mask_id)
+        row = table.get(conn, require_uuid(mask_id))
     return content.send_level(
         request,
         parts.store,

@@ -80,9 +80,9 @@ def get_content(
     authorization: Authorization = None,
 ) -> Response:
     """Return exactly the bytes that were uploaded."""
-    actor = reader(parts, authorization, ticket, object_id=require_uuid(volume_id))
+    actor = reader(parts, authorization, ticket, object_id=volume_id)
     with transaction(parts.engine) as conn:
-        row = table.get(conn, volume_id)
+        row = table.get(conn, require_uuid(volume_id))
         record(
             conn,
             actor=actor.name,
@@ -117,9 +117,9 @@ def get_level(
     authorization: Authorization = None,
 ) -> Response:
     """Return a viewer copy: RAS, x fastest, int16 HU little-endian; 0 is full, 1 half, 2 quarter resolution."""
-    reader(parts, authorization, ticket, object_id=require_uuid(volume_id))
+    reader(parts, authorization, ticket, object_id=volume_id)
     with transaction(parts.engine) as conn:
-        row = table.get(conn, volume_id)
+        row = table.get(conn, require_uuid(volume_id))
     return content.send_level(
         request,
         parts.store,
