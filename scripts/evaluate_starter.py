@@ -80,8 +80,8 @@ def _score(predictor: Any, cases: Iterator[Loaded], organs: dict[str, int]) -> S
 def _patients(data: Path, names: list[str]) -> Iterator[Loaded]:
     """Cases of the dataset, which are RAS on disk."""
     for name in names:
-        image: Any = nib.load(data / "imagesTr" / f"{name}_0000.nii.gz")  # type: ignore[attr-defined]
-        labels: Any = nib.load(data / "labelsTr" / f"{name}.nii.gz")  # type: ignore[attr-defined]
+        image: Any = nib.load(data / "imagesTr" / f"{name}_0000.nii.gz")
+        labels: Any = nib.load(data / "labelsTr" / f"{name}.nii.gz")
         x, y, z = (float(step) for step in image.header.get_zooms())
         yield (
             name,

@@ -20,7 +20,7 @@ def head_and_neck(
     seed: int = 0,
     noise_hu: float = 12.0,
     blur_mm: float = 1.5,
-    small_variation: float = 1.0,
+    variation: float = 1.0,
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8], Geometry]:
     """CT in HU, labels and geometry of a synthetic head and neck; same arguments, same voxels.
 
@@ -34,7 +34,7 @@ def head_and_neck(
         seed: Another person: pose, proportions, HU and noise.
         noise_hu: Standard deviation of the noise, correlated between neighbours as in a reconstructed CT.
         blur_mm: Width of an edge in an infinitely fine grid.
-        small_variation: Scales how much persons differ; 0 gives the same upright person with other noise.
+        variation: Scales how much persons differ; 0 gives the same upright person with other noise.
 
     Returns:
         CT int16, labels uint8 (1 brainstem, 2 spinal_cord, 3 parotid_right, 4 parotid_left, 5 mandible, 6 larynx,
@@ -45,7 +45,7 @@ def head_and_neck(
     ras_spacing = np.array([float(spacing_mm[axis]) for axis in order])
     geometry = _centred(ras_shape, ras_spacing)
     rng = np.random.default_rng(seed)
-    pose, parts = anatomy(rng, small_variation)
+    pose, parts = anatomy(rng, variation)
     hu = np.full(ras_shape, _AIR_HU, dtype=np.float32)
     labels = np.zeros(ras_shape, dtype=np.uint8)
     edge_mm = float(np.hypot(blur_mm, ras_spacing.mean()))

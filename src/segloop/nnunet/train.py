@@ -128,7 +128,7 @@ class Training:
             weights = self.network.state_dict()
             for name, average in self._averaged.items():
                 average.lerp_(weights[name], 1 - keep)
-        return loss.item()
+        return float(loss.detach())
 
     def _progress(self) -> float:
         return max(self.iteration / self._recipe.iterations, self.seconds / (60 * self._recipe.minutes))
@@ -137,9 +137,8 @@ class Training:
         progress, warmup = self._progress(), self._recipe.warmup
         if progress < warmup:
             return self._recipe.peak_learning_rate * (0.05 + 0.95 * progress / warmup)
-        return self._recipe.peak_learning_rate * (
-            0.01 + 0.99 * (1 - (progress - warmup) / (1 - warmup)) ** 0.9
-        )
+        left = 1 - (progress - warmup) / (1 - warmup)
+        return self._recipe.peak_learning_rate * float(0.01 + 0.99 * left**0.9)
 
     def _resume(self) -> None:
         file = self._folder / "state.pt"
