@@ -139,9 +139,7 @@ class ObjectStore:
         with path.open("rb") as stream:
             return self.put(key, stream, path.stat().st_size, content_type=content_type)
 
-    def open(
-        self, key: str, *, offset: int = 0, size_bytes: int | None = None
-    ) -> ObjectReader:
+    def open(self, key: str, *, offset: int = 0, size_bytes: int | None = None) -> ObjectReader:
         """Start to read an object from `offset`, at most `size_bytes` long; a missing one raises here, not later.
 
         Raises:
@@ -154,17 +152,11 @@ class ObjectStore:
                 f"The object has {total} bytes; ask for a range within.",
                 size_bytes=total,
             )
-        wanted = (
-            total - offset if size_bytes is None else min(size_bytes, total - offset)
-        )
+        wanted = total - offset if size_bytes is None else min(size_bytes, total - offset)
         if not wanted:
-            return ObjectReader(
-                urllib3.HTTPResponse(io.BytesIO(), preload_content=False), 0
-            )
+            return ObjectReader(urllib3.HTTPResponse(io.BytesIO(), preload_content=False), 0)
         with _translated():
-            response = self._client.get_object(
-                self.bucket, key, offset=offset, length=wanted
-            )
+            response = self._client.get_object(self.bucket, key, offset=offset, length=wanted)
         return ObjectReader(response, wanted)
 
     def read(self, key: str) -> bytes:
@@ -199,9 +191,7 @@ class ObjectStore:
     def list_(self, prefix: str) -> Iterator[StoredObject]:
         """Yield every object whose key starts with `prefix`, by key."""
         with _translated():
-            for found in self._client.list_objects(
-                self.bucket, prefix=prefix, recursive=True
-            ):
+            for found in self._client.list_objects(self.bucket, prefix=prefix, recursive=True):
                 yield _stored(found)
 
     def ping(self) -> None:
@@ -232,9 +222,7 @@ def open_store(
     pool = urllib3.PoolManager(
         maxsize=10,
         timeout=urllib3.Timeout(connect=2.0, read=timeout_s),
-        retries=urllib3.Retry(
-            total=1, backoff_factor=0.2, redirect=0, raise_on_status=False
-        ),
+        retries=urllib3.Retry(total=1, backoff_factor=0.2, redirect=0, raise_on_status=False),
     )
     client = minio.Minio(
         endpoint,
@@ -253,9 +241,7 @@ def _translated() -> Iterator[None]:
         yield
     except S3Error as error:
         if error.code in _MISSING:
-            raise NotFound(
-                "object_missing", "The stored file is not there (any more)."
-            ) from error
+            raise NotFound("object_missing", "The stored file is not there (any more).") from error
         raise _unavailable() from error
     except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
         raise _unavailable() from error

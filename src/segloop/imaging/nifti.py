@@ -16,9 +16,11 @@ from segloop.imaging.geometry import Geometry
 from segloop.imaging.nifti_header import NiftiHeader, RawHeader, parse, read_header
 
 try:  # three times as fast, and optional
-    from isal import igzip as _igzip
+    from isal import igzip
+
+    _gzip: Any = igzip.IGzipFile
 except ImportError:
-    _igzip = None  # type: ignore[assignment]
+    _gzip = gzip.GzipFile
 
 __all__ = ["NOTICE", "Inspection", "NiftiHeader", "inspect", "load", "load_mask", "read_header", "write_mask"]
 
@@ -214,5 +216,4 @@ def _copy_affine(source: RawHeader, header: RawHeader, kind: str, affine: NDArra
 
 
 def _gzip_writer(file: BinaryIO) -> BinaryIO:
-    writer: Any = gzip.GzipFile if _igzip is None else _igzip.IGzipFile
-    return cast(BinaryIO, writer(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0))
+    return cast(BinaryIO, _gzip(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0))

@@ -8,7 +8,9 @@ from typing import Any, BinaryIO
 from segloop.errors import InvalidInput
 
 try:  # three times as fast, and optional
-    from isal import isal_zlib as _inflate
+    from isal import isal_zlib
+
+    _inflate: Any = isal_zlib
 except ImportError:
     _inflate = zlib
 
