@@ -38,7 +38,10 @@ def class_centres_hu(labels: int) -> NDArray[np.float64]:
 
 
 def expected_labels(volume: NDArray[Any], labels: int = 7) -> NDArray[np.uint8]:
-    """What a tiny "threshold" model must answer on `volume` (HU, any shape): the class with the nearest centre."""
+    """What a tiny "threshold" model must answer on `volume` (HU, any shape): the class with the nearest centre.
+
+    A value exactly between two centres may go to either class, because tiles are averaged in half precision.
+    """
     edges = np.convolve(class_centres_hu(labels), [0.5, 0.5], "valid")
     answer: NDArray[np.uint8] = np.digitize(volume, edges).astype(np.uint8)
     return answer
