@@ -139,26 +139,19 @@ def import_file(
     """Import a mask file that lies on exactly its volume's grid.
 
     Raises:
-        InvalidInput: `mask_grid`, `mask_labels`, `mask_not_integer`, or whatever `nifti.inspect` finds.
+        InvalidInput: `mask_grid`, `mask_labels`, or whatever `nifti.load_mask` finds.
     """
-    nifti.inspect(path)
-    array, geometry = nifti.load(path)
+    geometry = nifti.read_header(path).geometry
     if not geometry.same_grid(geometry_of(volume)):
         raise InvalidInput(
             "mask_grid",
             f"The mask's grid {geometry.shape} {geometry.orientation} is not the volume's {tuple(volume.shape)} "
             f"{volume.orientation}. Export it on the CT's own grid; Segloop never resamples a mask.",
         )
-    whole = np.rint(array)
-    if not np.array_equal(whole, array) or whole.min() < 0 or whole.max() > 65535:
-        raise InvalidInput(
-            "mask_not_integer",
-            "A mask holds whole label numbers from 0 to 65535; this file does not.",
-        )
+    array, _ = nifti.load_mask(path)
     labels = LabelSet.from_dicts(label_set.labels)
-    integer = whole.astype(np.uint8 if whole.max() < 256 else np.uint16)
     stored = store_objects(
-        store, key=key, array=integer, volume=volume, labels=labels, scratch=scratch
+        store, key=key, array=array, volume=volume, labels=labels, scratch=scratch
     )
     return insert(
         conn, stored, volume=volume, kind=kind, label_set_id=label_set.id, actor=actor

@@ -37,7 +37,9 @@ def dice(truth: NDArray[np.uint8], answer: NDArray[np.uint8], label: int) -> flo
 
 def mean_dice(scores: Scores) -> float:
     """Mean over organs of the mean over cases, NaN left out."""
-    return float(np.nanmean([np.nanmean(column) for column in _columns(scores).values()]))
+    return float(
+        np.nanmean([np.nanmean(column) for column in _columns(scores).values()])
+    )
 
 
 def model_card(facts: TrainingFacts, unseen: Scores, phantoms: Scores) -> str:
@@ -94,7 +96,10 @@ def _columns(scores: Scores) -> dict[str, list[float]]:
 
 def _table(scores: Scores, what: str) -> str:
     """One row per organ: mean, worst and best case."""
-    rows = [f"| organ | mean Dice | lowest {what} | highest {what} |", "|---|---|---|---|"]
+    rows = [
+        f"| organ | mean Dice | lowest {what} | highest {what} |",
+        "|---|---|---|---|",
+    ]
     for organ, values in _columns(scores).items():
         rows.append(
             f"| {organ} | {np.nanmean(values):.3f} | {np.nanmin(values):.3f} | {np.nanmax(values):.3f} |"

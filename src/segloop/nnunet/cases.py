@@ -14,7 +14,9 @@ import numpy as np
 CONFIGURATION = "3d_fullres"
 
 
-def split_patients(patients: Sequence[str], n_unseen: int) -> tuple[list[str], list[str]]:
+def split_patients(
+    patients: Sequence[str], n_unseen: int
+) -> tuple[list[str], list[str]]:
     """Training and unseen patients, each sorted; depends on the names alone, not on order or repeats.
 
     Patients are ranked by SHA-256 of their name and the first `n_unseen` are kept unseen.
@@ -22,7 +24,9 @@ def split_patients(patients: Sequence[str], n_unseen: int) -> tuple[list[str], l
     Raises:
         ValueError: Nobody would be left to train on.
     """
-    ranked = sorted(set(patients), key=lambda patient: hashlib.sha256(patient.encode()).hexdigest())
+    ranked = sorted(
+        set(patients), key=lambda patient: hashlib.sha256(patient.encode()).hexdigest()
+    )
     if not 0 <= n_unseen < len(ranked):
         raise ValueError(f"cannot keep {n_unseen} of {len(ranked)} patients unseen")
     return sorted(ranked[n_unseen:]), sorted(ranked[:n_unseen])
@@ -37,7 +41,9 @@ def plan(raw: Path, work: Path, dataset_id: int) -> dict[str, Any]:
     if not file.exists():
         for name in ("raw", "preprocessed", "results"):
             (work / name).mkdir(parents=True, exist_ok=True)
-            os.environ[f"nnUNet_{name}"] = str(work / name)  # nnU-Net takes its folders from nowhere else
+            os.environ[f"nnUNet_{name}"] = str(
+                work / name
+            )  # nnU-Net takes its folders from nowhere else
         from nnunetv2.experiment_planning.plan_and_preprocess_api import (
             extract_fingerprint_dataset,
             plan_experiment_dataset,
@@ -50,7 +56,10 @@ def plan(raw: Path, work: Path, dataset_id: int) -> dict[str, Any]:
 
 
 def small_plans(
-    plans: dict[str, Any], patch: tuple[int, int, int], features: Sequence[int], batch_size: int
+    plans: dict[str, Any],
+    patch: tuple[int, int, int],
+    features: Sequence[int],
+    batch_size: int,
 ) -> dict[str, Any]:
     """`plans` with one configuration, cut down to a net and patch (z, y, x) that a CPU can train.
 
@@ -67,17 +76,29 @@ def small_plans(
         "n_conv_per_stage": [2] * stages,
         "n_conv_per_stage_decoder": [2] * (stages - 1),
     }
-    small = full | {"patch_size": list(patch), "batch_size": batch_size, "batch_dice": True}
+    small = full | {
+        "patch_size": list(patch),
+        "batch_size": batch_size,
+        "batch_dice": True,
+    }
     for key in ("spacing", "median_image_size_in_voxels"):
         small[key] = [full[key][axis] for axis in natural]
     small["architecture"] = full["architecture"] | {"arch_kwargs": arch}
-    changed: dict[str, Any] = {"transpose_forward": [0, 1, 2], "transpose_backward": [0, 1, 2]}
-    for key in ("original_median_spacing_after_transp", "original_median_shape_after_transp"):
+    changed: dict[str, Any] = {
+        "transpose_forward": [0, 1, 2],
+        "transpose_backward": [0, 1, 2],
+    }
+    for key in (
+        "original_median_spacing_after_transp",
+        "original_median_shape_after_transp",
+    ):
         changed[key] = [plans[key][axis] for axis in natural]
     return plans | changed | {"configurations": {CONFIGURATION: small}}
 
 
-def preprocess(image: Path, labels: Path, out: Path, plans: dict[str, Any], dataset: dict[str, Any]) -> None:
+def preprocess(
+    image: Path, labels: Path, out: Path, plans: dict[str, Any], dataset: dict[str, Any]
+) -> None:
     """Resample and normalise one case with nnU-Net's preprocessor into `out` (.npz: data, seg in z, y, x).
 
     Written to a temporary name and renamed, so a file that is there is complete; then it is not made again.
@@ -93,5 +114,9 @@ def preprocess(image: Path, labels: Path, out: Path, plans: dict[str, Any], data
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_suffix(".partial.npz")
-    np.savez(partial, data=data[0].astype(np.float16), seg=np.maximum(seg[0], 0).astype(np.uint8))
+    np.savez(
+        partial,
+        data=data[0].astype(np.float16),
+        seg=np.maximum(seg[0], 0).astype(np.uint8),
+    )
     partial.replace(out)

@@ -12,7 +12,9 @@ from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from numpy.typing import NDArray
 from torch import nn
 
-_SCALE_HU = 1000.0  # the plans' standard deviation, with mean 0: the network sees HU / 1000
+_SCALE_HU = (
+    1000.0  # the plans' standard deviation, with mean 0: the network sees HU / 1000
+)
 _FEATURES = (4, 8)
 _ARCHITECTURE: dict[str, Any] = {
     "n_stages": 2,
@@ -91,7 +93,12 @@ def write_tiny_model(
     checkpoint = {
         "network_weights": network.state_dict(),
         "trainer_name": "nnUNetTrainer",
-        "init_args": {"plans": plans, "configuration": "3d_fullres", "fold": 0, "dataset_json": dataset},
+        "init_args": {
+            "plans": plans,
+            "configuration": "3d_fullres",
+            "fold": 0,
+            "dataset_json": dataset,
+        },
         "inference_allowed_mirroring_axes": (0, 1, 2),
         "current_epoch": 0,
     }
@@ -104,7 +111,9 @@ def _network(classes: int, seed: int) -> PlainConvUNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         kwargs = _ARCHITECTURE | {"conv_op": nn.Conv3d, "nonlin": nn.LeakyReLU}
-        return PlainConvUNet(input_channels=1, num_classes=classes, deep_supervision=False, **kwargs)
+        return PlainConvUNet(
+            input_channels=1, num_classes=classes, deep_supervision=False, **kwargs
+        )
 
 
 def _set_threshold_weights(network: PlainConvUNet, labels: int) -> None:
@@ -114,8 +123,13 @@ def _set_threshold_weights(network: PlainConvUNet, labels: int) -> None:
     m_k h - m_k^2 / 2 the largest one belongs to the nearest centre m_k.
     """
     slope = 1.01
-    state = network.state_dict()  # shares memory with the network, so in-place edits are the change
-    encoder, decoder = "encoder.stages.0.0.convs.0.conv", "decoder.stages.0.convs.0.conv"
+    state = (
+        network.state_dict()
+    )  # shares memory with the network, so in-place edits are the change
+    encoder, decoder = (
+        "encoder.stages.0.0.convs.0.conv",
+        "decoder.stages.0.convs.0.conv",
+    )
     head = "decoder.seg_layers.0"
     for key in (encoder, decoder, head):
         state[f"{key}.weight"].zero_()
@@ -132,7 +146,9 @@ def _set_threshold_weights(network: PlainConvUNet, labels: int) -> None:
     state[f"{head}.bias"][:] = -gain * centres**2 / 2
 
 
-def _plans(patch: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> dict[str, Any]:
+def _plans(
+    patch: tuple[int, int, int], spacing_mm: tuple[float, float, float]
+) -> dict[str, Any]:
     """nnU-Net v2 plans with one configuration, 3d_fullres; (z, y, x) throughout, as nnU-Net has it."""
     resampling = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
     configuration = {
@@ -157,7 +173,13 @@ def _plans(patch: tuple[int, int, int], spacing_mm: tuple[float, float, float]) 
         },
         "batch_dice": False,
     }
-    intensities = {"max": 3071.0, "min": -1024.0, "mean": 0.0, "median": 0.0, "std": _SCALE_HU}
+    intensities = {
+        "max": 3071.0,
+        "min": -1024.0,
+        "mean": 0.0,
+        "median": 0.0,
+        "std": _SCALE_HU,
+    }
     return {
         "dataset_name": "Dataset999_Tiny",
         "plans_name": "nnUNetPlans",

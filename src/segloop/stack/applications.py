@@ -47,22 +47,51 @@ def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
     full, ports = environment(servers, environ), servers.ports
     own = tuple(service.name for service in servers.services)
 
-    def python(name: str, *arguments: str, after: tuple[str, ...] = (MIGRATIONS,)) -> Service:
+    def python(
+        name: str, *arguments: str, after: tuple[str, ...] = (MIGRATIONS,)
+    ) -> Service:
         return Service(name, (sys.executable, "-m", *arguments), ROOT, full, after)
 
     def web(service: Service, path: str = "/") -> Service:
         port = ports[service.name]
-        return replace(service, port=port, check=lambda: _answers(f"http://127.0.0.1:{port}{path}"))
+        return replace(
+            service, port=port, check=lambda: _answers(f"http://127.0.0.1:{port}{path}")
+        )
 
     def worker(name: str, queue: str) -> Service:
-        arguments = ["celery", "-A", f"services.{name}.app", "worker", "-Q", queue, "--pool=threads", "-n", f"{queue}@%h"]
+        arguments = [
+            "celery",
+            "-A",
+            f"services.{name}.app",
+            "worker",
+            "-Q",
+            queue,
+            "-n",
+            f"{queue}@%h",
+        ]
+        arguments += ["--pool=threads", "--loglevel=INFO"]
         # Its job comes back through the lease, so waiting for a running inference would only make `down` slow.
         return replace(python(name, *arguments), ready_line=" ready.", stop_limit_s=8.0)
 
-    api = ["uvicorn", "--factory", "services.api.main:create_app", "--host=127.0.0.1", f"--port={ports['api']}"]
-    flower = ["celery", "-A", "services.flower", "flower", "--address=127.0.0.1", f"--port={ports['flower']}"]
+    api = [
+        "uvicorn",
+        "--factory",
+        "services.api.main:create_app",
+        "--host=127.0.0.1",
+        f"--port={ports['api']}",
+    ]
+    flower = [
+        "celery",
+        "-A",
+        "services.flower",
+        "flower",
+        "--address=127.0.0.1",
+        f"--port={ports['flower']}",
+    ]
     return [
-        replace(python(MIGRATIONS, "alembic", "upgrade", "head", after=own), one_shot=True),
+        replace(
+            python(MIGRATIONS, "alembic", "upgrade", "head", after=own), one_shot=True
+        ),
         web(python("api", *api), "/ready"),
         python("relay", "services.api.relay"),
         worker("worker_gpu", "segmentation"),

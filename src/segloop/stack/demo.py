@@ -47,21 +47,32 @@ def run(root: Path, ct: Path | None, say: Say) -> None:
     if not case.path.exists():
         raise NotFound("no_such_file", f"There is no file {case.path}.")
     headers = {"Authorization": f"Bearer {environment['SEGLOOP_TOKEN']}"}
-    with httpx.Client(base_url=environment["SEGLOOP_API_URL"], headers=headers, timeout=60) as api:
+    with httpx.Client(
+        base_url=environment["SEGLOOP_API_URL"], headers=headers, timeout=60
+    ) as api:
         _ensure_model(api, environment, say)
         began = time.monotonic()
         volume = _upload(api, case.path, say)
         job = _segment(api, volume["id"], say)
-        mask_path = folder / f"{case.path.name.removesuffix('.gz').removesuffix('.nii')}-mask.nii.gz"
-        mask_path.write_bytes(_call(api, "GET", f"/v1/masks/{job['mask_id']}/content").content)
+        mask_path = (
+            folder
+            / f"{case.path.name.removesuffix('.gz').removesuffix('.nii')}-mask.nii.gz"
+        )
+        mask_path.write_bytes(
+            _call(api, "GET", f"/v1/masks/{job['mask_id']}/content").content
+        )
         statistics = _call(api, "GET", f"/v1/masks/{job['mask_id']}/statistics").json()
-        say(f"Done in {time.monotonic() - began:.1f} s. Research use only. Not a medical device. AI-generated.")
+        say(
+            f"Done in {time.monotonic() - began:.1f} s. Research use only. Not a medical device. AI-generated."
+        )
     _report(case, mask_path, statistics, job, say)
 
 
 def _phantom(folder: Path) -> Case:
     path = folder / "phantom.nii.gz"
-    ct, truth, geometry = phantom.head_and_neck(shape=SLICES_SHAPE, spacing_mm=SLICES_SPACING_MM, seed=1)
+    ct, truth, geometry = phantom.head_and_neck(
+        shape=SLICES_SHAPE, spacing_mm=SLICES_SPACING_MM, seed=1
+    )
     image = nibabel.Nifti1Image(ct, geometry.affine)
     image.header.set_xyzt_units("mm")
     # Without a time in the gzip header the same phantom is the same file, and so the same volume.
@@ -74,33 +85,60 @@ def _ensure_model(api: httpx.Client, environment: dict[str, str], say: Say) -> N
     if any(version["stage"] == "production" for version in versions):
         return
     if not (STARTER / "model.json").exists():
-        raise NotFound("no_model", "The project has no model. Import one: ./segloop models import PATH --promote REASON")
+        raise NotFound(
+            "no_model",
+            "The project has no model. Import one: ./segloop models import PATH --promote REASON",
+        )
     models.import_model(
-        environment, STARTER, project="default", name="starter", reason="first model of a new installation", say=say
+        environment,
+        STARTER,
+        project="default",
+        name="starter",
+        reason="first model of a new installation",
+        say=say,
     )
 
 
 def _upload(api: httpx.Client, path: Path, say: Say) -> dict[str, Any]:
-    body = {"filename": path.name, "size_bytes": path.stat().st_size, "purpose": "volume"}
+    body = {
+        "filename": path.name,
+        "size_bytes": path.stat().st_size,
+        "purpose": "volume",
+    }
     upload = _call(api, "POST", "/v1/projects/default/uploads", json=body).json()
     with path.open("rb") as file:
         for number in range(1, upload["n_parts"] + 1):
             part = file.read(upload["part_bytes"])
             digest = {"X-Content-Sha256": hashlib.sha256(part).hexdigest()}
-            _call(api, "PUT", f"/v1/uploads/{upload['id']}/parts/{number}", content=part, headers=digest)
+            _call(
+                api,
+                "PUT",
+                f"/v1/uploads/{upload['id']}/parts/{number}",
+                content=part,
+                headers=digest,
+            )
             say(f"  uploaded part {number} of {upload['n_parts']}")
-    volume: dict[str, Any] = _call(api, "POST", f"/v1/uploads/{upload['id']}/complete").json()
+    volume: dict[str, Any] = _call(
+        api, "POST", f"/v1/uploads/{upload['id']}/complete"
+    ).json()
     return volume
 
 
 def _segment(api: httpx.Client, volume_id: str, say: Say) -> dict[str, Any]:
-    body = {"kind": "segment", "project_id": "default", "input": {"volume_id": volume_id}}
+    body = {
+        "kind": "segment",
+        "project_id": "default",
+        "input": {"volume_id": volume_id},
+    }
     key = {"Idempotency-Key": str(uuid.uuid4())}
     job: dict[str, Any] = _call(api, "POST", "/v1/jobs", json=body, headers=key).json()
     limit, told = time.monotonic() + LIMIT_S, ""
     while job["state"] in ("queued", "running"):
         if time.monotonic() > limit:
-            raise Unavailable("too_slow", f"The job is not done after {LIMIT_S:.0f} s; it goes on: job {job['id']}.")
+            raise Unavailable(
+                "too_slow",
+                f"The job is not done after {LIMIT_S:.0f} s; it goes on: job {job['id']}.",
+            )
         line = f"  {job['state']} {job['stage'] or ''} {job['progress'] or 0:.0%}"
         if line != told:
             say(line)
@@ -109,19 +147,37 @@ def _segment(api: httpx.Client, volume_id: str, say: Say) -> dict[str, Any]:
         job = _call(api, "GET", f"/v1/jobs/{job['id']}").json()
     if job["state"] != "succeeded":
         reason = (job["error"] or {}).get("message", "no reason given")
-        raise Unavailable("job_not_done", f"The job was {job['state']}: {reason} (job {job['id']})")
+        raise Unavailable(
+            "job_not_done", f"The job was {job['state']}: {reason} (job {job['id']})"
+        )
     return job
 
 
-def _report(case: Case, mask_path: Path, statistics: dict[str, Any], job: dict[str, Any], say: Say) -> None:
+def _report(
+    case: Case,
+    mask_path: Path,
+    statistics: dict[str, Any],
+    job: dict[str, Any],
+    say: Say,
+) -> None:
     found = np.asanyarray(nibabel.load(mask_path).dataobj)  # type: ignore[attr-defined]
-    say(f"  {'organ':<16}{'volume':>10}" + ("   Dice against the truth" if case.truth is not None else ""))
+    say(
+        f"  {'organ':<16}{'volume':>10}"
+        + ("   Dice against the truth" if case.truth is not None else "")
+    )
     for label in statistics["labels"]:
         line = f"  {label['name']:<16}{label['volume_ml']:>7.1f} ml"
         if case.truth is not None:
-            line += f"   {_dice(found == label['index'], case.truth == label['index']):.3f}"
+            line += (
+                f"   {_dice(found == label['index'], case.truth == label['index']):.3f}"
+            )
         say(line)
-    say("  time: " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in job["timings"].items()))
+    say(
+        "  time: "
+        + ", ".join(
+            f"{stage} {seconds:.1f} s" for stage, seconds in job["timings"].items()
+        )
+    )
     say(f"  CT:   {case.path}\n  mask: {mask_path}")
 
 
@@ -135,9 +191,21 @@ def _call(api: httpx.Client, method: str, path: str, **more: Any) -> httpx.Respo
     try:
         response = api.request(method, path, **more)
     except httpx.HTTPError as error:
-        raise Unavailable("api_unreachable", f"The API does not answer ({error}). See ./segloop status.") from error
+        raise Unavailable(
+            "api_unreachable",
+            f"The API does not answer ({error}). See ./segloop status.",
+        ) from error
     if response.is_error:
-        is_problem = response.headers.get("content-type", "").startswith("application/problem+json")
-        problem = response.json() if is_problem else {"detail": response.text[:300], "code": "unexpected"}
-        raise InvalidInput(problem["code"], f"{problem['detail']} ({method} {path} gave {response.status_code})")
+        is_problem = response.headers.get("content-type", "").startswith(
+            "application/problem+json"
+        )
+        problem = (
+            response.json()
+            if is_problem
+            else {"detail": response.text[:300], "code": "unexpected"}
+        )
+        raise InvalidInput(
+            problem["code"],
+            f"{problem['detail']} ({method} {path} gave {response.status_code})",
+        )
     return response

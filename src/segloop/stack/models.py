@@ -39,7 +39,11 @@ def import_model(
         raise NotFound("no_such_file", f"There is nothing at {path}.")
     settings = Settings.from_env(environment)
     with tempfile.TemporaryDirectory() as scratch:
-        bundle = path if (path / "model.json").exists() else _convert(path, Path(scratch) / "bundle")
+        bundle = (
+            path
+            if (path / "model.json").exists()
+            else _convert(path, Path(scratch) / "bundle")
+        )
         model: dict[str, Any] = json.loads((bundle / "model.json").read_text())
         card = bundle / CARD
         store = storage.open_store(
@@ -49,7 +53,9 @@ def import_model(
             bucket=settings.s3_bucket,
             secure=settings.s3_secure,
         )
-        with database.transaction(database.open_engine(settings.database_url, pool_size=1)) as conn:
+        with database.transaction(
+            database.open_engine(settings.database_url, pool_size=1)
+        ) as conn:
             version, is_new = register(
                 conn,
                 store,
@@ -59,12 +65,18 @@ def import_model(
                 labels=[label for label in model["labels"] if label["index"] != 0],
                 orientation=model["orientation"],
                 card=card.read_text() if card.exists() else "",
-                details={key: model[key] for key in ("configuration", "folds", "channels") if key in model},
+                details={
+                    key: model[key]
+                    for key in ("configuration", "folds", "channels")
+                    if key in model
+                },
                 actor=LOCAL_ACTOR,
             )
             if reason:
                 promote(conn, version.id, actor=LOCAL_ACTOR, reason=reason)
-    say(f"v{version.number} '{version.name}' {'registered' if is_new else 'was registered already'}")
+    say(
+        f"v{version.number} '{version.name}' {'registered' if is_new else 'was registered already'}"
+    )
 
 
 def _convert(path: Path, target: Path) -> Path:

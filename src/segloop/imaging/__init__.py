@@ -1,0 +1,1 @@
+"""Pure arrays: geometry, NIfTI, labels, metrics, phantoms; knows no database."""

@@ -1,0 +1,253 @@
+"""Bundles: a trained nnU-Net v2 model made safe to keep and load - JSON and safetensors, no pickle, no code.
+
+A model file is code: checkpoints are read by a restricted loader, and the classes that plans may
+name come from an allow-list, because nnU-Net imports and calls whatever its plans name.
+"""
+
+import json
+import tempfile
+import zipfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from segloop.errors import InvalidInput
+from segloop.nnunet.plans import require_safe_plans
+
+FORMAT = 1
+MAX_ENTRIES, MAX_BYTES, MAX_RATIO = 2000, 8 * 2**30, 200
+
+
+@dataclass(frozen=True)
+class BundleInfo:
+    """What a bundle's model.json says; `orientation` is the axis codes (x, y, z) of the grid the model wants."""
+
+    labels: list[dict[str, Any]]
+    configuration: str
+    folds: list[str]
+    orientation: str
+    plans: dict[str, Any]
+    dataset: dict[str, Any]
+    mirroring_axes: list[int]
+
+
+def import_model(path: Path, out: Path) -> BundleInfo:
+    """Convert a trained nnU-Net v2 model folder, its export zip or a bundle into a bundle in the folder `out`.
+
+    Raises:
+        InvalidInput: `model_incomplete` (a file is missing or broken), `model_unsafe` (it names code that is
+            not allowed, or the archive is hostile), `model_label_less`, `model_unsupported`.
+    """
+    if path.is_file():
+        with tempfile.TemporaryDirectory(prefix="segloop-import-") as folder:
+            _unzip(path, Path(folder))
+            return import_model(Path(folder), out)
+    if next(path.rglob("model.json"), None) is not None:
+        return _copy_bundle(next(path.rglob("model.json")).parent, out)
+    root = _model_root(path)
+    plans, dataset = _read_json(root / "plans.json"), _read_json(root / "dataset.json")
+    checkpoints = {
+        file.parent.name.removeprefix("fold_"): _load_checkpoint(file)
+        for file in sorted(root.glob("fold_*/checkpoint_final.pth"))
+    }
+    if not checkpoints:
+        raise _incomplete("fold_*/checkpoint_final.pth")
+    first = next(iter(checkpoints.values()))
+    info = _info(plans, dataset, first, folds=sorted(checkpoints))
+    out.mkdir(parents=True, exist_ok=True)
+    for fold, checkpoint in checkpoints.items():
+        _save_weights(checkpoint["network_weights"], out / f"fold_{fold}.safetensors")
+    (out / "model.json").write_text(
+        json.dumps({"format": FORMAT, **vars(info)}, indent=1, sort_keys=True)
+    )
+    return info
+
+
+def read_bundle(folder: Path) -> BundleInfo:
+    """Return what a bundle's model.json says, checked again: a stored file is no more trusted than an import."""
+    body = _read_json(folder / "model.json")
+    if body.pop("format", None) != FORMAT:
+        raise InvalidInput(
+            "model_unsupported",
+            "This bundle is of another format; import the nnU-Net folder again.",
+        )
+    info = BundleInfo(**body)
+    require_safe_plans(info.plans, info.configuration)
+    return info
+
+
+def load_weights(folder: Path, fold: str) -> dict[str, torch.Tensor]:
+    """Return one fold's state dict, with tensors that nnU-Net lists under several names under each of them."""
+    path = folder / f"fold_{fold}.safetensors"
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise _incomplete(path.name) from error
+    aliases = json.loads((folder / f"fold_{fold}.aliases.json").read_text())
+    return tensors | {name: tensors[source] for name, source in aliases.items()}
+
+
+def _info(
+    plans: dict[str, Any],
+    dataset: dict[str, Any],
+    checkpoint: dict[str, Any],
+    *,
+    folds: list[str],
+) -> BundleInfo:
+    configuration = str(checkpoint["init_args"].get("configuration", "3d_fullres"))
+    require_safe_plans(plans, configuration)
+    labels = [
+        {"name": name, "index": index}
+        for name, index in dataset.get("labels", {}).items()
+        if name != "ignore"
+    ]
+    if any(not isinstance(label["index"], int) for label in labels):
+        raise InvalidInput(
+            "model_unsupported",
+            "Models trained on regions (overlapping labels) are not supported yet.",
+        )
+    labels = sorted(
+        (label for label in labels if label["index"] != 0),
+        key=lambda label: int(label["index"]),
+    )
+    if not labels:
+        raise InvalidInput(
+            "model_label_less",
+            "The model's dataset.json names no labels, so its masks mean nothing.",
+        )
+    if len(dataset.get("channel_names", {"0": "CT"})) != 1:
+        raise InvalidInput(
+            "model_unsupported",
+            "Models of several input channels are not supported; one CT is.",
+        )
+    axes = checkpoint.get("inference_allowed_mirroring_axes") or ()
+    orientation = str(dataset.get("orientation", "LPS"))
+    return BundleInfo(
+        labels, configuration, folds, orientation, plans, dataset, list(axes)
+    )
+
+
+def _load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without running anything in it: tensors, plain values and numpy scalars only."""
+    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
+    allowed = [
+        (scalar, "numpy.core.multiarray.scalar"),
+        (scalar, "numpy._core.multiarray.scalar"),
+        np.dtype,
+        *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "?")),
+        OrderedDict,
+    ]
+    try:
+        with torch.serialization.safe_globals(allowed):
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise InvalidInput(
+            "model_unsafe",
+            f"{path.name} is broken or holds more than weights, and was not loaded.",
+        ) from error
+    if (
+        not isinstance(checkpoint, dict)
+        or not {"network_weights", "init_args"} <= checkpoint.keys()
+    ):
+        raise _incomplete(f"network_weights in {path.name}")
+    return checkpoint
+
+
+def _save_weights(state: dict[str, torch.Tensor], path: Path) -> None:
+    # nnU-Net lists the same tensor under up to three names: each is stored once.
+    tensors: dict[str, torch.Tensor] = {}
+    aliases: dict[str, str] = {}
+    seen: dict[tuple[int, tuple[int, ...]], str] = {}
+    for name, tensor in state.items():
+        key = (tensor.data_ptr(), tuple(tensor.shape))
+        if tensor.numel() and key in seen:
+            aliases[name] = seen[key]
+        else:
+            seen[key] = name
+            tensors[name] = tensor.detach().contiguous().clone()
+    save_file(tensors, path)
+    path.with_suffix(".aliases.json").write_text(json.dumps(aliases, sort_keys=True))
+
+
+def _copy_bundle(folder: Path, out: Path) -> BundleInfo:
+    info = read_bundle(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    names = [
+        "model.json",
+        *(
+            f"fold_{f}{end}"
+            for f in info.folds
+            for end in (".safetensors", ".aliases.json")
+        ),
+    ]
+    for name in names:
+        if not (folder / name).is_file():
+            raise _incomplete(name)
+        (out / name).write_bytes((folder / name).read_bytes())
+    for fold in info.folds:
+        load_weights(out, fold)
+    return info
+
+
+def _model_root(path: Path) -> Path:
+    plans = sorted(path.rglob("plans.json"), key=lambda file: len(file.parts))
+    if not plans:
+        raise _incomplete("plans.json")
+    return plans[0].parent
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        body = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _incomplete(path.name) from error
+    if not isinstance(body, dict):
+        raise _incomplete(path.name)
+    return body
+
+
+def _unzip(path: Path, folder: Path) -> None:
+    """Write an archive's files under names we check, within limits of count, size and ratio."""
+    unsafe = InvalidInput(
+        "model_unsafe", "The archive is hostile or far too large, and was not unpacked."
+    )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            total = sum(entry.file_size for entry in entries)
+            if len(entries) > MAX_ENTRIES or total > min(
+                MAX_BYTES, MAX_RATIO * path.stat().st_size
+            ):
+                raise unsafe
+            for entry in entries:
+                parts = PurePosixPath(entry.filename).parts
+                is_link = (entry.external_attr >> 16) & 0o170000 == 0o120000
+                if (
+                    is_link
+                    or ".." in parts
+                    or entry.filename.startswith("/")
+                    or "\\" in entry.filename
+                ):
+                    raise unsafe
+                target = folder.joinpath(*parts)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(entry) as source, target.open("wb") as file:
+                    while chunk := source.read(1 << 20):
+                        file.write(chunk)
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+        raise InvalidInput(
+            "model_incomplete", "This is no model folder and no readable zip of one."
+        ) from error
+
+
+def _incomplete(name: str) -> InvalidInput:
+    return InvalidInput(
+        "model_incomplete",
+        f"The model lacks a readable {name}; export it from nnU-Net v2 again.",
+    )
