@@ -19,11 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and not hasattr(options, "rest"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest
-    root = (
-        Path(os.environ.get("SEGLOOP_HOME") or home.default_root())
-        .expanduser()
-        .absolute()
-    )
+    root = Path(os.environ.get("SEGLOOP_HOME") or home.default_root()).expanduser().absolute()
     try:
         return int(options.run(root, options) or 0)
     except SegloopError as error:
@@ -40,9 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    demo = commands.add_parser(
-        "demo", help="start everything and segment a phantom, or the CT you name"
-    )
+    demo = commands.add_parser("demo", help="start everything and segment a phantom, or the CT you name")
     demo.add_argument("ct", nargs="?", type=Path, help="a .nii or .nii.gz file in HU")
     demo.add_argument(
         "--real",
@@ -51,62 +45,40 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_demo)
 
-    up = commands.add_parser(
-        "up", help="start all services and wait until they are healthy"
-    )
-    up.add_argument(
-        "--foreground", action="store_true", help="be the supervisor; ends with Ctrl-C"
-    )
+    up = commands.add_parser("up", help="start all services and wait until they are healthy")
+    up.add_argument("--foreground", action="store_true", help="be the supervisor; ends with Ctrl-C")
     up.set_defaults(run=_up)
-    commands.add_parser("down", help="stop all services; data stays").set_defaults(
-        run=_down
-    )
+    commands.add_parser("down", help="stop all services; data stays").set_defaults(run=_down)
     commands.add_parser("status", help="show the services").set_defaults(run=_status)
 
     show = commands.add_parser("logs", help="show the end of the logs")
     show.add_argument("service", nargs="?")
     show.add_argument("-f", "--follow", action="store_true")
-    show.set_defaults(
-        run=lambda root, options: control.logs(
-            root, options.service, follow=options.follow
-        )
-    )
+    show.set_defaults(run=lambda root, options: control.logs(root, options.service, follow=options.follow))
 
-    test = commands.add_parser(
-        "test", help="run the tests on real servers; options go to pytest"
-    )
+    test = commands.add_parser("test", help="run the tests on real servers; options go to pytest")
     test.set_defaults(run=lambda _, options: checks.test(options.rest), rest=[])
-    commands.add_parser(
-        "check", help="format, lint, types, imports, unit tests"
-    ).set_defaults(run=lambda *_: checks.check())
+    commands.add_parser("check", help="format, lint, types, imports, unit tests").set_defaults(
+        run=lambda *_: checks.check()
+    )
 
     bench = commands.add_parser("bench", help="measure and record")
     bench.add_argument("what", choices=["demo"])
     bench.set_defaults(run=_bench)
 
-    models = commands.add_parser(
-        "models", help="import a trained nnU-Net v2 model"
-    ).add_subparsers(required=True)
-    load = models.add_parser(
-        "import", help="a model folder, its export zip, or a bundle"
+    models = commands.add_parser("models", help="import a trained nnU-Net v2 model").add_subparsers(
+        required=True
     )
+    load = models.add_parser("import", help="a model folder, its export zip, or a bundle")
     load.add_argument("path", type=Path)
     load.add_argument("--project", default="default")
     load.add_argument("--name", help="shown name; the file's name when left out")
-    load.add_argument(
-        "--promote", metavar="REASON", help="make it the production version at once"
-    )
+    load.add_argument("--promote", metavar="REASON", help="make it the production version at once")
     load.set_defaults(run=_import_model)
 
-    admin = commands.add_parser("admin", help="links and tokens").add_subparsers(
-        required=True
-    )
-    admin.add_parser(
-        "link", help="a fresh link to the UI, good for one sign-in"
-    ).set_defaults(run=_link)
-    admin.add_parser("token", help="where the API's token is kept").set_defaults(
-        run=_token
-    )
+    admin = commands.add_parser("admin", help="links and tokens").add_subparsers(required=True)
+    admin.add_parser("link", help="a fresh link to the UI, good for one sign-in").set_defaults(run=_link)
+    admin.add_parser("token", help="where the API's token is kept").set_defaults(run=_token)
     return parser
 
 
@@ -165,9 +137,7 @@ def _link(root: Path, _: argparse.Namespace) -> None:
 
 
 def _token(root: Path, _: argparse.Namespace) -> None:
-    _say(
-        f"The token is the entry 'token' of {root / 'credentials.json'}, which only its owner can read."
-    )
+    _say(f"The token is the entry 'token' of {root / 'credentials.json'}, which only its owner can read.")
 
 
 def _addresses(root: Path) -> str:

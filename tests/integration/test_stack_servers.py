@@ -19,12 +19,13 @@ from tests.conftest import Stack
 
 
 def test_the_settings_fixture_reaches_all_three_servers(settings: Settings, stack: Stack) -> None:
-    with psycopg2.connect(settings.database_url.replace("+psycopg2", "")) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT current_user, count(*) FROM information_schema.tables WHERE table_name = 'jobs'"
-            )
-            assert cursor.fetchone() == ("segloop_app", 1)
+    connection = psycopg2.connect(settings.database_url.replace("+psycopg2", ""))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_user, count(*) FROM information_schema.tables WHERE table_name = 'jobs'"
+        )
+        assert cursor.fetchone() == ("segloop_app", 1)
+    connection.close()
     assert redis.Redis.from_url(settings.redis_url).ping()
     s3 = seaweed.client(stack.servers.credentials, stack.servers.ports["s3"])
     assert list(s3.list_objects(settings.s3_bucket)) == []
@@ -51,25 +52,40 @@ def test_the_object_store_refuses_a_stranger(
     )
     with pytest.raises(minio.S3Error) as refusal:
         stranger.put_object(seaweed.BUCKET, "theft", io.BytesIO(b"x"), 1)
-    assert refusal.value.code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+    assert refusal.value.code in (
+        "AccessDenied",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+    )
 
 
 def test_the_object_stores_inner_ports_refuse_a_stranger(stack: Stack) -> None:
     ports = stack.servers.ports
     pool = urllib3.PoolManager(retries=False, timeout=3)
     delete = pool.request(
-        "POST", f"http://127.0.0.1:{ports['master']}/col/delete?collection={seaweed.BUCKET}"
+        "POST",
+        f"http://127.0.0.1:{ports['master']}/col/delete?collection={seaweed.BUCKET}",
     )
     assert delete.status == 404
     command = seaweed.shell_command(binaries.locate(stack.servers.home), ports)
     with pytest.raises(subprocess.TimeoutExpired):
         subprocess.run(
-            command, input="fs.ls /buckets\nexit\n", text=True, capture_output=True, env={}, timeout=2
+            command,
+            check=False,
+            input="fs.ls /buckets\nexit\n",
+            text=True,
+            capture_output=True,
+            env={},
+            timeout=2,
         )
 
 
 def test_a_bucket_with_objects_cannot_be_removed(stack: Stack) -> None:
-    keys, port, bucket = stack.servers.credentials, stack.servers.ports["s3"], f"full-{uuid.uuid4().hex[:8]}"
+    keys, port, bucket = (
+        stack.servers.credentials,
+        stack.servers.ports["s3"],
+        f"full-{uuid.uuid4().hex[:8]}",
+    )
     seaweed.make_bucket(keys, port, bucket)
     s3 = seaweed.client(keys, port)
     s3.put_object(bucket, "kept", io.BytesIO(b"kept"), 4)
@@ -85,7 +101,9 @@ def test_wrong_passwords_are_refused(stack: Stack) -> None:
         redis.Redis(port=stack.servers.ports["valkey"], password="wrong").ping()
 
 
-def test_the_services_role_cannot_change_tables_or_bypass_row_security(database_url: str) -> None:
+def test_the_services_role_cannot_change_tables_or_bypass_row_security(
+    database_url: str,
+) -> None:
     connection = psycopg2.connect(database_url.replace("+psycopg2", ""))
     connection.autocommit = True
     with connection.cursor() as cursor:

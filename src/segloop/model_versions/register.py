@@ -62,7 +62,7 @@ def register(
     if known is not None:
         return known, False
     label_set = _matching_label_set(conn, project_id=project_id, labels=labels)
-    key = f"model_versions/{digest}.tar"
+    key = f"model_versions/{digest}"
     store.put_bytes(key, body)
     row = table.insert_version(
         conn,

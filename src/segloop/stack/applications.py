@@ -33,9 +33,7 @@ def environment(servers: Servers, environ: Mapping[str, str]) -> dict[str, str]:
         "SEGLOOP_UI_URL": f"http://127.0.0.1:{ports['ui']}",
         "SEGLOOP_UI_LINK_FILE": str(home.run / LINK_FILE),
         # `services` and `ui` are folders of the repository, not installed packages.
-        "PYTHONPATH": os.pathsep.join(
-            filter(None, [str(ROOT), environ.get("PYTHONPATH", "")])
-        ),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), environ.get("PYTHONPATH", "")])),
         "PYTHONUNBUFFERED": "1",
     }
     chosen = {name: value for name, value in environ.items() if value}
@@ -47,16 +45,12 @@ def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
     full, ports = environment(servers, environ), servers.ports
     own = tuple(service.name for service in servers.services)
 
-    def python(
-        name: str, *arguments: str, after: tuple[str, ...] = (MIGRATIONS,)
-    ) -> Service:
+    def python(name: str, *arguments: str, after: tuple[str, ...] = (MIGRATIONS,)) -> Service:
         return Service(name, (sys.executable, "-m", *arguments), ROOT, full, after)
 
     def web(service: Service, path: str = "/") -> Service:
         port = ports[service.name]
-        return replace(
-            service, port=port, check=lambda: _answers(f"http://127.0.0.1:{port}{path}")
-        )
+        return replace(service, port=port, check=lambda: _answers(f"http://127.0.0.1:{port}{path}"))
 
     def worker(name: str, queue: str) -> Service:
         arguments = [
@@ -89,9 +83,7 @@ def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
         f"--port={ports['flower']}",
     ]
     return [
-        replace(
-            python(MIGRATIONS, "alembic", "upgrade", "head", after=own), one_shot=True
-        ),
+        replace(python(MIGRATIONS, "alembic", "upgrade", "head", after=own), one_shot=True),
         web(python("api", *api), "/ready"),
         python("relay", "services.api.relay"),
         worker("worker_gpu", "segmentation"),

@@ -31,6 +31,4 @@ def demo(root: Path, say: Callable[[str], None]) -> None:
     results = root / "bench.jsonl"
     with results.open("a") as file:
         file.write(json.dumps(record) + "\n")
-    say(
-        f"up {up_s:.1f} s, demo {demo_s:.1f} s, on {os.cpu_count()} cores; recorded in {results}"
-    )
+    say(f"up {up_s:.1f} s, demo {demo_s:.1f} s, on {os.cpu_count()} cores; recorded in {results}")

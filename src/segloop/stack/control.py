@@ -78,17 +78,11 @@ def status(root: Path) -> str:
     """Return the table of services: state, pid, port, restarts, uptime."""
     now = state.read(root)
     lines = [f"Segloop is {now.phase} (data folder {root})"]
-    lines.append(
-        f"{'SERVICE':<12}{'STATE':<12}{'PID':>8}{'PORT':>8}{'RESTARTS':>10}{'UPTIME':>10}"
-    )
+    lines.append(f"{'SERVICE':<12}{'STATE':<12}{'PID':>8}{'PORT':>8}{'RESTARTS':>10}{'UPTIME':>10}")
     for row in now.services:
         running = row["pid"] is not None and now.supervisor is not None
         uptime = _duration(time.time() - row["started_at"]) if running else "-"
-        shown = (
-            row["state"]
-            if now.supervisor is not None or row["state"] == "failed"
-            else "stopped"
-        )
+        shown = row["state"] if now.supervisor is not None or row["state"] == "failed" else "stopped"
         pid = row["pid"] if running else "-"
         lines.append(
             f"{row['service']:<12}{shown:<12}{pid:>8}{row['port'] or '-':>8}{row['restarts']:>10}{uptime:>10}"
@@ -103,29 +97,17 @@ def logs(root: Path, service: str | None, *, follow: bool) -> None:
     Raises:
         NotFound: there is no log of that name.
     """
-    files = (
-        [root / f"log/{service}.log"]
-        if service
-        else sorted((root / "log").glob("*.log"))
-    )
+    files = [root / f"log/{service}.log"] if service else sorted((root / "log").glob("*.log"))
     if not files or not all(file.exists() for file in files):
-        known = (
-            ", ".join(sorted(file.stem for file in (root / "log").glob("*.log")))
-            or "none yet"
-        )
+        known = ", ".join(sorted(file.stem for file in (root / "log").glob("*.log"))) or "none yet"
         raise NotFound("no_such_log", f"There is no log of '{service}'. Logs: {known}.")
-    subprocess.run(
-        ["tail", "-n", "50", *(["-F"] if follow else []), *map(str, files)], check=False
-    )
+    subprocess.run(["tail", "-n", "50", *(["-F"] if follow else []), *map(str, files)], check=False)
 
 
 def _tell_changes(now: state.State, told: set[str], say: Say, seconds: float) -> None:
     for row in now.services:
         text = f"{row['service']} {row['state']}"
-        if (
-            row["state"] in ("healthy", "finished", "restarting", "failed")
-            and text not in told
-        ):
+        if row["state"] in ("healthy", "finished", "restarting", "failed") and text not in told:
             told.add(text)
             say(f"  {seconds:5.1f} s  {row['service']:<12} {row['state']}")
 

@@ -30,9 +30,7 @@ def load_or_create(home: Home) -> Credentials:
     path = home.root / "credentials.json"
     known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     names = [field.name for field in fields(Credentials)]
-    credentials = Credentials(
-        **{name: known.get(name) or secrets.token_hex(24) for name in names}
-    )
+    credentials = Credentials(**{name: known.get(name) or secrets.token_hex(24) for name in names})
     if asdict(credentials) != known:
         home.write_private(path, json.dumps(asdict(credentials), indent=2))
     return credentials

@@ -47,20 +47,13 @@ def run(root: Path, ct: Path | None, say: Say) -> None:
     if not case.path.exists():
         raise NotFound("no_such_file", f"There is no file {case.path}.")
     headers = {"Authorization": f"Bearer {environment['SEGLOOP_TOKEN']}"}
-    with httpx.Client(
-        base_url=environment["SEGLOOP_API_URL"], headers=headers, timeout=60
-    ) as api:
+    with httpx.Client(base_url=environment["SEGLOOP_API_URL"], headers=headers, timeout=60) as api:
         _ensure_model(api, environment, say)
         began = time.monotonic()
         volume = _upload(api, case.path, say)
         job = _segment(api, volume["id"], say)
-        mask_path = (
-            folder
-            / f"{case.path.name.removesuffix('.gz').removesuffix('.nii')}-mask.nii.gz"
-        )
-        mask_path.write_bytes(
-            _call(api, "GET", f"/v1/masks/{job['mask_id']}/content").content
-        )
+        mask_path = folder / f"{case.path.name.removesuffix('.gz').removesuffix('.nii')}-mask.nii.gz"
+        mask_path.write_bytes(_call(api, "GET", f"/v1/masks/{job['mask_id']}/content").content)
         statistics = _call(api, "GET", f"/v1/masks/{job['mask_id']}/statistics").json()
         say(
             f"Done in {time.monotonic() - began:.1f} s. Research use only. Not a medical device. AI-generated."
@@ -70,11 +63,9 @@ def run(root: Path, ct: Path | None, say: Say) -> None:
 
 def _phantom(folder: Path) -> Case:
     path = folder / "phantom.nii.gz"
-    ct, truth, geometry = phantom.head_and_neck(
-        shape=SLICES_SHAPE, spacing_mm=SLICES_SPACING_MM, seed=1
-    )
-    image = nibabel.Nifti1Image(ct, geometry.affine)
-    image.header.set_xyzt_units("mm")
+    ct, truth, geometry = phantom.head_and_neck(shape=SLICES_SHAPE, spacing_mm=SLICES_SPACING_MM, seed=1)
+    image = nibabel.Nifti1Image(ct, geometry.affine)  # type: ignore[no-untyped-call]
+    image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
     # Without a time in the gzip header the same phantom is the same file, and so the same volume.
     path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))
     return Case(path, truth)
@@ -118,9 +109,7 @@ def _upload(api: httpx.Client, path: Path, say: Say) -> dict[str, Any]:
                 headers=digest,
             )
             say(f"  uploaded part {number} of {upload['n_parts']}")
-    volume: dict[str, Any] = _call(
-        api, "POST", f"/v1/uploads/{upload['id']}/complete"
-    ).json()
+    volume: dict[str, Any] = _call(api, "POST", f"/v1/uploads/{upload['id']}/complete").json()
     return volume
 
 
@@ -147,9 +136,7 @@ def _segment(api: httpx.Client, volume_id: str, say: Say) -> dict[str, Any]:
         job = _call(api, "GET", f"/v1/jobs/{job['id']}").json()
     if job["state"] != "succeeded":
         reason = (job["error"] or {}).get("message", "no reason given")
-        raise Unavailable(
-            "job_not_done", f"The job was {job['state']}: {reason} (job {job['id']})"
-        )
+        raise Unavailable("job_not_done", f"The job was {job['state']}: {reason} (job {job['id']})")
     return job
 
 
@@ -161,23 +148,13 @@ def _report(
     say: Say,
 ) -> None:
     found = np.asanyarray(nibabel.load(mask_path).dataobj)  # type: ignore[attr-defined]
-    say(
-        f"  {'organ':<16}{'volume':>10}"
-        + ("   Dice against the truth" if case.truth is not None else "")
-    )
+    say(f"  {'organ':<16}{'volume':>10}" + ("   Dice against the truth" if case.truth is not None else ""))
     for label in statistics["labels"]:
         line = f"  {label['name']:<16}{label['volume_ml']:>7.1f} ml"
         if case.truth is not None:
-            line += (
-                f"   {_dice(found == label['index'], case.truth == label['index']):.3f}"
-            )
+            line += f"   {_dice(found == label['index'], case.truth == label['index']):.3f}"
         say(line)
-    say(
-        "  time: "
-        + ", ".join(
-            f"{stage} {seconds:.1f} s" for stage, seconds in job["timings"].items()
-        )
-    )
+    say("  time: " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in job["timings"].items()))
     say(f"  CT:   {case.path}\n  mask: {mask_path}")
 
 
@@ -196,14 +173,8 @@ def _call(api: httpx.Client, method: str, path: str, **more: Any) -> httpx.Respo
             f"The API does not answer ({error}). See ./segloop status.",
         ) from error
     if response.is_error:
-        is_problem = response.headers.get("content-type", "").startswith(
-            "application/problem+json"
-        )
-        problem = (
-            response.json()
-            if is_problem
-            else {"detail": response.text[:300], "code": "unexpected"}
-        )
+        is_problem = response.headers.get("content-type", "").startswith("application/problem+json")
+        problem = response.json() if is_problem else {"detail": response.text[:300], "code": "unexpected"}
         raise InvalidInput(
             problem["code"],
             f"{problem['detail']} ({method} {path} gave {response.status_code})",

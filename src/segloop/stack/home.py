@@ -61,9 +61,7 @@ class Home:
         """Replace `path` in one step with a file only its owner can read."""
         draft = path.with_name(path.name + ".new")
         draft.unlink(missing_ok=True)
-        with open(
-            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
-        ) as file:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
         if for_server:
             self.give(draft)

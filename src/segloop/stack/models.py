@@ -39,13 +39,10 @@ def import_model(
         raise NotFound("no_such_file", f"There is nothing at {path}.")
     settings = Settings.from_env(environment)
     with tempfile.TemporaryDirectory() as scratch:
-        bundle = (
-            path
-            if (path / "model.json").exists()
-            else _convert(path, Path(scratch) / "bundle")
-        )
+        bundle = Path(scratch) / "bundle"
+        _convert(path, bundle)
         model: dict[str, Any] = json.loads((bundle / "model.json").read_text())
-        card = bundle / CARD
+        card = path / CARD
         store = storage.open_store(
             endpoint=settings.s3_endpoint,
             access_key=settings.s3_access_key,
@@ -53,9 +50,7 @@ def import_model(
             bucket=settings.s3_bucket,
             secure=settings.s3_secure,
         )
-        with database.transaction(
-            database.open_engine(settings.database_url, pool_size=1)
-        ) as conn:
+        with database.transaction(database.open_engine(settings.database_url, pool_size=1)) as conn:
             version, is_new = register(
                 conn,
                 store,
@@ -65,24 +60,17 @@ def import_model(
                 labels=[label for label in model["labels"] if label["index"] != 0],
                 orientation=model["orientation"],
                 card=card.read_text() if card.exists() else "",
-                details={
-                    key: model[key]
-                    for key in ("configuration", "folds", "channels")
-                    if key in model
-                },
+                details={key: model[key] for key in ("configuration", "folds", "channels") if key in model},
                 actor=LOCAL_ACTOR,
             )
             if reason:
                 promote(conn, version.id, actor=LOCAL_ACTOR, reason=reason)
-    say(
-        f"v{version.number} '{version.name}' {'registered' if is_new else 'was registered already'}"
-    )
+    say(f"v{version.number} '{version.name}' {'registered' if is_new else 'was registered already'}")
 
 
-def _convert(path: Path, target: Path) -> Path:
+def _convert(path: Path, target: Path) -> None:
     # Imported here: every other command does without torch, which takes seconds to load.
     from segloop.nnunet.bundle import import_model as convert
 
     target.mkdir()
     convert(path, target)
-    return target

@@ -44,10 +44,7 @@ def choose(home: Home) -> dict[str, int]:
     uid = home.account.uid if home.account else os.geteuid()
     for base in candidates:
         ports = {name: base + offset for offset, name in enumerate(NAMES)}
-        if all(
-            _is_free(port) and not _has_foreign_socket(port, uid)
-            for port in ports.values()
-        ):
+        if all(_is_free(port) and not _has_foreign_socket(port, uid) for port in ports.values()):
             home.write_private(path, json.dumps(ports))
             return ports
     raise Unavailable(

@@ -19,9 +19,7 @@ SUPERUSER, OWNER, APP = "postgres", "segloop_owner", "segloop_app"
 DATABASE = "segloop"
 
 
-def service(
-    home: Home, credentials: Credentials, binaries: Binaries, port: int
-) -> Service:
+def service(home: Home, credentials: Credentials, binaries: Binaries, port: int) -> Service:
     """Describe the Postgres server of this installation."""
     folder = home.folder_for("postgres")
     data = folder / "data"
@@ -37,11 +35,7 @@ def service(
         "-p",
         str(port),
     ]
-    command += [
-        argument
-        for name, value in options.items()
-        for argument in ("-c", f"{name}={value}")
-    ]
+    command += [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
 
     def check() -> None:
         connect(credentials.postgres_superuser, port).close()
@@ -66,9 +60,7 @@ def service(
     )
 
 
-def make_cluster(
-    home: Home, data: Path, credentials: Credentials, binaries: Binaries
-) -> None:
+def make_cluster(home: Home, data: Path, credentials: Credentials, binaries: Binaries) -> None:
     """Create the cluster once, sorting the same everywhere (builtin C.UTF-8) and trusting nobody without a password."""
     if data.exists():
         return
@@ -94,20 +86,14 @@ def make_cluster(
         "--locale-provider=builtin",
         "--builtin-locale=C.UTF-8",
     ]
-    result = subprocess.run(
-        command, check=False, capture_output=True, text=True, cwd="/", **home.drop
-    )
+    result = subprocess.run(command, check=False, capture_output=True, text=True, cwd="/", **home.drop)
     password.unlink()
     if result.returncode:
-        raise Unavailable(
-            "cluster_not_created", f"initdb failed: {result.stderr.strip()[-500:]}"
-        )
+        raise Unavailable("cluster_not_created", f"initdb failed: {result.stderr.strip()[-500:]}")
     draft.rename(data)
 
 
-def connect(
-    password: str, port: int, *, user: str = SUPERUSER, database: str = "postgres"
-) -> Connection:
+def connect(password: str, port: int, *, user: str = SUPERUSER, database: str = "postgres") -> Connection:
     """Open an autocommit connection to the embedded server."""
     connection = psycopg2.connect(
         host="127.0.0.1",
@@ -133,16 +119,12 @@ def create_roles(credentials: Credentials, port: int) -> None:
                 limits = sql.SQL(
                     "{} ROLE {} LOGIN PASSWORD {} NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT"
                 )
-                cursor.execute(
-                    limits.format(verb, sql.Identifier(role), sql.Literal(password))
-                )
+                cursor.execute(limits.format(verb, sql.Identifier(role), sql.Literal(password)))
     finally:
         connection.close()
 
 
-def create_database(
-    credentials: Credentials, port: int, name: str, *, template: str = "template0"
-) -> None:
+def create_database(credentials: Credentials, port: int, name: str, *, template: str = "template0") -> None:
     """Make the database if missing: the owner owns it and its schema; the application may only connect and use."""
     connection = connect(credentials.postgres_superuser, port)
     try:
@@ -150,22 +132,16 @@ def create_database(
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
             if cursor.fetchone() is None:
                 create = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}")
-                cursor.execute(
-                    create.format(*map(sql.Identifier, (name, OWNER, template)))
-                )
+                cursor.execute(create.format(*map(sql.Identifier, (name, OWNER, template))))
             access = "REVOKE ALL ON DATABASE {0} FROM PUBLIC; GRANT CONNECT, TEMPORARY ON DATABASE {0} TO {1}"
-            cursor.execute(
-                sql.SQL(access).format(sql.Identifier(name), sql.Identifier(APP))
-            )
+            cursor.execute(sql.SQL(access).format(sql.Identifier(name), sql.Identifier(APP)))
     finally:
         connection.close()
     connection = connect(credentials.postgres_superuser, port, database=name)
     try:
         with connection.cursor() as cursor:
             schema = "ALTER SCHEMA public OWNER TO {0}; REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO {1}"
-            cursor.execute(
-                sql.SQL(schema).format(sql.Identifier(OWNER), sql.Identifier(APP))
-            )
+            cursor.execute(sql.SQL(schema).format(sql.Identifier(OWNER), sql.Identifier(APP)))
     finally:
         connection.close()
 

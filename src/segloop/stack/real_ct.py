@@ -46,9 +46,7 @@ def fetch(root: Path, say: Callable[[str], None]) -> Path:
                 f"{PACKAGE} holds another CT than the one checked (sha256 {digest}).",
             )
         draft = Path(scratch) / target.name
-        draft.write_bytes(
-            gzip.compress(read_inv3(project).to_bytes(), compresslevel=1, mtime=0)
-        )
+        draft.write_bytes(gzip.compress(read_inv3(project).to_bytes(), compresslevel=1, mtime=0))
         draft.replace(target)
     return target
 
@@ -62,25 +60,19 @@ def read_inv3(path: Path) -> nibabel.Nifti1Image:
     a head can confirm it.
     """
     with tarfile.open(path) as tar:
-        files = {
-            Path(member.name).name: member
-            for member in tar.getmembers()
-            if member.isfile()
-        }
+        files = {Path(member.name).name: member for member in tar.getmembers() if member.isfile()}
         described = tar.extractfile(files["main.plist"])
         assert described is not None
         main = plistlib.load(described)
         stored = tar.extractfile(files[main["matrix"]["filename"]])
         assert stored is not None
-        slices = np.frombuffer(stored.read(), dtype="<i2").reshape(
-            main["matrix"]["shape"]
-        )
+        slices = np.frombuffer(stored.read(), dtype="<i2").reshape(main["matrix"]["shape"])
     spacing_mm = [float(value) for value in main["spacing"]]
     affine = np.diag([-spacing_mm[0], spacing_mm[1], spacing_mm[2], 1.0])
-    image = nibabel.Nifti1Image(np.ascontiguousarray(slices.transpose(2, 1, 0)), affine)
-    image.header.set_xyzt_units("mm")
-    image.set_qform(affine, code=1)
-    image.set_sform(affine, code=1)
+    image = nibabel.Nifti1Image(np.ascontiguousarray(slices.transpose(2, 1, 0)), affine)  # type: ignore[no-untyped-call]
+    image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
+    image.set_qform(affine, code=1)  # type: ignore[no-untyped-call]
+    image.set_sform(affine, code=1)  # type: ignore[no-untyped-call]
     return image
 
 
@@ -90,9 +82,7 @@ def _unpack(folder: Path) -> Path:
         ["apt-get", "download", "-qq", PACKAGE],
         ["sh", "-c", 'dpkg-deb -x ./*.deb "$PWD"'],
     ):
-        done = subprocess.run(
-            command, cwd=folder, check=False, capture_output=True, text=True
-        )
+        done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
         if done.returncode:
             raise Unavailable(
                 "no_download",

@@ -38,15 +38,11 @@ def run(root: Path, environ: Mapping[str, str]) -> None:
         described = servers.describe(opened, environ)
         without = environ.get("SEGLOOP_WITHOUT", "").split(",")
         ours = [
-            service
-            for service in applications.services(described, environ)
-            if service.name not in without
+            service for service in applications.services(described, environ) if service.name not in without
         ]
         table = [*described.services, *ours]
         own = applications.environment(described, environ)
-        settings = {
-            name: value for name, value in own.items() if name.startswith("SEGLOOP_")
-        }
+        settings = {name: value for name, value in own.items() if name.startswith("SEGLOOP_")}
         opened.write_private(root / ENVIRONMENT_FILE, json.dumps(settings, indent=2))
         running = supervisor.Supervisor(opened, table)
         try:

@@ -46,9 +46,7 @@ _HARDENING = (
 )
 
 
-def service(
-    home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]
-) -> Service:
+def service(home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]) -> Service:
     """Describe the object store of this installation."""
     folder = home.folder_for("seaweed")
     identities = folder / "identities.json"
@@ -128,9 +126,7 @@ def probe(credentials: Credentials, port: int) -> None:
         response.release_conn()
 
 
-def ensure_fsync(
-    home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]
-) -> None:
+def ensure_fsync(home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]) -> None:
     """Switch on fsync for every bucket and read the setting back.
 
     Raises:
@@ -151,19 +147,14 @@ def ensure_fsync(
             )
 
 
-def fsync_is_on(
-    home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]
-) -> bool:
+def fsync_is_on(home: Home, credentials: Credentials, binaries: Binaries, ports: Mapping[str, int]) -> bool:
     """Say whether the store's own configuration has fsync for /buckets/."""
     text = shell(home, credentials, binaries, ports, "fs.configure")
     start, end = text.find("{"), text.rfind("}")
     if start < 0:
         return False
     rules = json.loads(text[start : end + 1]).get("locations", [])
-    return any(
-        rule.get("locationPrefix") == "/buckets/" and rule.get("fsync")
-        for rule in rules
-    )
+    return any(rule.get("locationPrefix") == "/buckets/" and rule.get("fsync") for rule in rules)
 
 
 def shell(
@@ -226,6 +217,4 @@ def _identities(credentials: Credentials) -> str:
         "secretKey": credentials.s3_secret_key,
     }
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
-    return json.dumps(
-        {"identities": [{"name": "segloop", "credentials": [keys], "actions": actions}]}
-    )
+    return json.dumps({"identities": [{"name": "segloop", "credentials": [keys], "actions": actions}]})

@@ -24,16 +24,12 @@ class Servers:
         environment = {}
         if "postgres" in own:
             port = self.ports["postgres"]
-            environment["SEGLOOP_DATABASE_URL"] = postgres.url(
-                keys.postgres_app, port, user=postgres.APP
-            )
+            environment["SEGLOOP_DATABASE_URL"] = postgres.url(keys.postgres_app, port, user=postgres.APP)
             environment["SEGLOOP_OWNER_DATABASE_URL"] = postgres.url(
                 keys.postgres_owner, port, user=postgres.OWNER
             )
         if "valkey" in own:
-            environment["SEGLOOP_REDIS_URL"] = valkey.url(
-                keys.valkey, self.ports["valkey"]
-            )
+            environment["SEGLOOP_REDIS_URL"] = valkey.url(keys.valkey, self.ports["valkey"])
         if "seaweed" in own:
             environment["SEGLOOP_S3_ENDPOINT"] = f"127.0.0.1:{self.ports['s3']}"
             environment["SEGLOOP_S3_ACCESS_KEY"] = keys.s3_access_key
@@ -68,9 +64,7 @@ def describe(home: Home, environ: Mapping[str, str]) -> Servers:
         if "valkey" in wanted:
             services.append(valkey.service(home, keys, executables, chosen["valkey"]))
         if "postgres" in wanted:
-            services.append(
-                postgres.service(home, keys, executables, chosen["postgres"])
-            )
+            services.append(postgres.service(home, keys, executables, chosen["postgres"]))
     return Servers(home, keys, chosen, tuple(services))
 
 

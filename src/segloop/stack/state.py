@@ -34,9 +34,7 @@ def read(root: Path) -> State:
     if held:
         # The file is of a supervisor that was killed; its successor hasn't written yet.
         return State("starting", None, [])
-    return State(
-        "failed" if noted["phase"] == "failed" else "stopped", None, noted["services"]
-    )
+    return State("failed" if noted["phase"] == "failed" else "stopped", None, noted["services"])
 
 
 def environment(root: Path) -> dict[str, str]:

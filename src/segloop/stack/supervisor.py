@@ -64,9 +64,7 @@ class Supervisor:
         self._home = home
         self.children = {service.name: Child(service) for service in services}
 
-    def start(
-        self, *, limit_s: float = 120.0, wanted: Callable[[], bool] = lambda: True
-    ) -> None:
+    def start(self, *, limit_s: float = 120.0, wanted: Callable[[], bool] = lambda: True) -> None:
         """Tick until every service is healthy, or `wanted` says that nobody needs that any more.
 
         Raises:
@@ -76,9 +74,7 @@ class Supervisor:
         while wanted() and not self.is_healthy():
             self.tick()
             if time.monotonic() > limit:
-                late = [
-                    name for name, child in self.children.items() if not _is_up(child)
-                ]
+                late = [name for name, child in self.children.items() if not _is_up(child)]
                 raise Unavailable(
                     "not_healthy",
                     f"Not healthy after {limit_s:.0f} s: {', '.join(late)}.",
@@ -100,18 +96,14 @@ class Supervisor:
             for child in self.children.values():
                 self._advance(child)
         finally:
-            if before != [
-                (child.state, child.restarts) for child in self.children.values()
-            ]:
+            if before != [(child.state, child.restarts) for child in self.children.values()]:
                 self.write_state("starting")
 
     def stop(self, *, phase: str = "stopped") -> None:
         """Stop everything in the reverse order of the table, and leave `phase` as the last word in run/state.json."""
         for child in reversed(self.children.values()):
             if child.process is not None:
-                process.stop(
-                    child.process, child.service.stop_signal, child.service.stop_limit_s
-                )
+                process.stop(child.process, child.service.stop_signal, child.service.stop_limit_s)
                 self._pid_file(child).unlink(missing_ok=True)
             if child.state is not State.FAILED:
                 child.state = State.STOPPED
@@ -126,9 +118,7 @@ class Supervisor:
             {
                 "service": child.service.name,
                 "state": child.state,
-                "pid": child.process.pid
-                if child.process and child.process.poll() is None
-                else None,
+                "pid": child.process.pid if child.process and child.process.poll() is None else None,
                 "port": child.service.port,
                 "restarts": child.restarts,
                 "started_at": child.started_at or None,
@@ -144,9 +134,7 @@ class Supervisor:
     def _advance(self, child: Child) -> None:
         now = time.monotonic()
         if child.state in (State.WAITING, State.RESTARTING):
-            if now >= child.not_before and all(
-                _is_up(self.children[name]) for name in child.service.after
-            ):
+            if now >= child.not_before and all(_is_up(self.children[name]) for name in child.service.after):
                 self._spawn(child)
         elif child.process is not None and child.process.poll() is not None:
             self._ended(child, child.process.returncode)
@@ -206,9 +194,7 @@ class Supervisor:
             with open(self._home.log / f"{child.service.name}.log", "rb") as output:
                 output.seek(child.log_offset)
                 if child.service.ready_line.encode() not in output.read():
-                    raise Unavailable(
-                        "not_ready", "It has not said yet that it is ready."
-                    )
+                    raise Unavailable("not_ready", "It has not said yet that it is ready.")
         child.service.check()
 
     def _probe(self, child: Child, now: float) -> None:
@@ -219,9 +205,7 @@ class Supervisor:
             child.misses = 0
         except Exception as error:  # noqa: BLE001 - any failure of a probe counts the same
             child.misses += 1
-            log.warning(
-                "%s missed probe %d: %s", child.service.name, child.misses, error
-            )
+            log.warning("%s missed probe %d: %s", child.service.name, child.misses, error)
             if child.misses > MISSES_ALLOWED and child.process:
                 child.process.kill()
 
@@ -232,9 +216,7 @@ class Supervisor:
         if child.service.one_shot and code == 0:
             child.state, child.process = State.FINISHED, None
             return
-        child.crashes = [
-            then for then in child.crashes if then > now - CRASH_WINDOW_S
-        ] + [now]
+        child.crashes = [then for then in child.crashes if then > now - CRASH_WINDOW_S] + [now]
         if len(child.crashes) > CRASHES_ALLOWED or child.service.one_shot:
             child.state, child.problem = (
                 State.FAILED,

@@ -8,9 +8,7 @@ from segloop.stack.home import Home
 from segloop.stack.service import Service
 
 
-def service(
-    home: Home, credentials: Credentials, binaries: Binaries, port: int
-) -> Service:
+def service(home: Home, credentials: Credentials, binaries: Binaries, port: int) -> Service:
     """Describe the Valkey server of this installation: every write is logged to disk, and it never evicts a message."""
     folder = home.folder_for("valkey")
     configuration = folder / "valkey.conf"
@@ -29,9 +27,7 @@ def service(
     ]
 
     def check() -> None:
-        with redis.Redis(
-            port=port, password=credentials.valkey, socket_timeout=3
-        ) as client:
+        with redis.Redis(port=port, password=credentials.valkey, socket_timeout=3) as client:
             client.ping()
 
     return Service(
@@ -39,9 +35,7 @@ def service(
         command=(str(binaries.valkey), str(configuration)),
         folder=folder,
         environment={"TZ": "UTC"},
-        prepare=lambda: home.write_private(
-            configuration, "\n".join(lines) + "\n", for_server=True
-        ),
+        prepare=lambda: home.write_private(configuration, "\n".join(lines) + "\n", for_server=True),
         check=check,
         stop_limit_s=20,
         unprivileged=True,
