@@ -1,6 +1,6 @@
-"""Measure the starter model with nnU-Net's own predictor and write its card.
+"""Measure the starter model with nnU-Net's own predictor; write its bundle and its card.
 
-    python scripts/evaluate_starter.py --data DATASET --work FOLDER --card models/starter/MODEL_CARD.md --machine TEXT
+    python scripts/evaluate_starter.py --data DATASET --work FOLDER --out models/starter --machine TEXT
 
 DATASET and FOLDER are those of train_starter.py; the patients measured are the unseen ones of FOLDER/split.json.
 """
@@ -20,6 +20,7 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from numpy.typing import NDArray
 
 from segloop.imaging.phantom import head_and_neck
+from segloop.nnunet.bundle import import_model
 from segloop.nnunet.card import Scores, TrainingFacts, dice, model_card
 from segloop.nnunet.cases import CONFIGURATION
 from segloop.nnunet.train import build_network
@@ -31,7 +32,7 @@ Loaded = tuple[str, NDArray[np.float32], NDArray[np.uint8], tuple[float, float, 
 
 
 def main() -> None:
-    """Predict, score, write scores.json beside the model and the card where asked."""
+    """Predict, score, write scores.json into the work folder, bundle and card where asked."""
     arguments = _arguments()
     torch.set_num_threads(1)
     work: Path = arguments.work
@@ -45,8 +46,10 @@ def main() -> None:
     scores = {"unseen": unseen, "phantoms": phantoms}
     (work / "scores.json").write_text(json.dumps(scores, indent=1))
     facts = _facts(work, split, dataset, arguments)
-    arguments.card.parent.mkdir(parents=True, exist_ok=True)
-    arguments.card.write_text(model_card(facts, unseen, phantoms))
+    import_model(work / "model", arguments.out)
+    for file in arguments.out.iterdir():
+        file.chmod(0o644)
+    (arguments.out / "MODEL_CARD.md").write_text(model_card(facts, unseen, phantoms))
 
 
 def _arguments() -> argparse.Namespace:
@@ -55,7 +58,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--card", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle and its card")
     parser.add_argument("--machine", required=True, help="what it was trained on, for the card")
     parser.add_argument(
         "--yardstick", default="not run; there is no comparison with the unmodified trainer yet."

@@ -42,7 +42,8 @@ def main() -> None:
     training, unseen = split_patients(patients, UNSEEN)
     log.info("training on %s; unseen %s", training, unseen)
     dataset = json.loads((data / "dataset.json").read_text())
-    dataset = dataset | {"numTraining": len(training), "orientation": "RAS"}
+    dataset = {key: dataset[key] for key in ("name", "channel_names", "labels", "file_ending")}
+    dataset |= {"numTraining": len(training), "orientation": "RAS"}
     raw = _link_raw(data, work, training, dataset)
     plans = small_plans(plan(raw, work, DATASET_ID), PATCH, FEATURES, BATCH)
     files = _prepare(raw, work, training, plans, dataset, arguments.phantoms)
