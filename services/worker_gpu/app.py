@@ -46,5 +46,5 @@ def __getattr__(name: str) -> Celery:
     """Make the app when Celery asks for `app`, so that importing this module does no work."""
     if name == "app":
         globals()["app"] = make_app(Settings.from_env())
-        return globals()["app"]  # type: ignore[no-any-return]
+        return globals()["app"]
     raise AttributeError(name)

@@ -29,7 +29,7 @@ def create_job(
     """Accept work: 202 with its place; the same Idempotency-Key gives the same job (200)."""
     project_id = projects_table.get(conn, body.project_id).id
     priority = Priority.STAT if body.parameters.priority == "stat" else Priority.ROUTINE
-    if body.kind == JobKind.SEGMENT:
+    if JobKind(body.kind) is JobKind.SEGMENT:
         job, new = mask_request.request(
             conn,
             project_id=project_id,

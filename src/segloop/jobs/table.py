@@ -156,7 +156,7 @@ def add_event(conn: Connection, job: Job, *, reason: str) -> None:
     )
 
 
-def take_outbox(conn: Connection, *, limit: int) -> Sequence["Row[Any]"]:
+def take_outbox(conn: Connection, *, limit: int) -> Sequence[Any]:
     """Delete and return the next bells; concurrent relays skip each other's rows."""
     chosen = (
         select(outbox.c.id)

@@ -136,7 +136,7 @@ def _info(
 def _load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint without running anything in it: tensors, plain values and numpy scalars only."""
     scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
-    allowed = [
+    allowed: list[Any] = [
         (scalar, "numpy.core.multiarray.scalar"),
         (scalar, "numpy._core.multiarray.scalar"),
         np.dtype,

@@ -69,7 +69,7 @@ def start(
 
 def count_parts(upload: Row[Any]) -> int:
     """Return how many parts the upload has."""
-    return math.ceil(upload.size_bytes / upload.part_bytes)
+    return math.ceil(int(upload.size_bytes) / int(upload.part_bytes))
 
 
 def expected_bytes(upload: Row[Any], number: int) -> int:
