@@ -52,14 +52,10 @@ def send(
         "Content-Length": str(stop - start),
     }
     body = store.open(key, offset=start, size_bytes=stop - start)
-    return StreamingResponse(
-        body, status_code=206, media_type=media_type, headers=common
-    )
+    return StreamingResponse(body, status_code=206, media_type=media_type, headers=common)
 
 
-def send_level(
-    request: Request, store: ObjectStore, prefix: str, *, level: int, etag: str
-) -> Response:
+def send_level(request: Request, store: ObjectStore, prefix: str, *, level: int, etag: str) -> Response:
     """Send one viewer level; its grid is in the headers X-Shape and X-Affine, its type in X-Dtype."""
     meta: dict[str, Any] = json.loads(store.read(f"{prefix}/level-{level}.json"))
     headers = {

@@ -38,9 +38,7 @@ def parts(request: Request) -> Parts:
 PartsDep = Annotated[Parts, Depends(parts)]
 
 
-def current_actor(
-    parts: PartsDep, authorization: Annotated[str | None, Header()] = None
-) -> Actor:
+def current_actor(parts: PartsDep, authorization: Annotated[str | None, Header()] = None) -> Actor:
     """Return who acts, from the bearer token."""
     return authenticate(authorization, token=parts.settings.token)
 
@@ -58,14 +56,10 @@ def connection(parts: PartsDep, actor: ActorDep) -> Iterator[Connection]:
 ConnectionDep = Annotated[Connection, Depends(connection, scope="function")]
 
 
-def reader(
-    parts: Parts, authorization: str | None, ticket: str | None, *, object_id: str
-) -> Actor:
+def reader(parts: Parts, authorization: str | None, ticket: str | None, *, object_id: str) -> Actor:
     """Return who reads an object's content: a bearer token, or a ticket for exactly this object."""
     if ticket is not None:
-        return tickets.check(
-            ticket, object_id=object_id, scope="read", key=parts.settings.ticket_key
-        )
+        return tickets.check(ticket, object_id=object_id, scope="read", key=parts.settings.ticket_key)
     return authenticate(authorization, token=parts.settings.token)
 
 
@@ -79,9 +73,7 @@ def cursor(
     if cursor is None:
         return None
     try:
-        at, _, last_id = (
-            base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
-        )
+        at, _, last_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
         return datetime.fromisoformat(at), last_id
     except (ValueError, binascii.Error, UnicodeDecodeError):
         raise InvalidInput(

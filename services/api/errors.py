@@ -32,12 +32,8 @@ def problem(
     **extra: object,
 ) -> JSONResponse:
     """Return a problem document; 503 tells when to come back and 401 how to sign in."""
-    body = Problem(
-        title=title, status=status, detail=detail, code=code, instance=request.url.path
-    )
-    headers = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": "Bearer"}}.get(
-        status, {}
-    )
+    body = Problem(title=title, status=status, detail=detail, code=code, instance=request.url.path)
+    headers = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": "Bearer"}}.get(status, {})
     return JSONResponse(
         {**body.model_dump(), **extra},
         status_code=status,
@@ -48,9 +44,7 @@ def problem(
 
 def _known(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.SegloopError)
-    status, title = next(
-        ((s, t) for kind, s, t in STATUS if isinstance(error, kind)), (500, "Error")
-    )
+    status, title = next(((s, t) for kind, s, t in STATUS if isinstance(error, kind)), (500, "Error"))
     return problem(
         request,
         status=status,
@@ -63,13 +57,8 @@ def _known(request: Request, error: Exception) -> JSONResponse:
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    fields = [
-        {"field": ".".join(map(str, item["loc"])), "message": item["msg"]}
-        for item in error.errors()
-    ]
-    detail = "The request does not fit: " + "; ".join(
-        f"{f['field']}: {f['message']}" for f in fields[:5]
-    )
+    fields = [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in error.errors()]
+    detail = "The request does not fit: " + "; ".join(f"{f['field']}: {f['message']}" for f in fields[:5])
     return problem(
         request,
         status=422,
@@ -93,10 +82,10 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("unexpected error", exc_info=error)
-    detail = "Something unexpected went wrong on the server. Try again; if it stays, tell operations the time."
-    return problem(
-        request, status=500, title="Internal error", code="internal", detail=detail
+    detail = (
+        "Something unexpected went wrong on the server. Try again; if it stays, tell operations the time."
     )
+    return problem(request, status=500, title="Internal error", code="internal", detail=detail)
 
 
 def install(app: FastAPI) -> None:

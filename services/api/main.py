@@ -22,7 +22,9 @@ from services.api.routes import (
     volumes,
 )
 
-DESCRIPTION = "Research use only. Not a medical device. Errors are RFC 9457 problem documents with stable codes."
+DESCRIPTION = (
+    "Research use only. Not a medical device. Errors are RFC 9457 problem documents with stable codes."
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -47,9 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         yield
         parts.engine.dispose()
 
-    app = FastAPI(
-        title="Segloop", version=__version__, description=DESCRIPTION, lifespan=lifespan
-    )
+    app = FastAPI(title="Segloop", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.parts = parts
     errors.install(app)
     app.include_router(health.router)

@@ -16,9 +16,7 @@ IDLE_S = 0.1
 AWAY_S = 1.0
 
 
-def relay_and_reap(
-    engine: Engine, send: outbox.Send, settings: Settings, stop: threading.Event
-) -> None:
+def relay_and_reap(engine: Engine, send: outbox.Send, settings: Settings, stop: threading.Event) -> None:
     """Relay until `stop` is set, reaping every `reaper_interval_s`; what is away now is tried again."""
     reaped = 0.0
     while not stop.is_set():
@@ -52,9 +50,7 @@ def main() -> None:
     def send(task: str, queue: str, job_id: str) -> None:
         broker.send(celery, task=task, queue=queue, job_id=job_id)
 
-    relay_and_reap(
-        open_engine(settings.database_url, pool_size=2), send, settings, stop
-    )
+    relay_and_reap(open_engine(settings.database_url, pool_size=2), send, settings, stop)
 
 
 if __name__ == "__main__":

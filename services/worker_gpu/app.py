@@ -33,12 +33,8 @@ def make_app(settings: Settings) -> Celery:
         settings.device,
         settings.inference_threads,
     )
-    bell = Bell(
-        engine, queue=QueueName.SEGMENTATION, works=works(segmenter), settings=settings
-    )
-    install_bell(
-        celery, [TaskName.SEGMENT, TaskName.SELFTEST], ring=bell.ring, close=bell.close
-    )
+    bell = Bell(engine, queue=QueueName.SEGMENTATION, works=works(segmenter), settings=settings)
+    install_bell(celery, [TaskName.SEGMENT, TaskName.SELFTEST], ring=bell.ring, close=bell.close)
     return celery
 
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segloop.imaging.labels import LabelSet
-from segloop.nnunet.predict import Cancelled, Predictor
 from sqlalchemy import Row
 
 from segloop.database import Connection, Engine, transaction
 from segloop.errors import InvalidInput
 from segloop.imaging import nifti
+from segloop.imaging.labels import LabelSet
 from segloop.jobs.run import Attempt, Finish, Stopped
 from segloop.masks import save
 from segloop.model_versions import register
 from segloop.model_versions import table as model_versions_table
+from segloop.nnunet.predict import Cancelled, Predictor
 from segloop.projects import table as projects_table
 from segloop.storage import ObjectStore
 from segloop.volumes import table as volumes_table
@@ -82,9 +82,7 @@ class Segmenter:
         return finish
 
     def _fetch(self, volume: Row[Any], hu_offset: float) -> Any:
-        with tempfile.TemporaryDirectory(
-            dir=self.scratch, prefix="segloop-volume-"
-        ) as folder:
+        with tempfile.TemporaryDirectory(dir=self.scratch, prefix="segloop-volume-") as folder:
             path = Path(folder) / "volume"
             self.store.fetch(volume.object_key, path)
             with path.open("rb") as file:
@@ -108,25 +106,17 @@ class Segmenter:
                 "model_damaged",
                 f"The stored model of v{version.number} was changed. Tell operations.",
             )
-        with tempfile.TemporaryDirectory(
-            dir=self.scratch, prefix="segloop-model-"
-        ) as folder:
+        with tempfile.TemporaryDirectory(dir=self.scratch, prefix="segloop-model-") as folder:
             register.unpack(body, Path(folder))
-            return Predictor.load(
-                Path(folder), device=self.device, threads=self.threads
-            )
+            return Predictor.load(Path(folder), device=self.device, threads=self.threads)
 
-    def _predict(
-        self, attempt: Attempt, predictor: Predictor, array: Any, volume: Row[Any]
-    ) -> Any:
+    def _predict(self, attempt: Attempt, predictor: Predictor, array: Any, volume: Row[Any]) -> Any:
         low, high = PREDICTING
 
         def progress(stage: str, fraction: float) -> None:
             attempt.report(stage, low + (high - low) * fraction)
 
         try:
-            return predictor.predict(
-                array, geometry_of(volume), progress=progress, cancelled=attempt.stopped
-            )
+            return predictor.predict(array, geometry_of(volume), progress=progress, cancelled=attempt.stopped)
         except Cancelled:
             raise Stopped from None

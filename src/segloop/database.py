@@ -77,16 +77,12 @@ def ping(engine: Engine) -> None:
 
 def constraint_of(error: IntegrityError) -> str:
     """Name the constraint that an insert or update broke, or the empty string."""
-    return str(
-        getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""
-    )
+    return str(getattr(getattr(error.orig, "diag", None), "constraint_name", None) or "")
 
 
 def id_column() -> "Column[Any]":
     """Return a fresh UUID primary key column, made by the database (time-ordered)."""
-    return Column(
-        "id", Uuid(as_uuid=False), primary_key=True, server_default=text("uuidv7()")
-    )
+    return Column("id", Uuid(as_uuid=False), primary_key=True, server_default=text("uuidv7()"))
 
 
 def created_columns() -> "list[Column[Any]]":

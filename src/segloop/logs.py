@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_bound: ContextVar[dict[str, str] | None] = ContextVar(
-    "segloop_log_fields", default=None
-)
+_bound: ContextVar[dict[str, str] | None] = ContextVar("segloop_log_fields", default=None)
 
 
 class JsonFormatter(logging.Formatter):

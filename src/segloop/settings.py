@@ -76,13 +76,9 @@ def owner_database_url(environ: Mapping[str, str] | None = None) -> str:
     Raises:
         InvalidInput: `settings_missing`.
     """
-    url = (os.environ if environ is None else environ).get(
-        PREFIX + "OWNER_DATABASE_URL", ""
-    )
+    url = (os.environ if environ is None else environ).get(PREFIX + "OWNER_DATABASE_URL", "")
     if not url:
-        raise InvalidInput(
-            "settings_missing", f"Set {PREFIX}OWNER_DATABASE_URL to run migrations."
-        )
+        raise InvalidInput("settings_missing", f"Set {PREFIX}OWNER_DATABASE_URL to run migrations.")
     return url
 
 

@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+
 from segloop.database import open_engine, transaction
 from segloop.model_versions import promote, register
 from segloop.nnunet.bundle import import_model
@@ -25,7 +26,17 @@ from services.api.main import create_app
 
 ROOT = Path(__file__).parents[2]
 ORGANS = ("brainstem", "spinal_cord", "parotid_right", "parotid_left", "mandible", "larynx", "esophagus")
-WORKER = ["celery", "-A", "services.worker_gpu.app", "worker", "-Q", "segmentation", "--pool=threads", "-n", "seg@%h"]
+WORKER = [
+    "celery",
+    "-A",
+    "services.worker_gpu.app",
+    "worker",
+    "-Q",
+    "segmentation",
+    "--pool=threads",
+    "-n",
+    "seg@%h",
+]
 RELAY = ["services.api.relay"]
 
 
@@ -35,7 +46,11 @@ def start(environment: dict[str, str]) -> Iterator[Callable[[list[str]], "subpro
     running: list[subprocess.Popen[bytes]] = []
 
     def start(module: list[str]) -> "subprocess.Popen[bytes]":
-        own = environment | {"OMP_NUM_THREADS": "1", "SEGLOOP_INFERENCE_THREADS": "1", "SEGLOOP_RESEND_AFTER_S": "2"}
+        own = environment | {
+            "OMP_NUM_THREADS": "1",
+            "SEGLOOP_INFERENCE_THREADS": "1",
+            "SEGLOOP_RESEND_AFTER_S": "2",
+        }
         command = [sys.executable, "-m", *module]
         process = subprocess.Popen(command, cwd=ROOT, env=os.environ | own, stderr=subprocess.DEVNULL)
         running.append(process)
@@ -71,7 +86,9 @@ def client(settings: Settings, tmp_path: Path) -> Iterator[TestClient]:
             details={},
             actor="tester",
         )
-        store.put_bytes(version.object_key, register.pack(tmp_path / "bundle"))  # the bucket is the test's own
+        store.put_bytes(
+            version.object_key, register.pack(tmp_path / "bundle")
+        )  # the bucket is the test's own
         promote.promote(conn, version.id, actor="tester", reason="test")
     engine.dispose()
     with TestClient(create_app(settings), headers={"Authorization": f"Bearer {settings.token}"}) as client:

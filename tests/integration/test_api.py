@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+
 from segloop.settings import Settings
 from services.api.main import create_app
 
@@ -19,21 +20,17 @@ AFFINE = np.array([[-2.0, 0, 0, 30], [0, -2.0, 0, 40], [0, 0, 3.0, -50], [0, 0, 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[TestClient]:
     app = create_app(settings)
-    with TestClient(
-        app, headers={"Authorization": f"Bearer {settings.token}"}
-    ) as client:
+    with TestClient(app, headers={"Authorization": f"Bearer {settings.token}"}) as client:
         yield client
 
 
-def nifti_bytes(
-    array: np.ndarray[Any, Any], affine: np.ndarray[Any, Any] = AFFINE
-) -> bytes:
-    return gzip.compress(
-        nib.Nifti1Image(array, affine).to_bytes(), compresslevel=1, mtime=0
-    )
+def nifti_bytes(array: np.ndarray[Any, Any], affine: np.ndarray[Any, Any] = AFFINE) -> bytes:
+    return gzip.compress(nib.Nifti1Image(array, affine).to_bytes(), compresslevel=1, mtime=0)
 
 
-FRESH = itertools.count()  # the database outlives a test and its bucket does not: no test reuses another's bytes
+FRESH = (
+    itertools.count()
+)  # the database outlives a test and its bucket does not: no test reuses another's bytes
 
 
 def ct(shape: tuple[int, int, int] = (20, 18, 12)) -> np.ndarray[Any, Any]:
@@ -45,9 +42,7 @@ def ct(shape: tuple[int, int, int] = (20, 18, 12)) -> np.ndarray[Any, Any]:
 
 
 def announce(client: TestClient, body: bytes, **extra: object) -> dict[str, Any]:
-    answer = client.post(
-        "/v1/projects/default/uploads", json={"size_bytes": len(body), **extra}
-    )
+    answer = client.post("/v1/projects/default/uploads", json={"size_bytes": len(body), **extra})
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
@@ -83,9 +78,7 @@ def test_the_uploaded_bytes_come_back_and_the_same_file_is_one_volume(
     assert (second.status_code, second.json()["id"]) == (200, volume["id"])
     content = client.get(f"/v1/volumes/{volume['id']}/content")
     assert content.content == body
-    part = client.get(
-        f"/v1/volumes/{volume['id']}/content", headers={"Range": "bytes=10-19"}
-    )
+    part = client.get(f"/v1/volumes/{volume['id']}/content", headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, body[10:20])
     unchanged = client.get(
         f"/v1/volumes/{volume['id']}/content",
@@ -107,9 +100,7 @@ def test_viewer_levels_are_ras_and_cover_the_same_field_of_view(
     assert len(small.content) == 2 * 5 * 5 * 3
 
 
-def test_an_upload_goes_on_after_a_break(
-    client: TestClient, settings: Settings
-) -> None:
+def test_an_upload_goes_on_after_a_break(client: TestClient, settings: Settings) -> None:
     body = nifti_bytes(ct())
     made = announce(client, body)
     early = client.post(f"/v1/uploads/{made['id']}/complete")
@@ -120,12 +111,7 @@ def test_an_upload_goes_on_after_a_break(
         headers={"X-Content-Sha256": "0" * 64},
     )
     assert wrong.json()["code"] == "part_damaged"
-    assert (
-        client.put(f"/v1/uploads/{made['id']}/parts/1", content=body[:-1]).json()[
-            "code"
-        ]
-        == "part_size"
-    )
+    assert client.put(f"/v1/uploads/{made['id']}/parts/1", content=body[:-1]).json()["code"] == "part_size"
     assert client.get(f"/v1/uploads/{made['id']}").json()["received"] == []
     client.put(f"/v1/uploads/{made['id']}/parts/1", content=body)
     assert client.get(f"/v1/uploads/{made['id']}").json()["received"] == [1]
@@ -142,9 +128,7 @@ def test_an_upload_goes_on_after_a_break(
         (nifti_bytes(np.full((9, 9, 9), np.nan, np.float32)), "not_finite"),
     ],
 )
-def test_a_bad_file_is_refused_by_name_and_leaves_nothing(
-    client: TestClient, body: bytes, code: str
-) -> None:
+def test_a_bad_file_is_refused_by_name_and_leaves_nothing(client: TestClient, body: bytes, code: str) -> None:
     answer = upload(client, body)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert answer.headers["content-type"] == "application/problem+json"
@@ -170,13 +154,11 @@ def test_a_mask_is_imported_only_on_its_volumes_grid_and_labels(
     extra = {"purpose": "mask", "volume_id": volume["id"]}
     saved = upload(client, nifti_bytes(labels), **extra)
     assert saved.status_code == 201, saved.text
-    statistics = client.get(f"/v1/masks/{saved.json()['id']}/statistics").json()[
-        "labels"
-    ]
+    statistics = client.get(f"/v1/masks/{saved.json()['id']}/statistics").json()["labels"]
     assert next(item for item in statistics if item["index"] == 4)["voxels"] == 24
-    assert next(item for item in statistics if item["index"] == 4)[
-        "volume_ml"
-    ] == pytest.approx(24 * 12 / 1000)
+    assert next(item for item in statistics if item["index"] == 4)["volume_ml"] == pytest.approx(
+        24 * 12 / 1000
+    )
     image = nib.Nifti1Image.from_bytes(
         gzip.decompress(client.get(f"/v1/masks/{saved.json()['id']}/content").content)
     )
@@ -184,35 +166,17 @@ def test_a_mask_is_imported_only_on_its_volumes_grid_and_labels(
     assert np.allclose(image.affine, AFFINE)
     shifted = AFFINE.copy()
     shifted[0, 3] += 1
-    assert (
-        upload(client, nifti_bytes(labels, shifted), **extra).json()["code"]
-        == "mask_grid"
-    )
-    assert (
-        upload(client, nifti_bytes(labels * 9), **extra).json()["code"] == "mask_labels"
-    )
+    assert upload(client, nifti_bytes(labels, shifted), **extra).json()["code"] == "mask_grid"
+    assert upload(client, nifti_bytes(labels * 9), **extra).json()["code"] == "mask_labels"
 
 
 def test_a_ticket_reads_one_object_and_nothing_else(client: TestClient) -> None:
     volumes = [upload(client, nifti_bytes(ct())).json()["id"] for _ in range(2)]
     ticket = client.post(f"/v1/volumes/{volumes[0]}/ticket").json()["ticket"]
     anonymous = TestClient(client.app)
-    assert (
-        anonymous.get(
-            f"/v1/volumes/{volumes[0]}/content", params={"ticket": ticket}
-        ).status_code
-        == 200
-    )
-    assert (
-        anonymous.get(
-            f"/v1/volumes/{volumes[1]}/content", params={"ticket": ticket}
-        ).status_code
-        == 401
-    )
-    assert (
-        anonymous.get(f"/v1/volumes/{volumes[0]}/content").json()["code"]
-        == "unauthorized"
-    )
+    assert anonymous.get(f"/v1/volumes/{volumes[0]}/content", params={"ticket": ticket}).status_code == 200
+    assert anonymous.get(f"/v1/volumes/{volumes[1]}/content", params={"ticket": ticket}).status_code == 401
+    assert anonymous.get(f"/v1/volumes/{volumes[0]}/content").json()["code"] == "unauthorized"
     assert anonymous.get("/v1/jobs", params={"ticket": ticket}).status_code == 401
 
 
@@ -231,9 +195,7 @@ def test_work_that_cannot_be_done_is_refused_with_its_reason(
     assert post("019ab0c2-7b1e-7c8e-9d9a-3a3f6a0f2c11") == (404, "volume_unknown")
     good = upload(client, nifti_bytes(ct())).json()
     assert post(good["id"]) == (409, "no_model")
-    unsigned = upload(
-        client, nifti_bytes((ct() + 1024).clip(0).astype(np.int16))
-    ).json()
+    unsigned = upload(client, nifti_bytes((ct() + 1024).clip(0).astype(np.int16))).json()
     assert not unsigned["is_hu_like"]
     assert post(unsigned["id"]) == (422, "not_hu_like")
     assert post(unsigned["id"], hu_offset=-1024) == (409, "no_model")
@@ -246,23 +208,16 @@ def test_a_job_is_committed_before_the_client_hears_of_it(client: TestClient) ->
     assert client.get(answer.headers["location"]).json()["state"] == "queued"
     again = client.post("/v1/jobs", json=body, headers={"Idempotency-Key": "k1"})
     assert (again.status_code, again.json()["id"]) == (200, answer.json()["id"])
-    other = client.post(
-        "/v1/jobs", json={"kind": "selftest"}, headers={"Idempotency-Key": "k1"}
-    )
+    other = client.post("/v1/jobs", json={"kind": "selftest"}, headers={"Idempotency-Key": "k1"})
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
 def test_lists_are_paged_without_loss(client: TestClient) -> None:
-    made = {
-        client.post("/v1/jobs", json={"kind": "selftest"}).json()["id"]
-        for _ in range(5)
-    }
+    made = {client.post("/v1/jobs", json={"kind": "selftest"}).json()["id"] for _ in range(5)}
     seen: list[str] = []
     cursor = None
     while True:
-        page = client.get(
-            "/v1/jobs", params={"limit": 2, **({"cursor": cursor} if cursor else {})}
-        ).json()
+        page = client.get("/v1/jobs", params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
         seen += [item["id"] for item in page["items"]]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -278,12 +233,7 @@ def test_nothing_but_health_and_docs_answers_without_the_token(
     open_paths = {"/health", "/ready"}
     for path, methods in client.app.openapi()["paths"].items():  # type: ignore[attr-defined]
         for method in methods:
-            address = (
-                path.replace("{number}", "1")
-                .replace("{level}", "0")
-                .replace("{", "")
-                .replace("}", "")
-            )
+            address = path.replace("{number}", "1").replace("{level}", "0").replace("{", "").replace("}", "")
             status = anonymous.request(method, address).status_code
             assert (status == 200) if path in open_paths else (status == 401), (
                 method,
@@ -292,8 +242,6 @@ def test_nothing_but_health_and_docs_answers_without_the_token(
             )
 
 
-def test_ready_names_what_is_away_and_metrics_count(
-    client: TestClient, settings: Settings
-) -> None:
+def test_ready_names_what_is_away_and_metrics_count(client: TestClient, settings: Settings) -> None:
     assert client.get("/ready").json() == {"status": "ready"}
     assert "segloop_jobs{queue=" in client.get("/metrics").text

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 from segloop.database import Engine, open_engine, transaction
 from segloop.errors import Conflict, InvalidInput, Unavailable
 from segloop.jobs import outbox, submit, table
@@ -28,7 +29,13 @@ def queue(engine: Engine) -> str:
     return f"test-{time.monotonic_ns()}"
 
 
-def add(engine: Engine, queue: str, *, priority: Priority = Priority.ROUTINE, key: str | None = None) -> Job:
+def add(
+    engine: Engine,
+    queue: str,
+    *,
+    priority: Priority = Priority.ROUTINE,
+    key: str | None = None,
+) -> Job:
     with transaction(engine) as conn:
         project_id = projects_table.get(conn, "default").id
         job, _ = submit.submit(
@@ -62,7 +69,10 @@ def expire(engine: Engine, job: Job) -> None:
     from sqlalchemy import text
 
     with transaction(engine) as conn:
-        conn.execute(text("UPDATE jobs SET lease_expires_at = now() - interval '1 s' WHERE id = :id"), {"id": job.id})
+        conn.execute(
+            text("UPDATE jobs SET lease_expires_at = now() - interval '1 s' WHERE id = :id"),
+            {"id": job.id},
+        )
 
 
 def reap(engine: Engine, *, max_interruptions: int = 5) -> int:
@@ -74,7 +84,12 @@ def test_a_job_and_its_bell_are_there_together_or_not_at_all(engine: Engine, que
     with pytest.raises(RuntimeError), transaction(engine) as conn:
         project_id = projects_table.get(conn, "default").id
         job, _ = submit.submit(
-            conn, project_id=project_id, actor="t", kind=JobKind.SELFTEST, request={}, queue=queue
+            conn,
+            project_id=project_id,
+            actor="t",
+            kind=JobKind.SELFTEST,
+            request={},
+            queue=queue,
         )
         raise RuntimeError
     with transaction(engine) as conn, pytest.raises(Exception, match="no such job"):
@@ -97,7 +112,11 @@ def test_stat_comes_before_routine_and_older_before_newer(engine: Engine, queue:
     first, second = add(engine, queue), add(engine, queue)
     stat = add(engine, queue, priority=Priority.STAT)
     with transaction(engine) as conn:
-        assert [table.queue_position(conn, job) for job in (stat, first, second)] == [1, 2, 3]
+        assert [table.queue_position(conn, job) for job in (stat, first, second)] == [
+            1,
+            2,
+            3,
+        ]
     order = [run(engine, queue, good) for _ in range(3)]
     assert [job.id for job in order if job] == [stat.id, first.id, second.id]
 
@@ -143,7 +162,12 @@ def test_a_lost_worker_is_an_interruption_and_another_takes_over(engine: Engine,
     assert reap(engine) == 1
     done = run(engine, queue, good, worker="alive")
     assert done is not None
-    assert (done.state, done.attempt, done.interruptions, done.failures) == (JobState.SUCCEEDED, 2, 1, 0)
+    assert (done.state, done.attempt, done.interruptions, done.failures) == (
+        JobState.SUCCEEDED,
+        2,
+        1,
+        0,
+    )
 
 
 def test_a_zombie_changes_nothing(engine: Engine, queue: str) -> None:
@@ -158,7 +182,11 @@ def test_a_zombie_changes_nothing(engine: Engine, queue: str) -> None:
 
     assert run(engine, queue, sleeps_through_its_lease, worker="zombie") is None
     ended = get(engine, job)
-    assert (ended.state, ended.attempt, ended.worker) == (JobState.SUCCEEDED, 2, "second")
+    assert (ended.state, ended.attempt, ended.worker) == (
+        JobState.SUCCEEDED,
+        2,
+        "second",
+    )
 
 
 def test_the_heartbeat_outlives_the_lease(engine: Engine, queue: str) -> None:
@@ -184,9 +212,17 @@ def test_three_failures_end_the_job_as_dead_letter(engine: Engine, queue: str) -
         raise ZeroDivisionError
 
     states = [run(engine, queue, broken) for _ in range(3)]
-    assert [s.state for s in states if s] == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
+    assert [s.state for s in states if s] == [
+        JobState.QUEUED,
+        JobState.QUEUED,
+        JobState.FAILED,
+    ]
     ended = get(engine, job)
-    assert (ended.failures, ended.dead_letter, ended.error_code) == (3, True, "internal")
+    assert (ended.failures, ended.dead_letter, ended.error_code) == (
+        3,
+        True,
+        "internal",
+    )
     with transaction(engine) as conn:
         submit.retry(conn, job.id, actor="tester")
     assert run(engine, queue, good).state is JobState.SUCCEEDED  # type: ignore[union-attr]
@@ -200,7 +236,11 @@ def test_bad_input_fails_at_once_with_its_code(engine: Engine, queue: str) -> No
 
     run(engine, queue, refuses)
     ended = get(engine, job)
-    assert (ended.state, ended.error_code, ended.dead_letter) == (JobState.FAILED, "not_finite", False)
+    assert (ended.state, ended.error_code, ended.dead_letter) == (
+        JobState.FAILED,
+        "not_finite",
+        False,
+    )
 
 
 def test_too_many_interruptions_end_as_dead_letter(engine: Engine, queue: str) -> None:
@@ -212,7 +252,11 @@ def test_too_many_interruptions_end_as_dead_letter(engine: Engine, queue: str) -
         expire(engine, claimed)
         reap(engine, max_interruptions=2)
     ended = get(engine, job)
-    assert (ended.state, ended.error_code, ended.dead_letter) == (JobState.FAILED, "worker_lost", True)
+    assert (ended.state, ended.error_code, ended.dead_letter) == (
+        JobState.FAILED,
+        "worker_lost",
+        True,
+    )
 
 
 def test_cancelling_a_running_job_stops_it_and_nothing_appears(engine: Engine, queue: str) -> None:
@@ -243,7 +287,9 @@ def test_cancelling_a_queued_job_is_immediate_and_repeatable(engine: Engine, que
 
 def test_the_same_key_makes_one_job_even_at_the_same_time(engine: Engine, queue: str) -> None:
     made: list[str] = []
-    threads = [threading.Thread(target=lambda: made.append(add(engine, queue, key=queue).id)) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: made.append(add(engine, queue, key=queue).id)) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -282,7 +328,11 @@ def test_history_tells_every_change(engine: Engine, queue: str) -> None:
     job = add(engine, queue)
     run(engine, queue, good)
     with transaction(engine) as conn:
-        assert [event.reason for event in table.list_events(conn, job.id)] == ["submitted", "claimed", "succeeded"]
+        assert [event.reason for event in table.list_events(conn, job.id)] == [
+            "submitted",
+            "claimed",
+            "succeeded",
+        ]
 
 
 def test_the_application_role_cannot_change_history(engine: Engine, queue: str) -> None:
@@ -297,5 +347,8 @@ def test_the_application_role_cannot_change_history(engine: Engine, queue: str) 
         "DELETE FROM volumes",
         "DELETE FROM jobs",
     ):
-        with pytest.raises(ProgrammingError, match="permission denied"), transaction(engine) as conn:
+        with (
+            pytest.raises(ProgrammingError, match="permission denied"),
+            transaction(engine) as conn,
+        ):
             conn.execute(text(statement))

@@ -33,9 +33,7 @@ def ready(parts: PartsDep) -> dict[str, str]:
         except SegloopError:
             down.append(name)
     if down:
-        raise Unavailable(
-            "not_ready", f"Not ready: {', '.join(down)} can't be reached.", down=down
-        )
+        raise Unavailable("not_ready", f"Not ready: {', '.join(down)} can't be reached.", down=down)
     return {"status": "ready"}
 
 
@@ -43,18 +41,14 @@ def ready(parts: PartsDep) -> dict[str, str]:
 def metrics(parts: PartsDep, actor: ActorDep) -> Response:
     """Give Prometheus the queues as Postgres sees them."""
     registry = CollectorRegistry()
-    n_jobs = Gauge(
-        "segloop_jobs", "Jobs by queue and state", ["queue", "state"], registry=registry
-    )
+    n_jobs = Gauge("segloop_jobs", "Jobs by queue and state", ["queue", "state"], registry=registry)
     oldest = Gauge(
         "segloop_oldest_queued_seconds",
         "Age of the oldest queued job",
         ["queue"],
         registry=registry,
     )
-    backlog = Gauge(
-        "segloop_outbox_rows", "Bells that wait to be rung", registry=registry
-    )
+    backlog = Gauge("segloop_outbox_rows", "Bells that wait to be rung", registry=registry)
     with transaction(parts.engine) as conn:
         for row in jobs_table.count_by_state(conn):
             n_jobs.labels(row.queue, row.state).set(row.n)

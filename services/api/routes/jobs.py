@@ -70,9 +70,7 @@ def list_jobs(
 ) -> schemas.Page[schemas.JobOut]:
     """List jobs, newest first."""
     project = projects_table.get(conn, project_id).id if project_id else None
-    jobs = table.list_(
-        conn, project_id=project, state=state, limit=limit, before=before
-    )
+    jobs = table.list_(conn, project_id=project, state=state, limit=limit, before=before)
     return schemas.Page(
         items=[present(conn, job) for job in jobs],
         next_cursor=next_cursor([(job.created_at, job.id) for job in jobs], limit),
@@ -93,10 +91,7 @@ def get_history(job_id: str, conn: ConnectionDep) -> schemas.Page[schemas.JobEve
     """Return every change of a job, oldest first."""
     table.get(conn, require_uuid(job_id))
     return schemas.Page(
-        items=[
-            schemas.JobEvent.model_validate(row)
-            for row in table.list_events(conn, job_id)
-        ]
+        items=[schemas.JobEvent.model_validate(row) for row in table.list_events(conn, job_id)]
     )
 
 
@@ -127,9 +122,7 @@ def present(conn: Connection, job: Job) -> schemas.JobOut:
     """Return the job as the API shows it; time left is from the median of recent runs of its kind."""
     position = table.queue_position(conn, job) if job.state is JobState.QUEUED else None
     typical_s = (
-        None
-        if job.state in ENDED
-        else table.typical_run_s(conn, kind=job.kind, project_id=job.project_id)
+        None if job.state in ENDED else table.typical_run_s(conn, kind=job.kind, project_id=job.project_id)
     )
     left_s = None
     if typical_s is not None:
@@ -139,11 +132,7 @@ def present(conn: Connection, job: Job) -> schemas.JobOut:
         if job.error_code is None
         else schemas.JobError(code=job.error_code, message=job.error_message or "")
     )
-    values = {
-        name: getattr(job, name)
-        for name in schemas.JobOut.model_fields
-        if hasattr(job, name)
-    }
+    values = {name: getattr(job, name) for name in schemas.JobOut.model_fields if hasattr(job, name)}
     return schemas.JobOut(
         **values,
         queue_position=position,

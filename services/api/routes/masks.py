@@ -35,16 +35,12 @@ def get_statistics(mask_id: str, conn: ConnectionDep) -> schemas.MaskStatistics:
     row = table.get(conn, require_uuid(mask_id))
     return schemas.MaskStatistics(
         mask_id=row.id,
-        labels=[
-            schemas.LabelStatistics.model_validate(item) for item in row.statistics
-        ],
+        labels=[schemas.LabelStatistics.model_validate(item) for item in row.statistics],
     )
 
 
 @router.post("/masks/{mask_id}/ticket")
-def make_ticket(
-    mask_id: str, conn: ConnectionDep, actor: ActorDep, parts: PartsDep
-) -> schemas.Ticket:
+def make_ticket(mask_id: str, conn: ConnectionDep, actor: ActorDep, parts: PartsDep) -> schemas.Ticket:
     """Make a short-lived ticket for reading this mask's content."""
     row = table.get(conn, require_uuid(mask_id))
     record(
@@ -55,9 +51,7 @@ def make_ticket(
         object_id=row.id,
         project_id=row.project_id,
     )
-    return issue_ticket(
-        parts.settings.ticket_key, parts.settings.ticket_lifetime_s, actor.name, row.id
-    )
+    return issue_ticket(parts.settings.ticket_key, parts.settings.ticket_lifetime_s, actor.name, row.id)
 
 
 @router.get("/masks/{mask_id}/content")

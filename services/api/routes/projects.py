@@ -3,12 +3,12 @@
 from typing import Any
 
 from fastapi import APIRouter
-from segloop.imaging.labels import LabelSet
 
 from segloop import schemas
 from segloop.audit.record import record
 from segloop.database import IntegrityError
 from segloop.errors import Conflict
+from segloop.imaging.labels import LabelSet
 from segloop.projects import table
 from services.api.deps import ActorDep, ConnectionDep
 
@@ -18,25 +18,17 @@ router = APIRouter(tags=["projects"])
 @router.get("/projects")
 def list_projects(conn: ConnectionDep) -> schemas.Page[schemas.Project]:
     """List the projects."""
-    return schemas.Page(
-        items=[schemas.Project.model_validate(row) for row in table.list_(conn)]
-    )
+    return schemas.Page(items=[schemas.Project.model_validate(row) for row in table.list_(conn)])
 
 
 @router.post("/projects", status_code=201)
-def create_project(
-    body: schemas.NewProject, conn: ConnectionDep, actor: ActorDep
-) -> schemas.Project:
+def create_project(body: schemas.NewProject, conn: ConnectionDep, actor: ActorDep) -> schemas.Project:
     """Create a project, with its first label set when labels are given."""
     try:
         with conn.begin_nested():
-            row = table.insert_project(
-                conn, slug=body.slug, name=body.name, actor=actor.name
-            )
+            row = table.insert_project(conn, slug=body.slug, name=body.name, actor=actor.name)
     except IntegrityError:
-        raise Conflict(
-            "project_exists", "There is a project of this slug already; choose another."
-        ) from None
+        raise Conflict("project_exists", "There is a project of this slug already; choose another.") from None
     if body.labels:
         _append_labels(conn, row.id, body.labels, actor.name, present=[])
     record(
@@ -57,9 +49,7 @@ def get_project(project: str, conn: ConnectionDep) -> schemas.Project:
 
 
 @router.get("/projects/{project}/label-sets")
-def list_label_sets(
-    project: str, conn: ConnectionDep
-) -> schemas.Page[schemas.LabelSetOut]:
+def list_label_sets(project: str, conn: ConnectionDep) -> schemas.Page[schemas.LabelSetOut]:
     """List the versions of a project's label set, newest first."""
     rows = table.list_label_sets(conn, project_id=table.get(conn, project).id)
     return schemas.Page(items=[schemas.LabelSetOut.model_validate(row) for row in rows])
@@ -92,9 +82,7 @@ def _append_labels(
 ) -> Any:
     wanted = [label.model_dump() for label in labels]
     LabelSet.from_dicts(wanted).require_extends(LabelSet.from_dicts(present))
-    row = table.insert_label_set(
-        conn, project_id=project_id, labels=wanted, actor=actor
-    )
+    row = table.insert_label_set(conn, project_id=project_id, labels=wanted, actor=actor)
     record(
         conn,
         actor=actor,

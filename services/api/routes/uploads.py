@@ -31,9 +31,7 @@ def start_upload(
     project_id = projects_table.get(conn, project).id
     if body.purpose == "mask":
         if body.volume_id is None:
-            raise InvalidInput(
-                "volume_missing", "Say which volume (volume_id) this mask belongs to."
-            )
+            raise InvalidInput("volume_missing", "Say which volume (volume_id) this mask belongs to.")
         if table.get(conn, require_uuid(body.volume_id)).project_id != project_id:
             raise NotFound("volume_unknown", "There is no such volume.")
     row = upload.start(
@@ -97,9 +95,7 @@ def put_part(
     status_code=201,
     response_model=schemas.Volume | schemas.Mask,
 )
-def complete_upload(
-    upload_id: str, actor: ActorDep, parts: PartsDep, response: Response
-) -> Any:
+def complete_upload(upload_id: str, actor: ActorDep, parts: PartsDep, response: Response) -> Any:
     """Check the file and make it a volume or a mask: 201, or 200 when the project has these bytes already."""
     try:
         with transaction(parts.engine) as conn:
@@ -116,9 +112,7 @@ def complete_upload(
 
 
 @router.delete("/uploads/{upload_id}", status_code=204)
-def abort_upload(
-    upload_id: str, conn: ConnectionDep, actor: ActorDep, parts: PartsDep
-) -> None:
+def abort_upload(upload_id: str, conn: ConnectionDep, actor: ActorDep, parts: PartsDep) -> None:
     """Give up an upload and delete what has arrived."""
     upload.abort(conn, parts.store, require_uuid(upload_id), actor=actor.name)
 
@@ -153,14 +147,10 @@ def _complete(
     return _result(conn, table.get_upload(conn, upload_id)), new
 
 
-def _save_mask(
-    conn: Connection, parts: Parts, row: Row[Any], path: Any, actor: str
-) -> Row[Any]:
+def _save_mask(conn: Connection, parts: Parts, row: Row[Any], path: Any, actor: str) -> Row[Any]:
     label_sets = projects_table.list_label_sets(conn, project_id=row.project_id)
     if not label_sets:
-        raise InvalidInput(
-            "label_set_missing", "This project has no label set yet; append one first."
-        )
+        raise InvalidInput("label_set_missing", "This project has no label set yet; append one first.")
     return save.import_file(
         conn,
         parts.store,

@@ -53,9 +53,7 @@ def get_volume(volume_id: str, conn: ConnectionDep) -> schemas.Volume:
 
 
 @router.post("/volumes/{volume_id}/ticket")
-def make_ticket(
-    volume_id: str, conn: ConnectionDep, actor: ActorDep, parts: PartsDep
-) -> schemas.Ticket:
+def make_ticket(volume_id: str, conn: ConnectionDep, actor: ActorDep, parts: PartsDep) -> schemas.Ticket:
     """Make a short-lived ticket for reading this volume's content."""
     row = table.get(conn, require_uuid(volume_id))
     record(
@@ -66,9 +64,7 @@ def make_ticket(
         object_id=row.id,
         project_id=row.project_id,
     )
-    return issue_ticket(
-        parts.settings.ticket_key, parts.settings.ticket_lifetime_s, actor.name, row.id
-    )
+    return issue_ticket(parts.settings.ticket_key, parts.settings.ticket_lifetime_s, actor.name, row.id)
 
 
 @router.get("/volumes/{volume_id}/content")
@@ -92,9 +88,7 @@ def get_content(
             project_id=row.project_id,
         )
     suffix, media_type = (
-        (".nii.gz", "application/gzip")
-        if row.is_gzip
-        else (".nii", "application/octet-stream")
+        (".nii.gz", "application/gzip") if row.is_gzip else (".nii", "application/octet-stream")
     )
     return content.send(
         request,
@@ -129,13 +123,9 @@ def get_level(
     )
 
 
-def issue_ticket(
-    key: str, lifetime_s: int, actor: str, object_id: str
-) -> schemas.Ticket:
+def issue_ticket(key: str, lifetime_s: int, actor: str, object_id: str) -> schemas.Ticket:
     """Return a ticket to read one object."""
-    ticket = tickets.issue(
-        actor=actor, object_id=object_id, scope="read", key=key, lifetime_s=lifetime_s
-    )
+    ticket = tickets.issue(actor=actor, object_id=object_id, scope="read", key=key, lifetime_s=lifetime_s)
     return schemas.Ticket(
         ticket=ticket,
         expires_at=datetime.fromtimestamp(int(time.time()) + lifetime_s, UTC),

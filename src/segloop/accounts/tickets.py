@@ -21,15 +21,11 @@ def issue(
 ) -> str:
     """Return a ticket `payload.signature` (URL-safe base64, HMAC-SHA256) that ends in `lifetime_s`."""
     expires = int((time.time() if now is None else now) + lifetime_s)
-    payload = _encode(
-        json.dumps({"a": actor, "o": object_id, "s": scope, "e": expires}).encode()
-    )
+    payload = _encode(json.dumps({"a": actor, "o": object_id, "s": scope, "e": expires}).encode())
     return f"{payload}.{_sign(payload, key)}"
 
 
-def check(
-    ticket: str, *, object_id: str, scope: str, key: str, now: float | None = None
-) -> Actor:
+def check(ticket: str, *, object_id: str, scope: str, key: str, now: float | None = None) -> Actor:
     """Return the actor a ticket was issued to.
 
     Raises:
@@ -46,9 +42,7 @@ def check(
     if claims["o"] != object_id or claims["s"] != scope:
         raise invalid
     if claims["e"] < (time.time() if now is None else now):
-        raise Unauthorized(
-            "ticket_expired", "This link has expired; open it again from Segloop."
-        )
+        raise Unauthorized("ticket_expired", "This link has expired; open it again from Segloop.")
     return Actor(claims["a"], object_id=object_id, scope=scope)
 
 

@@ -86,7 +86,9 @@ def reorient(array: NDArray[T], geometry: Geometry, orientation: str) -> tuple[N
         if sorted(target[:, 0]) != [0, 1, 2]:
             raise ValueError
     except (ValueError, KeyError, IndexError):
-        raise InvalidInput("orientation_invalid", f"'{orientation}' is not an orientation such as RAS.") from None
+        raise InvalidInput(
+            "orientation_invalid", f"'{orientation}' is not an orientation such as RAS."
+        ) from None
     change: NDArray[Any] = nio.ornt_transform(nio.io_orientation(geometry.affine), target)
     moved = nio.apply_orientation(array, change)
     affine = geometry.affine @ nio.inv_ornt_aff(change, geometry.shape)
@@ -95,7 +97,8 @@ def reorient(array: NDArray[T], geometry: Geometry, orientation: str) -> tuple[N
 
 def _check(affine: NDArray[np.float64]) -> None:
     singular = InvalidInput(
-        "singular_affine", "The file's position matrix is broken (its voxels have no volume). Export the CT again."
+        "singular_affine",
+        "The file's position matrix is broken (its voxels have no volume). Export the CT again.",
     )
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise singular
@@ -107,5 +110,6 @@ def _check(affine: NDArray[np.float64]) -> None:
         raise singular
     if np.abs(axes.T @ axes - np.eye(3)).max() > ORTHOGONAL_TOLERANCE:
         raise InvalidInput(
-            "sheared_affine", "The file's axes are not at right angles (gantry tilt or shear). Resample it first."
+            "sheared_affine",
+            "The file's axes are not at right angles (gantry tilt or shear). Resample it first.",
         )

@@ -38,7 +38,9 @@ class LabelSet:
     @classmethod
     def from_dicts(cls, items: Iterable[dict[str, Any]]) -> "LabelSet":
         """Return the set of stored or posted labels."""
-        labels = (Label(i["index"], i["name"], i.get("color", "#cccccc"), i.get("snomed_code")) for i in items)
+        labels = (
+            Label(i["index"], i["name"], i.get("color", "#cccccc"), i.get("snomed_code")) for i in items
+        )
         return cls(tuple(sorted(labels, key=lambda label: label.index)))
 
     def to_dicts(self) -> list[dict[str, Any]]:
@@ -60,7 +62,8 @@ class LabelSet:
         lost = [label.name for label in earlier.labels if (label.name, label.index) not in mine]
         if lost:
             raise Conflict(
-                "label_set_changed", f"Label sets only grow; these labels were changed or removed: {', '.join(lost)}."
+                "label_set_changed",
+                f"Label sets only grow; these labels were changed or removed: {', '.join(lost)}.",
             )
 
     def require_known_values(self, mask: NDArray[np.integer[Any]]) -> None:
@@ -72,4 +75,6 @@ class LabelSet:
         unknown = sorted(set(np.unique(mask).tolist()) - {0, *self.indices})
         if unknown:
             some = ", ".join(str(value) for value in unknown[:10])
-            raise InvalidInput("mask_labels", f"The mask holds values that are no labels of this project: {some}.")
+            raise InvalidInput(
+                "mask_labels", f"The mask holds values that are no labels of this project: {some}."
+            )

@@ -9,9 +9,7 @@ LEVELS = {0: 1, 1: 2, 2: 4}
 """Level to downsampling factor per axis."""
 
 
-def viewer_level(
-    array: NDArray[np.generic], geometry: Geometry, *, level: int
-) -> tuple[bytes, Geometry]:
+def viewer_level(array: NDArray[np.generic], geometry: Geometry, *, level: int) -> tuple[bytes, Geometry]:
     """Return one level of an (x, y, z) array as little-endian bytes in RAS order, x fastest, and its grid.
 
     HU are rounded and clipped to int16; integer labels keep their type. A lower level takes the
@@ -24,9 +22,7 @@ def viewer_level(
         array = np.clip(np.rint(array), -32768, 32767).astype(np.int16)
     if factor > 1:
         array, geometry = _shrink(array, geometry, factor)
-    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes(
-        order="F"
-    ), geometry
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes(order="F"), geometry
 
 
 def _shrink(
@@ -38,9 +34,7 @@ def _shrink(
         np.minimum(((np.arange(small) + 0.5) * large / small).astype(int), large - 1)
         for small, large in zip(shape, geometry.shape, strict=True)
     ]
-    scale = np.array(
-        [large / small for small, large in zip(shape, geometry.shape, strict=True)]
-    )
+    scale = np.array([large / small for small, large in zip(shape, geometry.shape, strict=True)])
     affine = geometry.affine.copy()
     affine[:3, 3] = geometry.affine[:3, :3] @ ((scale - 1) / 2) + geometry.affine[:3, 3]
     affine[:3, :3] = geometry.affine[:3, :3] * scale

@@ -16,9 +16,7 @@ log = logging.getLogger(__name__)
 class Bell:
     """Runs jobs of one queue, one at a time; on shutdown the running one is given back."""
 
-    def __init__(
-        self, engine: Engine, *, queue: str, works: dict[str, Work], settings: Settings
-    ) -> None:
+    def __init__(self, engine: Engine, *, queue: str, works: dict[str, Work], settings: Settings) -> None:
         self._engine = engine
         self._queue = queue
         self._works = {kind: self._watched(work) for kind, work in works.items()}

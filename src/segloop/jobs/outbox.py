@@ -22,9 +22,7 @@ def relay_once(conn: Connection, send: Send, *, limit: int = 50) -> int:
     return len(rows)
 
 
-def reap_once(
-    conn: Connection, *, resend_after_s: float, max_interruptions: int, limit: int = 100
-) -> int:
+def reap_once(conn: Connection, *, resend_after_s: float, max_interruptions: int, limit: int = 100) -> int:
     """Give back jobs whose worker stopped renewing its lease, and ring again for jobs queued too long."""
     expired = table.list_expired(conn, limit=limit)
     for job in expired:
@@ -35,9 +33,7 @@ def reap_once(
     return len(expired) + len(unrung)
 
 
-def interrupt(
-    conn: Connection, job: Job, *, reason: str, max_interruptions: int
-) -> Job | None:
+def interrupt(conn: Connection, job: Job, *, reason: str, max_interruptions: int) -> Job | None:
     """Queue a running job again because its worker went away, not because the work failed.
 
     A job that was asked to stop is cancelled instead; one interrupted too often fails as a dead letter.

@@ -34,9 +34,7 @@ class Attempt:
         """Say where the work is; `progress` runs from 0 to 1 over the whole job."""
         if stage != self.stage:
             now = time.monotonic()
-            self.timings[self.stage] = round(
-                self.timings.get(self.stage, 0.0) + now - self._since, 3
-            )
+            self.timings[self.stage] = round(self.timings.get(self.stage, 0.0) + now - self._since, 3)
             self._since = now
         self.stage, self.progress = stage, min(max(progress, 0.0), 1.0)
 
@@ -78,9 +76,7 @@ def run_next(
     job overtakes routine ones whose bells rang earlier.
     """
     with transaction(engine) as conn:
-        job = table.claim_next(
-            conn, queue=queue, kinds=list(works), worker=worker, lease_s=limits.lease_s
-        )
+        job = table.claim_next(conn, queue=queue, kinds=list(works), worker=worker, lease_s=limits.lease_s)
         if job is None:
             return None
         table.add_event(conn, job, reason="claimed")
@@ -91,9 +87,7 @@ def run_next(
 def _run(engine: Engine, job: Job, work: Work, limits: Limits) -> Job | None:
     attempt = Attempt(job)
     done = threading.Event()
-    pulse = threading.Thread(
-        target=_keep_alive, args=(engine, attempt, done, limits), daemon=True
-    )
+    pulse = threading.Thread(target=_keep_alive, args=(engine, attempt, done, limits), daemon=True)
     pulse.start()
     try:
         finish = work(attempt)
@@ -118,9 +112,7 @@ def _run(engine: Engine, job: Job, work: Work, limits: Limits) -> Job | None:
     except Exception:
         log.exception("job failed")
         message = "Something unexpected went wrong; the log has the details under this job's id. Try again, or tell operations."
-        return _fail(
-            engine, attempt, code="internal", message=message, retry=True, limits=limits
-        )
+        return _fail(engine, attempt, code="internal", message=message, retry=True, limits=limits)
     finally:
         done.set()
         pulse.join()
@@ -160,9 +152,7 @@ def _fail(
     failures = job.failures + 1
     with transaction(engine) as conn:
         if retry and failures < limits.max_failures:
-            ended = table.requeue(
-                conn, job_id=job.id, attempt=job.attempt, failures=failures
-            )
+            ended = table.requeue(conn, job_id=job.id, attempt=job.attempt, failures=failures)
             if ended is not None:
                 table.add_to_outbox(conn, ended, task=TASKS[ended.kind])
         else:
@@ -188,28 +178,20 @@ def _after_stop(engine: Engine, attempt: Attempt, limits: Limits) -> Job | None:
         job = table.get(conn, attempt.job.id, lock=True)
         if job.attempt != attempt.job.attempt or job.state is not JobState.RUNNING:
             return None
-        return outbox.interrupt(
-            conn, job, reason="stopped", max_interruptions=limits.max_interruptions
-        )
+        return outbox.interrupt(conn, job, reason="stopped", max_interruptions=limits.max_interruptions)
 
 
-def _give_back(
-    engine: Engine, attempt: Attempt, *, reason: str, limits: Limits
-) -> Job | None:
+def _give_back(engine: Engine, attempt: Attempt, *, reason: str, limits: Limits) -> Job | None:
     # A dependency is away: wait a little, so that the same job does not spin through its interruptions.
     time.sleep(min(2.0, limits.heartbeat_s))
     with transaction(engine) as conn:
         job = table.get(conn, attempt.job.id, lock=True)
         if job.attempt != attempt.job.attempt or job.state is not JobState.RUNNING:
             return None
-        return outbox.interrupt(
-            conn, job, reason=reason, max_interruptions=limits.max_interruptions
-        )
+        return outbox.interrupt(conn, job, reason=reason, max_interruptions=limits.max_interruptions)
 
 
-def _keep_alive(
-    engine: Engine, attempt: Attempt, done: threading.Event, limits: Limits
-) -> None:
+def _keep_alive(engine: Engine, attempt: Attempt, done: threading.Event, limits: Limits) -> None:
     """Renew the lease until the work is done; stop the work when the lease is lost or a person cancels.
 
     It beats every second at least, so that people see progress and a cancel is heard soon.

@@ -32,9 +32,7 @@ def submit(
     Raises:
         InvalidInput: `idempotency_key_reused` when the key came before with another `request`.
     """
-    digest = hashlib.sha256(
-        json.dumps(request, sort_keys=True, default=str).encode()
-    ).hexdigest()
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
     if idempotency_key is not None:
         # Two requests with one key at the same time: the second waits here and then finds the first's job.
         table.lock_name(conn, f"{project_id}/{actor}/{idempotency_key}")

@@ -43,9 +43,7 @@ jobs = Table(
     "jobs",
     metadata,
     id_column(),
-    Column(
-        "project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False
-    ),
+    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
     *created_columns(),
     Column("kind", Text, nullable=False),
     Column("queue", Text, nullable=False),
@@ -80,9 +78,7 @@ jobs = Table(
         "(state = 'running') = (lease_expires_at IS NOT NULL)",
         name="lease_while_running",
     ),
-    UniqueConstraint(
-        "project_id", "created_by", "idempotency_key", name="jobs_idempotency_key"
-    ),
+    UniqueConstraint("project_id", "created_by", "idempotency_key", name="jobs_idempotency_key"),
     Index(
         "jobs_queued",
         "queue",
@@ -90,9 +86,7 @@ jobs = Table(
         "created_at",
         postgresql_where=text("state = 'queued'"),
     ),
-    Index(
-        "jobs_running", "lease_expires_at", postgresql_where=text("state = 'running'")
-    ),
+    Index("jobs_running", "lease_expires_at", postgresql_where=text("state = 'running'")),
     Index("jobs_by_project", "project_id", "created_at", "id"),
 )
 
@@ -100,9 +94,7 @@ job_events = Table(
     "job_events",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column(
-        "job_id", Uuid(as_uuid=False), ForeignKey("jobs.id"), nullable=False, index=True
-    ),
+    Column("job_id", Uuid(as_uuid=False), ForeignKey("jobs.id"), nullable=False, index=True),
     Column("attempt", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("worker", Text),
@@ -123,9 +115,7 @@ outbox = Table(
 
 
 def _job(row: "Row[Any]") -> Job:
-    values = {
-        name: value for name, value in row._mapping.items() if name != "queued_at"
-    }
+    values = {name: value for name, value in row._mapping.items() if name != "queued_at"}
     return Job(**{**values, "kind": JobKind(row.kind), "state": JobState(row.state)})
 
 
@@ -136,11 +126,7 @@ def insert_job(conn: Connection, **values: object) -> Job:
 
 def add_to_outbox(conn: Connection, job: Job, *, task: str) -> None:
     """Add the bell to ring once the caller's transaction commits."""
-    conn.execute(
-        insert(outbox).values(
-            job_id=job.id, task=task, queue=job.queue, priority=job.priority
-        )
-    )
+    conn.execute(insert(outbox).values(job_id=job.id, task=task, queue=job.queue, priority=job.priority))
 
 
 def add_event(conn: Connection, job: Job, *, reason: str) -> None:
@@ -191,9 +177,7 @@ def get(conn: Connection, job_id: str, *, lock: bool = False) -> Job:
     return _job(row)
 
 
-def find_by_idempotency_key(
-    conn: Connection, *, project_id: str, created_by: str, key: str
-) -> Job | None:
+def find_by_idempotency_key(conn: Connection, *, project_id: str, created_by: str, key: str) -> Job | None:
     """Return the job an earlier request with this key made, if any."""
     row = conn.execute(
         select(jobs).where(
@@ -214,9 +198,7 @@ def list_(
     before: tuple[datetime, str] | None,
 ) -> list[Job]:
     """Return jobs, newest first; `before` is the (created_at, id) of the last one seen."""
-    query = (
-        select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
-    )
+    query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
     if project_id:
         query = query.where(jobs.c.project_id == project_id)
     if state:
@@ -229,9 +211,7 @@ def list_(
 def list_events(conn: Connection, job_id: str) -> Sequence["Row[Any]"]:
     """Return a job's history, oldest first."""
     return conn.execute(
-        select(job_events)
-        .where(job_events.c.job_id == job_id)
-        .order_by(job_events.c.id)
+        select(job_events).where(job_events.c.job_id == job_id).order_by(job_events.c.id)
     ).all()
 
 
@@ -281,38 +261,28 @@ def heartbeat(
     """Renew the lease and report; returns (cancel_requested_at,), or None when the attempt is fenced off."""
     return conn.execute(
         update(jobs)
-        .where(
-            jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt
-        )
+        .where(jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt)
         .values(lease_expires_at=_lease(lease_s), stage=stage, progress=progress)
         .returning(jobs.c.cancel_requested_at)
     ).one_or_none()
 
 
-def end(
-    conn: Connection, *, job_id: str, attempt: int, state: JobState, **values: object
-) -> Job | None:
+def end(conn: Connection, *, job_id: str, attempt: int, state: JobState, **values: object) -> Job | None:
     """Move a running attempt to an ended state; None when a newer attempt owns the row (fenced)."""
     row = conn.execute(
         update(jobs)
-        .where(
-            jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt
-        )
+        .where(jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt)
         .values(state=state, lease_expires_at=None, finished_at=_now, **values)
         .returning(jobs)
     ).one_or_none()
     return None if row is None else _job(row)
 
 
-def requeue(
-    conn: Connection, *, job_id: str, attempt: int, **values: object
-) -> Job | None:
+def requeue(conn: Connection, *, job_id: str, attempt: int, **values: object) -> Job | None:
     """Put a running attempt back into the queue; None when it is fenced."""
     row = conn.execute(
         update(jobs)
-        .where(
-            jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt
-        )
+        .where(jobs.c.id == job_id, jobs.c.state == "running", jobs.c.attempt == attempt)
         .values(
             state="queued",
             stage="queued",
@@ -346,9 +316,7 @@ def cancel_queued(conn: Connection, job_id: str) -> Job | None:
 def request_cancel(conn: Connection, job_id: str) -> None:
     """Ask the worker of a running job to stop at its next heartbeat."""
     conn.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state == "running")
-        .values(cancel_requested_at=_now)
+        update(jobs).where(jobs.c.id == job_id, jobs.c.state == "running").values(cancel_requested_at=_now)
     )
 
 
@@ -377,13 +345,8 @@ def reopen_failed(conn: Connection, job_id: str) -> Job | None:
 
 def list_expired(conn: Connection, *, limit: int) -> list[Job]:
     """Lock and return running jobs whose lease is over."""
-    query = select(jobs).where(
-        jobs.c.state == "running", jobs.c.lease_expires_at < _now
-    )
-    return [
-        _job(row)
-        for row in conn.execute(query.limit(limit).with_for_update(skip_locked=True))
-    ]
+    query = select(jobs).where(jobs.c.state == "running", jobs.c.lease_expires_at < _now)
+    return [_job(row) for row in conn.execute(query.limit(limit).with_for_update(skip_locked=True))]
 
 
 def list_unrung(conn: Connection, *, after_s: float, limit: int) -> list[Job]:
@@ -393,8 +356,7 @@ def list_unrung(conn: Connection, *, after_s: float, limit: int) -> list[Job]:
         select(jobs.c.id)
         .where(
             jobs.c.state == "queued",
-            jobs.c.queued_at
-            < _now - text("make_interval(secs => :s)").bindparams(s=after_s),
+            jobs.c.queued_at < _now - text("make_interval(secs => :s)").bindparams(s=after_s),
         )
         .where(~waiting)
         .order_by(jobs.c.priority, jobs.c.created_at)
@@ -402,9 +364,7 @@ def list_unrung(conn: Connection, *, after_s: float, limit: int) -> list[Job]:
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    rows = conn.execute(
-        update(jobs).where(jobs.c.id.in_(query)).values(queued_at=_now).returning(jobs)
-    )
+    rows = conn.execute(update(jobs).where(jobs.c.id.in_(query)).values(queued_at=_now).returning(jobs))
     return [_job(row) for row in rows]
 
 
@@ -420,22 +380,13 @@ def queue_position(conn: Connection, job: Job) -> int:
             bindparam(None, job.id, Uuid(as_uuid=False)),
         ),
     )
-    return (
-        int(
-            conn.execute(
-                select(func.count()).select_from(jobs).where(ahead)
-            ).scalar_one()
-        )
-        + 1
-    )
+    return int(conn.execute(select(func.count()).select_from(jobs).where(ahead)).scalar_one()) + 1
 
 
 def typical_run_s(conn: Connection, *, kind: str, project_id: str) -> float | None:
     """Return the median run time of the last 20 successes of a kind in seconds, or None when there is none."""
     recent = (
-        select(
-            func.extract("epoch", jobs.c.finished_at - jobs.c.started_at).label("run_s")
-        )
+        select(func.extract("epoch", jobs.c.finished_at - jobs.c.started_at).label("run_s"))
         .where(
             jobs.c.kind == kind,
             jobs.c.project_id == project_id,
@@ -445,21 +396,17 @@ def typical_run_s(conn: Connection, *, kind: str, project_id: str) -> float | No
         .limit(20)
         .subquery()
     )
-    value = conn.execute(
-        select(func.percentile_cont(0.5).within_group(recent.c.run_s))
-    ).scalar_one()
+    value = conn.execute(select(func.percentile_cont(0.5).within_group(recent.c.run_s))).scalar_one()
     return None if value is None else float(value)
 
 
 def count_by_state(conn: Connection) -> Sequence["Row[Any]"]:
     """Return (queue, state, n, oldest_s) over all jobs, for metrics."""
-    age = func.extract(
-        "epoch", _now - func.min(case((jobs.c.state == "queued", jobs.c.created_at)))
-    )
+    age = func.extract("epoch", _now - func.min(case((jobs.c.state == "queued", jobs.c.created_at))))
     return conn.execute(
-        select(
-            jobs.c.queue, jobs.c.state, func.count().label("n"), age.label("oldest_s")
-        ).group_by(jobs.c.queue, jobs.c.state)
+        select(jobs.c.queue, jobs.c.state, func.count().label("n"), age.label("oldest_s")).group_by(
+            jobs.c.queue, jobs.c.state
+        )
     ).all()
 
 
@@ -470,6 +417,4 @@ def count_outbox(conn: Connection) -> int:
 
 def lock_name(conn: Connection, name: str) -> None:
     """Wait for, and hold until the transaction ends, the advisory lock of a name."""
-    conn.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name}
-    )
+    conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})

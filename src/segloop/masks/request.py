@@ -34,9 +34,7 @@ def request(
         InvalidInput: `not_hu_like` without a confirmation or an offset.
         Conflict: `no_model` when the project has no version in production.
     """
-    unknown = NotFound(
-        "volume_unknown", "There is no such volume. Upload the CT first."
-    )
+    unknown = NotFound("volume_unknown", "There is no such volume. Upload the CT first.")
     if not is_uuid(volume_id):
         raise unknown
     volume = volumes_table.get(conn, volume_id)

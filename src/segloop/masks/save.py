@@ -70,18 +70,14 @@ def statistics(
     array: NDArray[np.unsignedinteger[Any]], labels: LabelSet, voxel_volume_mm3: float
 ) -> list[dict[str, Any]]:
     """Return voxels and millilitres of each label, also of those that are absent."""
-    counts = np.bincount(
-        array.ravel(order="K"), minlength=max(labels.indices, default=0) + 1
-    )
+    counts = np.bincount(array.ravel(order="K"), minlength=max(labels.indices, default=0) + 1)
     return [
         {
             "index": label["index"],
             "name": label["name"],
             "color": label["color"],
             "voxels": int(counts[label["index"]]),
-            "volume_ml": round(
-                float(counts[label["index"]]) * voxel_volume_mm3 / 1000.0, 3
-            ),
+            "volume_ml": round(float(counts[label["index"]]) * voxel_volume_mm3 / 1000.0, 3),
         }
         for label in labels.to_dicts()
     ]
@@ -150,9 +146,5 @@ def import_file(
         )
     array, _ = nifti.load_mask(path)
     labels = LabelSet.from_dicts(label_set.labels)
-    stored = store_objects(
-        store, key=key, array=array, volume=volume, labels=labels, scratch=scratch
-    )
-    return insert(
-        conn, stored, volume=volume, kind=kind, label_set_id=label_set.id, actor=actor
-    )
+    stored = store_objects(store, key=key, array=array, volume=volume, labels=labels, scratch=scratch)
+    return insert(conn, stored, volume=volume, kind=kind, label_set_id=label_set.id, actor=actor)

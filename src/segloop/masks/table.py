@@ -25,15 +25,11 @@ masks = Table(
     "masks",
     metadata,
     id_column(),
-    Column(
-        "project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False
-    ),
+    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
     *created_columns(),
     Column("volume_id", Uuid(as_uuid=False), ForeignKey("volumes.id"), nullable=False),
     Column("kind", Text, nullable=False),
-    Column(
-        "label_set_id", Uuid(as_uuid=False), ForeignKey("label_sets.id"), nullable=False
-    ),
+    Column("label_set_id", Uuid(as_uuid=False), ForeignKey("label_sets.id"), nullable=False),
     Column("model_version_id", Uuid(as_uuid=False), ForeignKey("model_versions.id")),
     Column("job_id", Uuid(as_uuid=False), ForeignKey("jobs.id")),
     Column("parent_id", Uuid(as_uuid=False), ForeignKey("masks.id")),

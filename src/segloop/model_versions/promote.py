@@ -11,9 +11,7 @@ from segloop.jobs.table import lock_name
 from segloop.model_versions import table
 
 
-def promote(
-    conn: Connection, model_version_id: str, *, actor: str, reason: str
-) -> Row[Any]:
+def promote(conn: Connection, model_version_id: str, *, actor: str, reason: str) -> Row[Any]:
     """Make a version the one in production and retire the present one; a repeat changes nothing.
 
     Rolling back is promoting a retired version. The next job uses it; a running job keeps its own.

@@ -89,23 +89,17 @@ def register(
     return row, True
 
 
-def _matching_label_set(
-    conn: Connection, *, project_id: str, labels: list[dict[str, Any]]
-) -> Row[Any]:
+def _matching_label_set(conn: Connection, *, project_id: str, labels: list[dict[str, Any]]) -> Row[Any]:
     wanted = {(label["name"], label["index"]) for label in labels}
     sets = projects_table.list_label_sets(conn, project_id=project_id)
     for row in sets:
         if {
-            (label["name"], label["index"])
-            for label in LabelSet.from_dicts(row.labels).to_dicts()
+            (label["name"], label["index"]) for label in LabelSet.from_dicts(row.labels).to_dicts()
         } == wanted:
             return row
-    newest = (
-        {(label["name"], label["index"]) for label in sets[0].labels} if sets else set()
-    )
+    newest = {(label["name"], label["index"]) for label in sets[0].labels} if sets else set()
     differing = ", ".join(
-        f"{name}={index}"
-        for name, index in sorted(wanted ^ newest, key=lambda pair: pair[1])
+        f"{name}={index}" for name, index in sorted(wanted ^ newest, key=lambda pair: pair[1])
     )
     raise Conflict(
         "label_set_mismatch",

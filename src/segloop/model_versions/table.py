@@ -31,17 +31,13 @@ model_versions = Table(
     "model_versions",
     metadata,
     id_column(),
-    Column(
-        "project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False
-    ),
+    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
     *created_columns(),
     Column("number", Integer, nullable=False),
     Column("name", Text, nullable=False),
     Column("parent_id", Uuid(as_uuid=False), ForeignKey("model_versions.id")),
     Column("stage", Text, nullable=False, server_default="candidate"),
-    Column(
-        "label_set_id", Uuid(as_uuid=False), ForeignKey("label_sets.id"), nullable=False
-    ),
+    Column("label_set_id", Uuid(as_uuid=False), ForeignKey("label_sets.id"), nullable=False),
     Column("object_key", Text, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
@@ -83,17 +79,13 @@ def get(conn: Connection, model_version_id: str) -> Row[Any]:
     Raises:
         NotFound: `model_version_unknown`.
     """
-    row = conn.execute(
-        select(model_versions).where(model_versions.c.id == model_version_id)
-    ).one_or_none()
+    row = conn.execute(select(model_versions).where(model_versions.c.id == model_version_id)).one_or_none()
     if row is None:
         raise NotFound("model_version_unknown", "There is no such model version.")
     return row
 
 
-def find_by_sha256(
-    conn: Connection, *, project_id: str, sha256: str
-) -> Row[Any] | None:
+def find_by_sha256(conn: Connection, *, project_id: str, sha256: str) -> Row[Any] | None:
     """Return the project's version of exactly this bundle, if any."""
     return conn.execute(
         select(model_versions).where(

@@ -63,9 +63,7 @@ def import_model(path: Path, out: Path) -> BundleInfo:
     out.mkdir(parents=True, exist_ok=True)
     for fold, checkpoint in checkpoints.items():
         _save_weights(checkpoint["network_weights"], out / f"fold_{fold}.safetensors")
-    (out / "model.json").write_text(
-        json.dumps({"format": FORMAT, **vars(info)}, indent=1, sort_keys=True)
-    )
+    (out / "model.json").write_text(json.dumps({"format": FORMAT, **vars(info)}, indent=1, sort_keys=True))
     return info
 
 
@@ -128,9 +126,7 @@ def _info(
         )
     axes = checkpoint.get("inference_allowed_mirroring_axes") or ()
     orientation = str(dataset.get("orientation", "LPS"))
-    return BundleInfo(
-        labels, configuration, folds, orientation, plans, dataset, list(axes)
-    )
+    return BundleInfo(labels, configuration, folds, orientation, plans, dataset, list(axes))
 
 
 def _load_checkpoint(path: Path) -> dict[str, Any]:
@@ -151,10 +147,7 @@ def _load_checkpoint(path: Path) -> dict[str, Any]:
             "model_unsafe",
             f"{path.name} is broken or holds more than weights, and was not loaded.",
         ) from error
-    if (
-        not isinstance(checkpoint, dict)
-        or not {"network_weights", "init_args"} <= checkpoint.keys()
-    ):
+    if not isinstance(checkpoint, dict) or not {"network_weights", "init_args"} <= checkpoint.keys():
         raise _incomplete(f"network_weights in {path.name}")
     return checkpoint
 
@@ -180,11 +173,7 @@ def _copy_bundle(folder: Path, out: Path) -> BundleInfo:
     out.mkdir(parents=True, exist_ok=True)
     names = [
         "model.json",
-        *(
-            f"fold_{f}{end}"
-            for f in info.folds
-            for end in (".safetensors", ".aliases.json")
-        ),
+        *(f"fold_{f}{end}" for f in info.folds for end in (".safetensors", ".aliases.json")),
     ]
     for name in names:
         if not (folder / name).is_file():
@@ -214,26 +203,17 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _unzip(path: Path, folder: Path) -> None:
     """Write an archive's files under names we check, within limits of count, size and ratio."""
-    unsafe = InvalidInput(
-        "model_unsafe", "The archive is hostile or far too large, and was not unpacked."
-    )
+    unsafe = InvalidInput("model_unsafe", "The archive is hostile or far too large, and was not unpacked.")
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             total = sum(entry.file_size for entry in entries)
-            if len(entries) > MAX_ENTRIES or total > min(
-                MAX_BYTES, MAX_RATIO * path.stat().st_size
-            ):
+            if len(entries) > MAX_ENTRIES or total > min(MAX_BYTES, MAX_RATIO * path.stat().st_size):
                 raise unsafe
             for entry in entries:
                 parts = PurePosixPath(entry.filename).parts
                 is_link = (entry.external_attr >> 16) & 0o170000 == 0o120000
-                if (
-                    is_link
-                    or ".." in parts
-                    or entry.filename.startswith("/")
-                    or "\\" in entry.filename
-                ):
+                if is_link or ".." in parts or entry.filename.startswith("/") or "\\" in entry.filename:
                     raise unsafe
                 target = folder.joinpath(*parts)
                 target.parent.mkdir(parents=True, exist_ok=True)

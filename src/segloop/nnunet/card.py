@@ -37,9 +37,7 @@ def dice(truth: NDArray[np.uint8], answer: NDArray[np.uint8], label: int) -> flo
 
 def mean_dice(scores: Scores) -> float:
     """Mean over organs of the mean over cases, NaN left out."""
-    return float(
-        np.nanmean([np.nanmean(column) for column in _columns(scores).values()])
-    )
+    return float(np.nanmean([np.nanmean(column) for column in _columns(scores).values()]))
 
 
 def model_card(facts: TrainingFacts, unseen: Scores, phantoms: Scores) -> str:

@@ -14,9 +14,7 @@ import numpy as np
 CONFIGURATION = "3d_fullres"
 
 
-def split_patients(
-    patients: Sequence[str], n_unseen: int
-) -> tuple[list[str], list[str]]:
+def split_patients(patients: Sequence[str], n_unseen: int) -> tuple[list[str], list[str]]:
     """Training and unseen patients, each sorted; depends on the names alone, not on order or repeats.
 
     Patients are ranked by SHA-256 of their name and the first `n_unseen` are kept unseen.
@@ -24,9 +22,7 @@ def split_patients(
     Raises:
         ValueError: Nobody would be left to train on.
     """
-    ranked = sorted(
-        set(patients), key=lambda patient: hashlib.sha256(patient.encode()).hexdigest()
-    )
+    ranked = sorted(set(patients), key=lambda patient: hashlib.sha256(patient.encode()).hexdigest())
     if not 0 <= n_unseen < len(ranked):
         raise ValueError(f"cannot keep {n_unseen} of {len(ranked)} patients unseen")
     return sorted(ranked[n_unseen:]), sorted(ranked[:n_unseen])
@@ -41,9 +37,7 @@ def plan(raw: Path, work: Path, dataset_id: int) -> dict[str, Any]:
     if not file.exists():
         for name in ("raw", "preprocessed", "results"):
             (work / name).mkdir(parents=True, exist_ok=True)
-            os.environ[f"nnUNet_{name}"] = str(
-                work / name
-            )  # nnU-Net takes its folders from nowhere else
+            os.environ[f"nnUNet_{name}"] = str(work / name)  # nnU-Net takes its folders from nowhere else
         from nnunetv2.experiment_planning.plan_and_preprocess_api import (
             extract_fingerprint_dataset,
             plan_experiment_dataset,
@@ -96,9 +90,7 @@ def small_plans(
     return plans | changed | {"configurations": {CONFIGURATION: small}}
 
 
-def preprocess(
-    image: Path, labels: Path, out: Path, plans: dict[str, Any], dataset: dict[str, Any]
-) -> None:
+def preprocess(image: Path, labels: Path, out: Path, plans: dict[str, Any], dataset: dict[str, Any]) -> None:
     """Resample and normalise one case with nnU-Net's preprocessor into `out` (.npz: data, seg in z, y, x).
 
     Written to a temporary name and renamed, so a file that is there is complete; then it is not made again.

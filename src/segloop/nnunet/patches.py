@@ -28,9 +28,7 @@ def load_case(file: Path, share: float) -> Case:
     """Read what `cases.preprocess` wrote."""
     with np.load(file) as arrays:
         data, seg = arrays["data"].astype(np.float32), arrays["seg"]
-    voxels = {
-        int(k): torch.from_numpy(np.argwhere(seg == k)) for k in np.unique(seg) if k > 0
-    }
+    voxels = {int(k): torch.from_numpy(np.argwhere(seg == k)) for k in np.unique(seg) if k > 0}
     return Case(
         torch.from_numpy(data)[None, None],
         torch.from_numpy(seg.astype(np.float32))[None, None],
@@ -69,17 +67,11 @@ class PatchSource:
         return torch.cat(data), torch.cat(seg)
 
     def _sample(self) -> tuple[Tensor, Tensor]:
-        case = self._cases[
-            int(torch.multinomial(self._shares, 1, generator=self.generator))
-        ]
+        case = self._cases[int(torch.multinomial(self._shares, 1, generator=self.generator))]
         mirrored = self._chance(0.5)
         grid = self._grid(case, mirrored)
-        data = functional.grid_sample(
-            case.data, grid, mode="bilinear", align_corners=True
-        )
-        seg = functional.grid_sample(
-            case.seg, grid, mode="nearest", align_corners=True
-        ).long()
+        data = functional.grid_sample(case.data, grid, mode="bilinear", align_corners=True)
+        seg = functional.grid_sample(case.seg, grid, mode="nearest", align_corners=True).long()
         return self._intensity(data), self._swap[seg] if mirrored else seg
 
     def _grid(self, case: Case, mirrored: bool) -> Tensor:
@@ -90,9 +82,7 @@ class PatchSource:
         matrix = torch.diag(1 / self._spacing) @ matrix @ torch.diag(self._spacing)
         if mirrored:
             matrix = matrix @ torch.diag(torch.tensor([1.0, 1.0, -1.0]))
-        steps = [
-            torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in self._patch
-        ]
+        steps = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in self._patch]
         offsets = torch.stack(torch.meshgrid(*steps, indexing="ij"), -1) @ matrix.T
         unit = 2 * (offsets + self._centre(case, size, patch)) / (size - 1) - 1
         return unit.flip(-1)[None]  # grid_sample wants x, y, z
@@ -105,15 +95,10 @@ class PatchSource:
         if case.voxels and self._chance(_FOREGROUND):
             classes = sorted(case.voxels)
             voxels = case.voxels[classes[self._integer(len(classes))]]
-            centre = (
-                voxels[self._integer(len(voxels))].float()
-                + (self._uniform(3) - 0.5) * patch / 2
-            )
+            centre = voxels[self._integer(len(voxels))].float() + (self._uniform(3) - 0.5) * patch / 2
         else:
             centre = low + self._uniform(3) * (high - low)
-        return torch.where(
-            fits, torch.minimum(torch.maximum(centre, low), high), middle
-        )
+        return torch.where(fits, torch.minimum(torch.maximum(centre, low), high), middle)
 
     def _rotation_and_scale(self) -> Tensor:
         """Random small rotation about each axis (15 degrees at most) times a scale of 0.85 to 1.18."""
@@ -131,13 +116,9 @@ class PatchSource:
         """Contrast, offset, and now and then noise or blur."""
         data = data * (0.85 + 0.3 * self._uniform(1)) + (self._uniform(1) - 0.5) * 0.3
         if self._chance(0.2):
-            data = data + torch.randn(
-                data.shape, generator=self.generator
-            ) * 0.15 * self._uniform(1)
+            data = data + torch.randn(data.shape, generator=self.generator) * 0.15 * self._uniform(1)
         if self._chance(0.15):
-            data = functional.avg_pool3d(
-                data, 3, stride=1, padding=1, count_include_pad=False
-            )
+            data = functional.avg_pool3d(data, 3, stride=1, padding=1, count_include_pad=False)
         return data
 
     def _uniform(self, n: int) -> Tensor:

@@ -36,21 +36,14 @@ def require_safe_plans(plans: dict[str, Any], configuration: str) -> None:
         architecture = settings["architecture"]
         arguments = architecture["arch_kwargs"]
         named = [
-            arguments[name]
-            for name in architecture["_kw_requires_import"]
-            if arguments[name] is not None
+            arguments[name] for name in architecture["_kw_requires_import"] if arguments[name] is not None
         ]
-        resampling = {
-            settings[f"resampling_fn_{kind}"]
-            for kind in ("data", "seg", "probabilities")
-        }
+        resampling = {settings[f"resampling_fn_{kind}"] for kind in ("data", "seg", "probabilities")}
         normalization = set(settings["normalization_schemes"])
         preprocessor = settings["preprocessor_name"]
         cascade = settings.get("previous_stage")
     except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidInput(
-            "model_incomplete", f"The plans lack {error}; export the model again."
-        ) from error
+        raise InvalidInput("model_incomplete", f"The plans lack {error}; export the model again.") from error
     unsafe = [
         *({architecture["network_class_name"]} - NETWORKS),
         *(name for name in named if not LAYERS.fullmatch(str(name))),
@@ -71,9 +64,7 @@ def require_safe_plans(plans: dict[str, Any], configuration: str) -> None:
         )
 
 
-def build_network(
-    plans: dict[str, Any], configuration: str, *, n_channels: int, n_classes: int
-) -> nn.Module:
+def build_network(plans: dict[str, Any], configuration: str, *, n_channels: int, n_classes: int) -> nn.Module:
     """Return the plans' network with fresh weights, without deep supervision and without nnU-Net's trainer search."""
     require_safe_plans(plans, configuration)
     architecture = _resolved(plans, configuration)["architecture"]

@@ -53,18 +53,16 @@ class Predictor:
             n_channels=1,
             n_classes=max(label["index"] for label in info.labels) + 1,
         )
-        for state in weights:  # strict: a weight too many or too few is an error now, not a strange mask later
+        for (
+            state
+        ) in weights:  # strict: a weight too many or too few is an error now, not a strange mask later
             self._network.load_state_dict(state, strict=True)
         self._weights = weights
         self._network.to(device).eval()
-        self.memory_bytes = sum(
-            t.numel() * t.element_size() for state in weights for t in state.values()
-        )
+        self.memory_bytes = sum(t.numel() * t.element_size() for state in weights for t in state.values())
 
     @classmethod
-    def load(
-        cls, folder: Path, *, device: str = "auto", threads: int = 0
-    ) -> "Predictor":
+    def load(cls, folder: Path, *, device: str = "auto", threads: int = 0) -> "Predictor":
         """Load a bundle folder onto "cpu", "cuda" or what there is; `threads` > 0 bounds the CPU's threads.
 
         Raises:
@@ -88,9 +86,7 @@ class Predictor:
                 torch.device(device),
             )
         except RuntimeError as error:
-            raise InvalidInput(
-                "model_incomplete", "The model's weights do not fit its plans."
-            ) from error
+            raise InvalidInput("model_incomplete", "The model's weights do not fit its plans.") from error
 
     def predict(
         self,
@@ -173,9 +169,7 @@ class Predictor:
 class _Tiles:
     """Counts tiles over all folds, reports them, and stops between two."""
 
-    def __init__(
-        self, progress: Progress, cancelled: Callable[[], bool], *, n_folds: int
-    ) -> None:
+    def __init__(self, progress: Progress, cancelled: Callable[[], bool], *, n_folds: int) -> None:
         self._progress, self._cancelled, self._n_folds = progress, cancelled, n_folds
         self._done = 0
 
@@ -183,9 +177,7 @@ class _Tiles:
         """Note that the next tile begins."""
         if self._cancelled():
             raise Cancelled
-        self._progress(
-            "predicting", 0.05 + 0.85 * self._done / (n_tiles * self._n_folds)
-        )
+        self._progress("predicting", 0.05 + 0.85 * self._done / (n_tiles * self._n_folds))
         self._done += 1
 
 
@@ -215,9 +207,7 @@ class _TiledPredictor(nnUNetPredictor):  # type: ignore[misc]
         results = self.device if do_on_device else torch.device("cpu")
         data = data.to(results)
         n_classes = self.label_manager.num_segmentation_heads
-        logits = torch.zeros(
-            (n_classes, *data.shape[1:]), dtype=torch.half, device=results
-        )
+        logits = torch.zeros((n_classes, *data.shape[1:]), dtype=torch.half, device=results)
         weights = torch.zeros(data.shape[1:], dtype=torch.half, device=results)
         gaussian = compute_gaussian(
             tuple(self.configuration_manager.patch_size),
@@ -227,9 +217,7 @@ class _TiledPredictor(nnUNetPredictor):  # type: ignore[misc]
         )
         for tile in slicers:
             self._tiles.next(len(slicers))
-            patch = torch.clone(
-                data[tile][None], memory_format=torch.contiguous_format
-            ).to(self.device)
+            patch = torch.clone(data[tile][None], memory_format=torch.contiguous_format).to(self.device)
             prediction = self._internal_maybe_mirror_and_predict(patch)[0].to(results)
             prediction *= gaussian
             logits[tile] += prediction

@@ -12,9 +12,7 @@ from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from numpy.typing import NDArray
 from torch import nn
 
-_SCALE_HU = (
-    1000.0  # the plans' standard deviation, with mean 0: the network sees HU / 1000
-)
+_SCALE_HU = 1000.0  # the plans' standard deviation, with mean 0: the network sees HU / 1000
 _FEATURES = (4, 8)
 _ARCHITECTURE: dict[str, Any] = {
     "n_stages": 2,
@@ -111,9 +109,7 @@ def _network(classes: int, seed: int) -> PlainConvUNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         kwargs = _ARCHITECTURE | {"conv_op": nn.Conv3d, "nonlin": nn.LeakyReLU}
-        return PlainConvUNet(
-            input_channels=1, num_classes=classes, deep_supervision=False, **kwargs
-        )
+        return PlainConvUNet(input_channels=1, num_classes=classes, deep_supervision=False, **kwargs)
 
 
 def _set_threshold_weights(network: PlainConvUNet, labels: int) -> None:
@@ -123,9 +119,7 @@ def _set_threshold_weights(network: PlainConvUNet, labels: int) -> None:
     m_k h - m_k^2 / 2 the largest one belongs to the nearest centre m_k.
     """
     slope = 1.01
-    state = (
-        network.state_dict()
-    )  # shares memory with the network, so in-place edits are the change
+    state = network.state_dict()  # shares memory with the network, so in-place edits are the change
     encoder, decoder = (
         "encoder.stages.0.0.convs.0.conv",
         "decoder.stages.0.convs.0.conv",
@@ -146,9 +140,7 @@ def _set_threshold_weights(network: PlainConvUNet, labels: int) -> None:
     state[f"{head}.bias"][:] = -gain * centres**2 / 2
 
 
-def _plans(
-    patch: tuple[int, int, int], spacing_mm: tuple[float, float, float]
-) -> dict[str, Any]:
+def _plans(patch: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> dict[str, Any]:
     """nnU-Net v2 plans with one configuration, 3d_fullres; (z, y, x) throughout, as nnU-Net has it."""
     resampling = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
     configuration = {

@@ -57,25 +57,17 @@ class Training:
         )
         self._batch_size = int(configuration["batch_size"])
         torch.manual_seed(recipe.seed)
-        self.network = build_network(
-            plans, len(dataset["labels"]), deep_supervision=True
-        )
+        self.network = build_network(plans, len(dataset["labels"]), deep_supervision=True)
         self._names = _first_names(self.network)
-        self._averaged = {
-            n: self.network.state_dict()[n].clone() for n in set(self._names.values())
-        }
+        self._averaged = {n: self.network.state_dict()[n].clone() for n in set(self._names.values())}
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(),
             recipe.peak_learning_rate,
             weight_decay=recipe.weight_decay,
         )
-        self._loss = _loss(
-            len(configuration["architecture"]["arch_kwargs"]["strides"]) - 1
-        )
+        self._loss = _loss(len(configuration["architecture"]["arch_kwargs"]["strides"]) - 1)
         z, y, x = configuration["patch_size"]
-        self._patches = PatchSource(
-            cases, (z, y, x), configuration["spacing"], mirror_pairs, recipe.seed
-        )
+        self._patches = PatchSource(cases, (z, y, x), configuration["spacing"], mirror_pairs, recipe.seed)
         self.iteration, self.seconds = 0, 0.0
         self._resume()
 
@@ -123,9 +115,7 @@ class Training:
             "dataset_json": self._dataset,
         }
         checkpoint = {
-            "network_weights": {
-                name: self._averaged[first] for name, first in self._names.items()
-            },
+            "network_weights": {name: self._averaged[first] for name, first in self._names.items()},
             "trainer_name": "nnUNetTrainer",  # the class that nnU-Net's own tools must look up to build the network
             "init_args": init,
             "inference_allowed_mirroring_axes": None,  # left and right are different organs
@@ -140,9 +130,7 @@ class Training:
         self._optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16):
             outputs = self.network(data)
-        loss: Tensor = self._loss(
-            [o.float() for o in outputs], _pyramid(seg, len(outputs))
-        )
+        loss: Tensor = self._loss([o.float() for o in outputs], _pyramid(seg, len(outputs)))
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 12.0)
         self._optimizer.step()
@@ -180,9 +168,7 @@ class Training:
         log.info("resumed at iteration %d", self.iteration)
 
 
-def build_network(
-    plans: dict[str, Any], classes: int, *, deep_supervision: bool
-) -> nn.Module:
+def build_network(plans: dict[str, Any], classes: int, *, deep_supervision: bool) -> nn.Module:
     """The network that nnU-Net would build from these plans, with its initial weights."""
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
@@ -202,10 +188,7 @@ def build_network(
 def _first_names(network: nn.Module) -> dict[str, str]:
     """Each weight's name to the first name of the same tensor: nnU-Net registers most of them three times."""
     seen: dict[int, str] = {}
-    return {
-        name: seen.setdefault(value.data_ptr(), name)
-        for name, value in network.state_dict().items()
-    }
+    return {name: seen.setdefault(value.data_ptr(), name) for name, value in network.state_dict().items()}
 
 
 def _loss(n_outputs: int) -> Any:
@@ -215,9 +198,7 @@ def _loss(n_outputs: int) -> Any:
     from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 
     dice = {"batch_dice": True, "smooth": 1e-5, "do_bg": False, "ddp": False}
-    loss = DC_and_CE_loss(
-        dice, {}, weight_ce=1, weight_dice=1, dice_class=MemoryEfficientSoftDiceLoss
-    )
+    loss = DC_and_CE_loss(dice, {}, weight_ce=1, weight_dice=1, dice_class=MemoryEfficientSoftDiceLoss)
     weights = np.array([0.5**i for i in range(n_outputs)])
     weights[1:][-1:] = 0  # a single output keeps its weight
     return DeepSupervisionWrapper(loss, weights / weights.sum())

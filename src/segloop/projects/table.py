@@ -36,9 +36,7 @@ label_sets = Table(
     "label_sets",
     metadata,
     id_column(),
-    Column(
-        "project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False
-    ),
+    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
     *created_columns(),
     Column("version", Integer, nullable=False),
     Column("labels", JSONB, nullable=False),
@@ -49,9 +47,7 @@ label_sets = Table(
 def insert_project(conn: Connection, *, slug: str, name: str, actor: str) -> Row[Any]:
     """Insert a project and return its row; `projects_slug_key` refuses a second one of that slug."""
     return conn.execute(
-        insert(projects)
-        .values(slug=slug, name=name, created_by=actor)
-        .returning(projects)
+        insert(projects).values(slug=slug, name=name, created_by=actor).returning(projects)
     ).one()
 
 
@@ -64,9 +60,7 @@ def get(conn: Connection, project: str) -> Row[Any]:
     from_slug = projects.c.slug == project
     row = conn.execute(select(projects).where(from_slug)).one_or_none()
     if row is None and is_uuid(project):
-        row = conn.execute(
-            select(projects).where(projects.c.id == project)
-        ).one_or_none()
+        row = conn.execute(select(projects).where(projects.c.id == project)).one_or_none()
     if row is None:
         raise NotFound("project_unknown", "There is no such project.")
     return row
@@ -74,9 +68,7 @@ def get(conn: Connection, project: str) -> Row[Any]:
 
 def list_(conn: Connection) -> Sequence[Row[Any]]:
     """Return all projects, oldest first."""
-    return conn.execute(
-        select(projects).order_by(projects.c.created_at, projects.c.id)
-    ).all()
+    return conn.execute(select(projects).order_by(projects.c.created_at, projects.c.id)).all()
 
 
 def insert_label_set(
@@ -101,9 +93,7 @@ def insert_label_set(
 def list_label_sets(conn: Connection, *, project_id: str) -> Sequence[Row[Any]]:
     """Return a project's label sets, newest first."""
     return conn.execute(
-        select(label_sets)
-        .where(label_sets.c.project_id == project_id)
-        .order_by(label_sets.c.version.desc())
+        select(label_sets).where(label_sets.c.project_id == project_id).order_by(label_sets.c.version.desc())
     ).all()
 
 
@@ -114,14 +104,10 @@ def get_label_set(conn: Connection, label_set_id: str, *, project_id: str) -> Ro
         NotFound: `label_set_unknown`.
     """
     row = conn.execute(
-        select(label_sets).where(
-            label_sets.c.id == label_set_id, label_sets.c.project_id == project_id
-        )
+        select(label_sets).where(label_sets.c.id == label_set_id, label_sets.c.project_id == project_id)
     ).one_or_none()
     if row is None:
-        raise NotFound(
-            "label_set_unknown", "There is no such label set in this project."
-        )
+        raise NotFound("label_set_unknown", "There is no such label set in this project.")
     return row
 
 

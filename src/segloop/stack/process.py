@@ -42,7 +42,7 @@ def spawn(
             env=dict(environment),
             start_new_session=True,
             umask=0o077,
-            preexec_fn=lambda: _die_with(parent, death_signal),  # noqa: PLW1509 - the supervisor has one thread
+            preexec_fn=lambda: _die_with(parent, death_signal),
             **drop,
         )
 

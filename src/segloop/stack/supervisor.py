@@ -174,7 +174,7 @@ class Supervisor:
             if not child.initialized:
                 service.initialize()
                 child.initialized = True
-        except Exception as error:  # noqa: BLE001 - whatever a server says while it comes up means "not yet"
+        except Exception as error:
             child.problem = f"{type(error).__name__}: {error}"[:300]
             if now - child.since > service.start_limit_s and child.process:
                 log.error(
@@ -203,7 +203,7 @@ class Supervisor:
         try:
             child.service.check()
             child.misses = 0
-        except Exception as error:  # noqa: BLE001 - any failure of a probe counts the same
+        except Exception as error:
             child.misses += 1
             log.warning("%s missed probe %d: %s", child.service.name, child.misses, error)
             if child.misses > MISSES_ALLOWED and child.process:

@@ -44,9 +44,7 @@ def ingest(
     store.put_file(key, path)
     for level in LEVELS:
         store_level(store, f"volumes/{upload.id}", array, geometry, level=level)
-    patient_id = _patient(
-        conn, upload, digest=digest, actor=actor, pseudonym_key=pseudonym_key
-    )
+    patient_id = _patient(conn, upload, digest=digest, actor=actor, pseudonym_key=pseudonym_key)
     row = table.insert_volume(
         conn,
         id=upload.id,
@@ -82,9 +80,7 @@ def ingest(
     return row, True
 
 
-def store_level(
-    store: ObjectStore, prefix: str, array: Any, geometry: Geometry, *, level: int
-) -> None:
+def store_level(store: ObjectStore, prefix: str, array: Any, geometry: Geometry, *, level: int) -> None:
     """Store one viewer level of an array as `<prefix>/level-<n>` with its grid beside it as JSON."""
     body, grid = viewer_level(array, geometry, level=level)
     store.put_bytes(f"{prefix}/level-{level}", body)
@@ -102,17 +98,10 @@ def geometry_of(volume: Row[Any]) -> Geometry:
     return Geometry.from_flat(volume.shape, volume.affine)
 
 
-def _patient(
-    conn: Connection, upload: Row[Any], *, digest: str, actor: str, pseudonym_key: str
-) -> str:
+def _patient(conn: Connection, upload: Row[Any], *, digest: str, actor: str, pseudonym_key: str) -> str:
     # Without a reference a file is its own patient, named by its content.
     reference = upload.patient_reference_hmac or digest
-    pseudonym = (
-        "P-"
-        + hmac.new(pseudonym_key.encode(), reference.encode(), sha256)
-        .hexdigest()[:12]
-        .upper()
-    )
+    pseudonym = "P-" + hmac.new(pseudonym_key.encode(), reference.encode(), sha256).hexdigest()[:12].upper()
     return table.find_or_insert_patient(
         conn,
         project_id=upload.project_id,

@@ -32,9 +32,7 @@ patients = Table(
     "patients",
     metadata,
     id_column(),
-    Column(
-        "project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False
-    ),
+    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
     *created_columns(),
     Column("pseudonym", Text, nullable=False),
     Column("is_known", Boolean, nullable=False),
@@ -45,13 +43,9 @@ volumes = Table(
     "volumes",
     metadata,
     id_column(),
-    Column(
-        "project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False
-    ),
+    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
     *created_columns(),
-    Column(
-        "patient_id", Uuid(as_uuid=False), ForeignKey("patients.id"), nullable=False
-    ),
+    Column("patient_id", Uuid(as_uuid=False), ForeignKey("patients.id"), nullable=False),
     Column("case_reference", Text, nullable=False),
     Column("object_key", Text, nullable=False),
     Column("sha256", Text, nullable=False),
@@ -65,18 +59,14 @@ volumes = Table(
     Column("hu_max", Float, nullable=False),
     Column("is_hu_like", Boolean, nullable=False),
     UniqueConstraint("project_id", "sha256", name="volumes_one_per_content"),
-    CheckConstraint(
-        "cardinality(shape) = 3 AND cardinality(affine) = 16", name="geometry_is_3d"
-    ),
+    CheckConstraint("cardinality(shape) = 3 AND cardinality(affine) = 16", name="geometry_is_3d"),
 )
 
 uploads = Table(
     "uploads",
     metadata,
     id_column(),
-    Column(
-        "project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False
-    ),
+    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
     *created_columns(),
     Column("purpose", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
@@ -89,17 +79,13 @@ uploads = Table(
     Column("result_id", Uuid(as_uuid=False)),
     Column("finished_at", DateTime(timezone=True)),
     CheckConstraint("purpose IN ('volume', 'mask')", name="purpose_known"),
-    CheckConstraint(
-        "state IN ('open', 'completed', 'aborted', 'refused')", name="state_known"
-    ),
+    CheckConstraint("state IN ('open', 'completed', 'aborted', 'refused')", name="state_known"),
 )
 
 upload_parts = Table(
     "upload_parts",
     metadata,
-    Column(
-        "upload_id", Uuid(as_uuid=False), ForeignKey("uploads.id"), primary_key=True
-    ),
+    Column("upload_id", Uuid(as_uuid=False), ForeignKey("uploads.id"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("size_bytes", Integer, nullable=False),
     Column("sha256", Text, nullable=False),
@@ -137,14 +123,10 @@ def insert_volume(conn: Connection, **values: object) -> Row[Any] | None:
     ).one_or_none()
 
 
-def find_by_sha256(
-    conn: Connection, *, project_id: str, sha256: str
-) -> Row[Any] | None:
+def find_by_sha256(conn: Connection, *, project_id: str, sha256: str) -> Row[Any] | None:
     """Return the project's volume of exactly these bytes, if any."""
     return conn.execute(
-        select(volumes).where(
-            volumes.c.project_id == project_id, volumes.c.sha256 == sha256
-        )
+        select(volumes).where(volumes.c.project_id == project_id, volumes.c.sha256 == sha256)
     ).one_or_none()
 
 
@@ -197,9 +179,7 @@ def get_upload(conn: Connection, upload_id: str, *, lock: bool = False) -> Row[A
     return row
 
 
-def finish_upload(
-    conn: Connection, upload_id: str, *, state: str, result_id: str | None = None
-) -> None:
+def finish_upload(conn: Connection, upload_id: str, *, state: str, result_id: str | None = None) -> None:
     """Close an upload for good."""
     conn.execute(
         update(uploads)
@@ -229,7 +209,5 @@ def save_part(
 def list_parts(conn: Connection, upload_id: str) -> Sequence[Row[Any]]:
     """Return the parts that have arrived, in order."""
     return conn.execute(
-        select(upload_parts)
-        .where(upload_parts.c.upload_id == upload_id)
-        .order_by(upload_parts.c.number)
+        select(upload_parts).where(upload_parts.c.upload_id == upload_id).order_by(upload_parts.c.number)
     ).all()

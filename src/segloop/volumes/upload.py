@@ -40,9 +40,7 @@ def start(
         InvalidInput: `empty_file` or `file_too_large`.
     """
     if size_bytes <= 0:
-        raise InvalidInput(
-            "empty_file", "This file is empty. Choose the CT's .nii or .nii.gz file."
-        )
+        raise InvalidInput("empty_file", "This file is empty. Choose the CT's .nii or .nii.gz file.")
     if size_bytes > max_bytes:
         raise InvalidInput(
             "file_too_large",
@@ -79,12 +77,8 @@ def expected_bytes(upload: Row[Any], number: int) -> int:
         InvalidInput: `part_unknown`.
     """
     if not 1 <= number <= count_parts(upload):
-        raise InvalidInput(
-            "part_unknown", f"This upload has the parts 1 to {count_parts(upload)}."
-        )
-    return int(
-        min(upload.part_bytes, upload.size_bytes - (number - 1) * upload.part_bytes)
-    )
+        raise InvalidInput("part_unknown", f"This upload has the parts 1 to {count_parts(upload)}.")
+    return int(min(upload.part_bytes, upload.size_bytes - (number - 1) * upload.part_bytes))
 
 
 def store_part(
@@ -108,12 +102,8 @@ def store_part(
             f"Part {number} must have {expected_bytes(upload, number)} bytes; send it again.",
         )
     digest = hashlib.sha256(body).hexdigest()
-    if sha256 is not None and not hmac.compare_digest(
-        digest.encode(), sha256.lower().encode()
-    ):
-        raise InvalidInput(
-            "part_damaged", f"Part {number} was damaged on its way; send it again."
-        )
+    if sha256 is not None and not hmac.compare_digest(digest.encode(), sha256.lower().encode()):
+        raise InvalidInput("part_damaged", f"Part {number} was damaged on its way; send it again.")
     key = f"uploads/{upload.id}/{number:06d}-{secrets.token_hex(4)}"
     store.put_bytes(key, body)
     return {
@@ -128,9 +118,7 @@ def store_part(
 def require_open(upload: Row[Any]) -> None:
     """Raise `Conflict` (`upload_closed`) when nothing more may arrive."""
     if upload.state != "open":
-        raise Conflict(
-            "upload_closed", f"This upload is {upload.state}; start a new one."
-        )
+        raise Conflict("upload_closed", f"This upload is {upload.state}; start a new one.")
 
 
 @contextmanager
@@ -143,9 +131,7 @@ def assemble(
         Conflict: `upload_incomplete`, naming the first parts that are missing.
     """
     parts = table.list_parts(conn, upload.id)
-    missing = sorted(
-        set(range(1, count_parts(upload) + 1)) - {part.number for part in parts}
-    )
+    missing = sorted(set(range(1, count_parts(upload) + 1)) - {part.number for part in parts})
     if missing:
         some = ", ".join(str(number) for number in missing[:5])
         raise Conflict(
@@ -153,9 +139,7 @@ def assemble(
             f"{len(missing)} parts have not arrived (first: {some}); send them.",
         )
     digest = hashlib.sha256()
-    with tempfile.NamedTemporaryFile(
-        dir=scratch, prefix="segloop-upload-", suffix=".bin"
-    ) as file:
+    with tempfile.NamedTemporaryFile(dir=scratch, prefix="segloop-upload-", suffix=".bin") as file:
         for part in parts:
             body = store.read(part.object_key)
             if hashlib.sha256(body).hexdigest() != part.sha256:

@@ -1,6 +1,7 @@
 """Tickets open one object, for one scope, for a while."""
 
 import pytest
+
 from segloop.accounts import tickets
 from segloop.accounts.actor import authenticate
 from segloop.errors import Unauthorized
@@ -35,7 +36,9 @@ def test_a_damaged_ticket_is_refused(text: str) -> None:
         tickets.check(text, object_id="v1", scope="read", key="secret", now=1000)
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Bearer tökén", "Basic dG9rZW4="])
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Bearer tökén", "Basic dG9rZW4="]
+)
 def test_only_the_token_signs_in(header: str | None) -> None:
     with pytest.raises(Unauthorized):
         authenticate(header, token="token")
