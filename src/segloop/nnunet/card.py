@@ -68,7 +68,7 @@ Yardstick: {facts.yardstick}
   loss; AdamW, averaged weights, small rotations, scaling, intensity changes, and left-right mirroring that swaps the
   parotids. No test-time mirroring.
 - Data: {facts.n_training} patients and {facts.n_phantoms} synthetic phantoms. Split by patient, by a hash of the name; the
-  unseen patients were used for nothing, not even for the intensity statistics.
+  unseen patients were used for nothing but these figures, not even for the intensity statistics.
 - {facts.iterations} iterations of batch 2, {facts.hours:.2f} hours on {facts.machine}.
 {remarks}
 ## Where the data comes from

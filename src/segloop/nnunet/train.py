@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -212,4 +211,4 @@ def _pyramid(seg: Tensor, levels: int) -> list[Tensor]:
 def _save(content: dict[str, Any], file: Path) -> None:
     partial = file.with_suffix(".partial")
     torch.save(content, partial)
-    os.replace(partial, file)
+    partial.replace(file)
