@@ -1,0 +1,97 @@
+"""The pages' typed client of the HTTP API."""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from segloop import schemas
+from segloop.errors import SegloopError, Unavailable
+
+T = TypeVar("T", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class ApiClient:
+    """Calls the API as the signed-in person; every problem document becomes a `SegloopError`."""
+
+    http: httpx.Client
+
+    def volumes(self, project: str) -> list[schemas.Volume]:
+        """Return the newest volumes of a project."""
+        return self._page(schemas.Volume, f"/v1/projects/{project}/volumes")
+
+    def volume(self, volume_id: str) -> schemas.Volume:
+        """Return a volume."""
+        return self._get(schemas.Volume, f"/v1/volumes/{volume_id}")
+
+    def masks(self, volume_id: str) -> list[schemas.Mask]:
+        """Return a volume's masks, newest first."""
+        return self._page(schemas.Mask, f"/v1/volumes/{volume_id}/masks")
+
+    def statistics(self, mask_id: str) -> schemas.MaskStatistics:
+        """Return voxels and ml of each label."""
+        return self._get(schemas.MaskStatistics, f"/v1/masks/{mask_id}/statistics")
+
+    def model_version(self, model_version_id: str) -> schemas.ModelVersion:
+        """Return a model version."""
+        return self._get(schemas.ModelVersion, f"/v1/model-versions/{model_version_id}")
+
+    def ticket(self, kind: str, object_id: str) -> str:
+        """Return a ticket to read a volume ("volumes") or mask ("masks")."""
+        return schemas.Ticket.model_validate(self._call("POST", f"/v1/{kind}/{object_id}/ticket")).ticket
+
+    def jobs(self, state: str | None = None) -> list[schemas.JobOut]:
+        """Return the newest jobs."""
+        return self._page(schemas.JobOut, "/v1/jobs", **({"state": state} if state else {}))
+
+    def job(self, job_id: str) -> schemas.JobOut:
+        """Return a job."""
+        return self._get(schemas.JobOut, f"/v1/jobs/{job_id}")
+
+    def segment(self, volume_id: str, *, project: str, **parameters: Any) -> schemas.JobOut:
+        """Ask for a segmentation."""
+        body = {
+            "kind": "segment",
+            "project_id": project,
+            "input": {"volume_id": volume_id},
+            "parameters": parameters,
+        }
+        return schemas.JobOut.model_validate(self._call("POST", "/v1/jobs", json=body))
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job."""
+        self._call("POST", f"/v1/jobs/{job_id}/cancel")
+
+    def retry(self, job_id: str) -> None:
+        """Queue a failed job once more."""
+        self._call("POST", f"/v1/jobs/{job_id}/retry")
+
+    def _get(self, kind: type[T], path: str) -> T:
+        return kind.model_validate(self._call("GET", path))
+
+    def _page(self, kind: type[T], path: str, **query: str) -> list[T]:
+        page = self._call("GET", path, params={"limit": "100", **query})
+        return [kind.model_validate(item) for item in page["items"]]
+
+    def _call(self, method: str, path: str, **arguments: Any) -> Any:
+        try:
+            answer = self.http.request(method, path, **arguments)
+        except httpx.TransportError as error:
+            raise Unavailable(
+                "api_unavailable", "The API can't be reached; it may be starting. Try again."
+            ) from error
+        if answer.is_success:
+            return answer.json()
+        try:
+            body = answer.json()
+        except ValueError:
+            body = {}
+        raise SegloopError(body.get("code", "internal"), body.get("detail", "The API gave an error."))
+
+
+def connect(api_url: str, token: str) -> ApiClient:
+    """Return a client of the API at `api_url`."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return ApiClient(httpx.Client(base_url=api_url, headers=headers, timeout=30.0))

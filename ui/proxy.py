@@ -1,0 +1,95 @@
+"""One origin for the browser: streams /api to the API and serves the pages, both for signed-in sessions only."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from streamlit.web.server.starlette import App
+
+from segloop import logs
+from segloop.settings import Settings
+from ui.sign_in import SignIn
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE"]
+FORWARDED = {
+    "content-type",
+    "content-length",
+    "range",
+    "if-none-match",
+    "if-range",
+    "idempotency-key",
+    "x-content-sha256",
+}
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "server", "date"}
+
+
+def make_api_proxy(api_url: str, token: str) -> Starlette:
+    """Return an ASGI app that streams every request to the API with the session's token."""
+    client = httpx.AsyncClient(base_url=api_url, timeout=httpx.Timeout(10.0, read=300.0, write=300.0))
+
+    async def forward(request: Request) -> Response:
+        headers = {name: value for name, value in request.headers.items() if name in FORWARDED}
+        headers |= {"authorization": f"Bearer {token}", "accept-encoding": "identity"}
+        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+        has_body = request.method in ("POST", "PUT")
+        upstream = client.build_request(
+            request.method,
+            httpx.URL(path=path, query=request.url.query.encode()),
+            headers=headers,
+            content=request.stream() if has_body else None,
+        )
+        try:
+            answer = await client.send(upstream, stream=True)
+        except httpx.TransportError:
+            detail = "The API can't be reached; it may be starting. Try again in a few seconds."
+            body = {
+                "title": "Temporarily unavailable",
+                "status": 503,
+                "detail": detail,
+                "code": "api_unavailable",
+            }
+            return JSONResponse(body, 503, {"Retry-After": "5"}, media_type="application/problem+json")
+        kept = {name: value for name, value in answer.headers.items() if name not in HOP_BY_HOP}
+        # Said always, so that no middleware compresses voxels on the fly.
+        kept.setdefault("content-encoding", "identity")
+        return StreamingResponse(_chunks(answer), answer.status_code, kept)
+
+    return Starlette(routes=[Route("/{path:path}", forward, methods=METHODS)])
+
+
+async def _chunks(answer: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in answer.aiter_raw():
+            yield chunk
+    finally:
+        await answer.aclose()
+
+
+def make_app(settings: Settings) -> App:
+    """Return the UI: pages at /, the API at /api."""
+    return App(
+        Path(__file__).with_name("app.py"),
+        routes=[Mount("/api", app=make_api_proxy(settings.api_url, settings.token))],
+        middleware=[Middleware(SignIn, key=settings.ticket_key, link_file=Path(settings.ui_link_file))],
+    )
+
+
+def main() -> None:
+    """Serve the UI on the host and port of `SEGLOOP_UI_URL`."""
+    settings = Settings.from_env()
+    logs.configure(settings.log_level)
+    address = urlsplit(settings.ui_url)
+    uvicorn.run(
+        make_app(settings), host=address.hostname or "127.0.0.1", port=address.port or 8501, log_config=None
+    )
+
+
+if __name__ == "__main__":
+    main()
