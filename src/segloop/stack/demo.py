@@ -154,7 +154,8 @@ def _report(
         if case.truth is not None:
             line += f"   {_dice(found == label['index'], case.truth == label['index']):.3f}"
         say(line)
-    say("  time: " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in job["timings"].items()))
+    longest_first = sorted(job["timings"].items(), key=lambda stage: -stage[1])
+    say("  time: " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in longest_first))
     say(f"  CT:   {case.path}\n  mask: {mask_path}")
 
 

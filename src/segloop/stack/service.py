@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 MIGRATIONS = "migrations"
@@ -37,4 +37,3 @@ class Service:
     one_shot: bool = False
     ready_line: str = ""
     port: int | None = None
-    ports: Mapping[str, int] = field(default_factory=dict)
