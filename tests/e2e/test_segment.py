@@ -1,0 +1,114 @@
+"""Page "Segment" in a real browser on the whole stack: drop a CT, watch it, look at the mask."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from segloop.imaging.geometry import Geometry, reorient
+from segloop.nnunet.tiny import expected_labels, write_tiny_model
+from segloop.stack import state
+from segloop.stack.home import open_home
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.browser
+
+ORGANS = ("brainstem", "spinal_cord", "parotid_right", "parotid_left", "mandible", "larynx", "esophagus")
+SHAPE = (40, 36, 30)
+# An oblique grid in another index order, so that a mirrored viewer could not pass.
+AFFINE = np.array([[0.0, -3.0, 0.0, 60.0], [0.0, 0.0, 3.0, -50.0], [-3.0, 0.0, 0.0, 40.0], [0, 0, 0, 1]])
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """A data folder with the whole stack running and a tiny model in production."""
+    folder = Path(tempfile.mkdtemp(prefix="segloop-test-"))
+    open_home(folder)
+    _segloop(folder, "up")
+    model = write_tiny_model(folder / "model", label_names=ORGANS)
+    _segloop(folder, "models", "import", str(model), "--promote", "the only model of this test")
+    yield folder
+    _segloop(folder, "down")
+    shutil.rmtree(folder)
+
+
+def _segloop(home: Path, *arguments: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SEGLOOP_")}
+    environment |= {"SEGLOOP_HOME": str(home), "SEGLOOP_INFERENCE_THREADS": "1"}
+    command = [sys.executable, "-m", "segloop.cli", *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=180
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def page(home: Path) -> Iterator[Page]:
+    """A signed-in browser page; any request that leaves this machine fails the test."""
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync"]
+    outside: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=flags)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.on("request", lambda request: _is_local(request.url) or outside.append(request.url))
+        page.goto(state.new_link(home))
+        yield page
+        browser.close()
+    assert outside == []
+
+
+def _is_local(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))
+
+
+def test_a_ct_is_dropped_segmented_and_seen_unmirrored(page: Page, tmp_path: Path) -> None:
+    blocks = np.random.default_rng(1).choice(np.array([-1000, -100, 170, 430, 700], np.int16), size=(10, 9, 8))
+    array = blocks.repeat(4, 0).repeat(4, 1).repeat(4, 2)[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    path = tmp_path / "ct.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(array, AFFINE), path)  # type: ignore[no-untyped-call]
+
+    page.locator("input[type=file]").set_input_files(path)
+    page.get_by_role("button", name="Segment this CT").click(timeout=30_000)
+    viewer = page.locator("[data-ready=full]")
+    viewer.wait_for(timeout=60_000)
+    page.get_by_text("NOT REVIEWED").first.wait_for(timeout=60_000)
+    page.get_by_text("Download mask").wait_for(timeout=30_000)
+    _expect_voxels(page, array)
+    assert page.get_by_text("mandible").first.is_visible()
+
+
+def _expect_voxels(page: Page, array: Any) -> None:
+    """Compare what the viewer holds with the CT and the known mask, voxel by voxel, in RAS order."""
+    geometry = Geometry(SHAPE, AFFINE)
+    ct, _ = reorient(array, geometry, "RAS")
+    mask, _ = reorient(expected_labels(array), geometry, "RAS")
+    picks = np.random.default_rng(2).integers(0, ct.shape, size=(300, 3)).tolist()
+    seen = page.locator("[data-ready=full]").evaluate(
+        "(root, picks) => picks.map(([i, j, k]) => [root.segloop.hu(i, j, k), root.segloop.label(i, j, k)])", picks
+    )
+    assert [pair[0] for pair in seen] == [int(ct[i, j, k]) for i, j, k in picks]
+    agreement = np.mean([pair[1] == mask[i, j, k] for pair, (i, j, k) in zip(seen, picks, strict=True)])
+    assert agreement > 0.97  # nnU-Net's half-precision weights blur the outermost voxels
+
+
+def test_jobs_are_listed(page: Page) -> None:
+    page.get_by_role("link", name="Jobs").click()
+    page.get_by_text("segment").first.wait_for(timeout=20_000)
+
+
+def test_without_signing_in_nothing_is_shown(home: Path) -> None:
+    import httpx
+
+    address = f"http://127.0.0.1:{state.ports(home)['ui']}"
+    for path in ("/", "/api/v1/jobs", "/_stcore/health", "/segment"):
+        assert httpx.get(address + path).status_code == 401
