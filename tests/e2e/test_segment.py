@@ -54,7 +54,13 @@ def _segloop(home: Path, *arguments: str) -> None:
 @pytest.fixture
 def page(home: Path) -> Iterator[Page]:
     """A signed-in browser page; any request that leaves this machine fails the test."""
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]
     flags += ["--disable-component-update", "--disable-sync"]
     outside: list[str] = []
     with sync_playwright() as playwright:
@@ -72,7 +78,9 @@ def _is_local(url: str) -> bool:
 
 
 def test_a_ct_is_dropped_segmented_and_seen_unmirrored(page: Page, tmp_path: Path) -> None:
-    blocks = np.random.default_rng(1).choice(np.array([-1000, -100, 170, 430, 700], np.int16), size=(10, 9, 8))
+    blocks = np.random.default_rng(1).choice(
+        np.array([-1000, -100, 170, 430, 700], np.int16), size=(10, 9, 8)
+    )
     array = blocks.repeat(4, 0).repeat(4, 1).repeat(4, 2)[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     path = tmp_path / "ct.nii.gz"
     nibabel.save(nibabel.Nifti1Image(array, AFFINE), path)  # type: ignore[no-untyped-call]
@@ -94,7 +102,8 @@ def _expect_voxels(page: Page, array: Any) -> None:
     mask, _ = reorient(expected_labels(array), geometry, "RAS")
     picks = np.random.default_rng(2).integers(0, ct.shape, size=(300, 3)).tolist()
     seen = page.locator("[data-ready=full]").evaluate(
-        "(root, picks) => picks.map(([i, j, k]) => [root.segloop.hu(i, j, k), root.segloop.label(i, j, k)])", picks
+        "(root, picks) => picks.map(([i, j, k]) => [root.segloop.hu(i, j, k), root.segloop.label(i, j, k)])",
+        picks,
     )
     assert [pair[0] for pair in seen] == [int(ct[i, j, k]) for i, j, k in picks]
     agreement = np.mean([pair[1] == mask[i, j, k] for pair, (i, j, k) in zip(seen, picks, strict=True)])

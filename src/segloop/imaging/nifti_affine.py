@@ -47,7 +47,8 @@ def affine_of(header: RawHeader, shape: tuple[int, int, int]) -> NDArray[np.floa
 def _sform(header: RawHeader) -> NDArray[np.float64] | None:
     if int(header["sform_code"]) <= 0:
         return None
-    affine = np.asarray(header.get_sform(), np.float64)
+    with np.errstate(invalid="ignore"):
+        affine = np.asarray(header.get_sform(), np.float64)
     if not np.isfinite(affine).all():
         raise _singular("its sform has numbers that are not finite")
     length = np.linalg.norm(affine[:3, :3], axis=0)
@@ -71,6 +72,8 @@ def _qform(header: RawHeader) -> NDArray[np.float64] | None:
     if header["pixdim"][0] == 0:
         header["pixdim"][0] = 1  # NIfTI: qfac 0 means 1
     try:
+        # A signalling NaN in a hostile header makes the cast warn; the check for finite numbers follows.
+    with np.errstate(invalid="ignore"):
         affine = np.asarray(header.get_qform(), np.float64)
     except (HeaderDataError, ValueError) as error:
         raise _singular("its qform is no rotation") from error
