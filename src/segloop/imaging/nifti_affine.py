@@ -73,8 +73,8 @@ def _qform(header: RawHeader) -> NDArray[np.float64] | None:
         header["pixdim"][0] = 1  # NIfTI: qfac 0 means 1
     try:
         # A signalling NaN in a hostile header makes the cast warn; the check for finite numbers follows.
-    with np.errstate(invalid="ignore"):
-        affine = np.asarray(header.get_qform(), np.float64)
+        with np.errstate(invalid="ignore"):
+            affine = np.asarray(header.get_qform(), np.float64)
     except (HeaderDataError, ValueError) as error:
         raise _singular("its qform is no rotation") from error
     if not np.isfinite(affine).all():
