@@ -1,0 +1,57 @@
+"""Two Streamlit components whose voxels and files go straight between the browser and the API."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+_viewer = st.components.v2.component("segloop_viewer.viewer", js="viewer.js", isolate_styles=True)
+_uploader = st.components.v2.component("segloop_viewer.uploader", js="uploader.js", isolate_styles=True)
+
+
+def viewer(
+    *,
+    api_base: str,
+    volume_id: str,
+    volume_ticket: str,
+    mask_id: str | None = None,
+    mask_ticket: str | None = None,
+    labels: Sequence[dict[str, Any]] = (),
+    notice: str = "",
+    key: str,
+    height: int = 640,
+) -> None:
+    """Show a volume in three linked planes, read-only, with an optional mask over it.
+
+    Each label is a dict with `index`, `name`, `color` ("#rrggbb" or three numbers) and `volume_ml` (or None).
+    The key is the viewer's identity: a viewer that comes back under the same key keeps its loaded voxels.
+    """
+    data = {
+        "instance": key,
+        "apiBase": api_base.rstrip("/"),
+        "volumeId": volume_id,
+        "volumeTicket": volume_ticket,
+        "maskId": mask_id,
+        "maskTicket": mask_ticket,
+        "labels": [dict(label) for label in labels],
+        "notice": notice,
+        "height": height,
+    }
+    _viewer(key=key, data=data, height="content")
+
+
+def uploader(
+    *,
+    api_base: str,
+    project: str,
+    key: str,
+    on_uploaded: Callable[[], None] | None = None,
+) -> dict[str, Any] | None:
+    """Let the user upload one file to the project; return the new volume in the rerun right after it.
+
+    The answer has `volume_id`, `is_hu_like`, `hu_min` and `hu_max`; in every other rerun it is None.
+    """
+    data = {"instance": key, "apiBase": api_base.rstrip("/"), "project": project}
+    result = _uploader(key=key, data=data, on_uploaded_change=on_uploaded or (lambda: None), height="content")
+    uploaded: dict[str, Any] | None = result.uploaded
+    return uploaded

@@ -1,0 +1,230 @@
+// Uploads one file straight to the API, in parts, with resume after a break.
+import CSS from './uploader.css?inline'
+
+interface Data { instance: string; apiBase: string; project: string }
+interface Args {
+  data: Data
+  parentElement: HTMLElement | ShadowRoot
+  setTriggerValue: (name: string, value: unknown) => void
+}
+interface Upload { id: string; state?: string; part_bytes: number; n_parts: number; received: number[] }
+interface Volume { id: string; is_hu_like: boolean; hu_min: number; hu_max: number }
+
+const TRIES = 5
+
+/** An answer that trying again won't change. */
+class Refused extends Error {
+  constructor(message: string, readonly status: number) { super(message) }
+}
+
+function el<K extends keyof HTMLElementTagNameMap>(
+  tag: K, props: Record<string, string> = {}, ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const node = document.createElement(tag)
+  for (const [name, value] of Object.entries(props)) node.setAttribute(name, value)
+  node.append(...children)
+  return node
+}
+
+async function request<T>(url: string, init: RequestInit, signal: AbortSignal, onWait: (text: string) => void): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    let reason = 'The server could not be reached.'
+    try {
+      const response = await fetch(url, { ...init, signal, credentials: 'same-origin' })
+      if (response.ok) return (response.status === 204 ? null : await response.json()) as T
+      const problem = await response.json().catch(() => null) as { detail?: unknown } | null
+      reason = typeof problem?.detail === 'string' ? problem.detail : `The server answered ${response.status}.`
+      if (response.status < 500 && response.status !== 408 && response.status !== 429) throw new Refused(reason, response.status)
+    } catch (error) {
+      if (signal.aborted || error instanceof Refused) throw error
+    }
+    if (attempt > TRIES) throw new Error(reason)
+    const seconds = Math.min(16, 2 ** (attempt - 1))
+    onWait(`${reason} Trying again in ${seconds} s (${attempt} of ${TRIES}).`)
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(resolve, seconds * 1000)
+      signal.addEventListener('abort', () => { clearTimeout(timer); reject(signal.reason as Error) }, { once: true })
+    })
+    onWait('')
+  }
+}
+
+async function hash(bytes: ArrayBuffer): Promise<string | null> {
+  if (!globalThis.crypto?.subtle) return null // plain http has no crypto.subtle
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+  return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/** File names may hold patient names, so the browser's storage keeps only a short hash of them. */
+function storageKey(data: Data, file: File, references: string[]): string {
+  let code = 0x811c9dc5
+  for (const char of [data.project, file.name, ...references].join('\n')) code = Math.imul(code ^ char.codePointAt(0)!, 0x01000193) >>> 0
+  return `segloop-upload:${code.toString(16)}:${file.size}:${file.lastModified}`
+}
+
+function remember(key: string, id: string | null): void {
+  try {
+    if (id) localStorage.setItem(key, id)
+    else localStorage.removeItem(key)
+  } catch { /* storage may be switched off; then a broken upload starts afresh */ }
+}
+
+function recall(key: string): string | null {
+  try { return localStorage.getItem(key) } catch { return null }
+}
+
+function formatTime(seconds: number): string {
+  if (seconds < 60) return `${Math.ceil(seconds)} s`
+  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
+}
+
+class Uploader {
+  root = el('div', { class: 'su', 'data-state': 'idle' })
+  trigger: Args['setTriggerValue'] = () => {}
+  private input = el('input', { type: 'file' })
+  private choose = el('button', { type: 'button' }, 'Choose a file')
+  private patient = el('input', { type: 'text', maxlength: '200', autocomplete: 'off' })
+  private caseName = el('input', { type: 'text', maxlength: '100', autocomplete: 'off' })
+  private zone = el('div', { class: 'zone' }, el('span', {}, 'Drop a CT file here, or'), this.choose, this.input)
+  private bar = el('progress', { max: '1', value: '0', 'aria-label': 'Upload progress' })
+  private text = el('span', { class: 'text' })
+  private cancel = el('button', { type: 'button' }, 'Cancel')
+  private progress = el('div', { class: 'progress' }, this.bar, this.text, this.cancel)
+  private message = el('div', { class: 'message', role: 'status' })
+  private running: AbortController | null = null
+
+  constructor(public data: Data) {
+    const field = (text: string, input: HTMLElement): HTMLElement => el('label', {}, el('span', {}, text), input)
+    this.root.append(el('style', {}, CSS),
+      el('div', { class: 'fields' }, field('Patient reference (optional, stored as a pseudonym)', this.patient), field('Case reference (optional)', this.caseName)),
+      this.zone, this.progress, this.message)
+    for (const type of ['keydown', 'keyup', 'keypress']) this.root.addEventListener(type, (event) => event.stopPropagation())
+    this.choose.addEventListener('click', () => this.input.click())
+    this.input.addEventListener('change', () => {
+      const file = this.input.files?.[0]
+      this.input.value = ''
+      if (file) void this.start(file)
+    })
+    this.zone.addEventListener('dragover', (event) => { event.preventDefault(); this.zone.classList.add('over') })
+    this.zone.addEventListener('dragleave', () => this.zone.classList.remove('over'))
+    this.zone.addEventListener('drop', (event) => {
+      event.preventDefault()
+      this.zone.classList.remove('over')
+      const files = event.dataTransfer?.files
+      if (files && files.length > 1) this.say('Drop one file at a time.', true)
+      else if (files?.[0]) void this.start(files[0])
+    })
+    this.cancel.addEventListener('click', () => this.running?.abort())
+    this.setState('idle')
+  }
+
+  private setState(state: 'idle' | 'busy' | 'done' | 'error'): void {
+    this.root.dataset.state = state
+    const busy = state === 'busy'
+    this.progress.hidden = !busy
+    this.zone.hidden = busy
+    this.patient.disabled = this.caseName.disabled = busy
+  }
+
+  private say(text: string, isError = false): void {
+    this.message.textContent = text
+    this.message.classList.toggle('error', isError)
+  }
+
+  private async start(file: File): Promise<void> {
+    if (this.running) return
+    if (!file.size) return this.say('This file is empty.', true)
+    const running = (this.running = new AbortController())
+    const { data, root } = this
+    delete root.dataset.volume
+    this.setState('busy')
+    this.say('')
+    this.bar.value = 0
+    this.text.textContent = 'Starting ...'
+    this.cancel.disabled = false
+    const references = [this.patient.value.trim(), this.caseName.value.trim()] as const
+    const key = storageKey(data, file, [...references])
+    let upload: Upload | null = null
+    try {
+      const call = <T>(path: string, init: RequestInit = {}): Promise<T> =>
+        request<T>(`${data.apiBase}/v1${path}`, init, running.signal, (text) => this.say(text, !!text))
+      upload = await this.resume(key, call)
+      if (!upload) {
+        const body = { size_bytes: file.size, patient_reference: references[0] || undefined, case_reference: references[1] || undefined }
+        upload = await call<Upload>(`/projects/${encodeURIComponent(data.project)}/uploads`, {
+          method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
+        })
+        remember(key, upload.id)
+      }
+      const { id, part_bytes: size, n_parts: total } = upload
+      const received = new Set(upload.received)
+      const started = performance.now()
+      let sent = 0
+      let done = [...received].reduce((sum, number) => sum + Math.min(size, file.size - (number - 1) * size), 0)
+      for (let number = 1; number <= total; number++) {
+        if (received.has(number)) continue
+        const body = await file.slice((number - 1) * size, number * size).arrayBuffer()
+        const headers: Record<string, string> = { 'Content-Type': 'application/octet-stream' }
+        const digest = await hash(body)
+        if (digest) headers['X-Content-Sha256'] = digest
+        await call(`/uploads/${id}/parts/${number}`, { method: 'PUT', headers, body })
+        sent += body.byteLength
+        done += body.byteLength
+        const speed = sent / ((performance.now() - started) / 1000)
+        this.bar.value = done / file.size
+        this.text.textContent = `${(done / 1e6).toFixed(1)} of ${(file.size / 1e6).toFixed(1)} MB, ${(speed / 1e6).toFixed(1)} MB/s, ${formatTime((file.size - done) / speed)} left`
+      }
+      this.text.textContent = 'Checking the file ...'
+      this.cancel.disabled = true
+      const volume = await call<Volume>(`/uploads/${id}/complete`, { method: 'POST' })
+      remember(key, null)
+      root.dataset.volume = volume.id
+      this.setState('done')
+      this.say('The file is uploaded.')
+      this.patient.value = this.caseName.value = ''
+      this.trigger('uploaded', { volume_id: volume.id, is_hu_like: volume.is_hu_like, hu_min: volume.hu_min, hu_max: volume.hu_max })
+    } catch (error) {
+      if (running.signal.aborted) {
+        remember(key, null)
+        if (upload) await fetch(`${data.apiBase}/v1/uploads/${upload.id}`, { method: 'DELETE', credentials: 'same-origin' }).catch(() => null)
+        this.setState('idle')
+        this.say('The upload was cancelled.')
+      } else {
+        const refused = error instanceof Refused
+        if (refused && error.status !== 401 && error.status !== 403) remember(key, null)
+        const text = error instanceof Error ? error.message : String(error)
+        this.setState('error')
+        this.say(refused ? text : `${text} Choose the same file again to go on where it stopped.`, true)
+      }
+    } finally {
+      this.running = null
+    }
+  }
+
+  private async resume(key: string, call: <T>(path: string) => Promise<T>): Promise<Upload | null> {
+    const id = recall(key)
+    if (!id) return null
+    try {
+      const upload = await call<Upload>(`/uploads/${encodeURIComponent(id)}`)
+      if (!upload.state || upload.state === 'open') return upload
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status === 401 || error.status === 403) throw error
+    }
+    remember(key, null)
+    return null
+  }
+}
+
+// An upload goes on while Streamlit unmounts and remounts the component.
+const uploaders = new Map<string, Uploader>()
+
+export default function mount({ data, parentElement, setTriggerValue }: Args): () => void {
+  const uploader = uploaders.get(data.instance) ?? new Uploader(data)
+  uploaders.set(data.instance, uploader)
+  uploader.data = data
+  uploader.trigger = setTriggerValue
+  if (uploader.root.parentNode !== parentElement) parentElement.append(uploader.root)
+  return () => {
+    if (uploader.root.parentNode === parentElement) uploader.root.remove()
+  }
+}
