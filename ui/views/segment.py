@@ -30,8 +30,7 @@ def page(api: ApiClient) -> None:
 
 def _choose(api: ApiClient, volumes: list[Volume]) -> Volume | None:
     st.markdown("**New CT**")
-    result = uploader(api_base=API_BASE, project=PROJECT, key="uploader")
-    uploaded = getattr(result, "uploaded", None)
+    uploaded = uploader(api_base=API_BASE, project=PROJECT, key="uploader")
     if uploaded:
         st.session_state["volume_id"] = uploaded["volume_id"]
         volumes = api.volumes(PROJECT)
