@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import worker_shutting_down
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from segloop.errors import Unavailable
@@ -39,7 +39,7 @@ def make_celery(redis_url: str) -> Celery:
         task_store_errors_even_if_ignored=False,
         task_serializer="json",
         accept_content=["json"],
-        task_queues=[Queue(name.value) for name in QueueName],
+        task_queues=[Queue(name.value, Exchange(name.value), routing_key=name.value) for name in QueueName],
         task_default_queue=QueueName.SEGMENTATION.value,
         task_create_missing_queues=False,
         worker_prefetch_multiplier=1,
