@@ -5,8 +5,10 @@ name come from an allow-list, because nnU-Net imports and calls whatever its pla
 """
 
 import json
+import re
 import tempfile
 import zipfile
+import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,6 +24,7 @@ from segloop.nnunet.plans import require_safe_plans
 
 FORMAT = 1
 MAX_ENTRIES, MAX_BYTES, MAX_RATIO = 2000, 8 * 2**30, 200
+FOLD = re.compile(r"all|\d{1,3}")
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,13 @@ def read_bundle(folder: Path) -> BundleInfo:
             "model_unsupported",
             "This bundle is of another format; import the nnU-Net folder again.",
         )
-    info = BundleInfo(**body)
+    try:
+        info = BundleInfo(**body)
+        known_folds = bool(info.folds) and all(FOLD.fullmatch(fold) for fold in info.folds)
+    except TypeError as error:
+        raise _incomplete("model.json") from error
+    if not known_folds:  # folds become file names
+        raise InvalidInput("model_unsafe", "The bundle's folds have names that are not allowed.")
     require_safe_plans(info.plans, info.configuration)
     return info
 
@@ -220,7 +229,7 @@ def _unzip(path: Path, folder: Path) -> None:
                 with archive.open(entry) as source, target.open("wb") as file:
                     while chunk := source.read(1 << 20):
                         file.write(chunk)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
         raise InvalidInput(
             "model_incomplete", "This is no model folder and no readable zip of one."
         ) from error

@@ -42,16 +42,16 @@ def require_safe_plans(plans: dict[str, Any], configuration: str) -> None:
         normalization = set(settings["normalization_schemes"])
         preprocessor = settings["preprocessor_name"]
         cascade = settings.get("previous_stage")
-    except (KeyError, TypeError, AttributeError) as error:
+        unsafe = [
+            *({architecture["network_class_name"]} - NETWORKS),
+            *(name for name in named if not LAYERS.fullmatch(str(name))),
+            *(resampling - RESAMPLING),
+            *(normalization - NORMALIZATION),
+            *({preprocessor} - {"DefaultPreprocessor"}),
+            *({plans.get("label_manager", "LabelManager")} - {"LabelManager"}),
+        ]
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidInput("model_incomplete", f"The plans lack {error}; export the model again.") from error
-    unsafe = [
-        *({architecture["network_class_name"]} - NETWORKS),
-        *(name for name in named if not LAYERS.fullmatch(str(name))),
-        *(resampling - RESAMPLING),
-        *(normalization - NORMALIZATION),
-        *({preprocessor} - {"DefaultPreprocessor"}),
-        *({plans.get("label_manager", "LabelManager")} - {"LabelManager"}),
-    ]
     if unsafe:
         raise InvalidInput(
             "model_unsafe",

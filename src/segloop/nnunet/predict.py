@@ -1,7 +1,8 @@
 """Prediction in this process with nnU-Net's own arithmetic: no command line, no child processes, no prints."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ class Predictor:
                 "The volume holds NaN or infinite voxels; export it again.",
             )
         turned, grid = reorient(volume, geometry, self.info.orientation)
-        with self._lock:
+        with self._lock, _threads_kept():
             progress("preprocessing", 0.0)
             # The one place where (x, y, z) becomes nnU-Net's (z, y, x).
             mask_zyx = self._predict_zyx(
@@ -164,6 +165,16 @@ class Predictor:
             num_threads_torch=torch.get_num_threads(),
         )
         return mask
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """Restore torch's number of threads, which nnU-Net changes and leaves changed when a prediction is cancelled."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Tiles:

@@ -1,0 +1,68 @@
+"""Our masks are those of nnU-Net's own predictor, voxel by voxel, without mirroring."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from numpy.typing import NDArray
+
+from segloop.imaging.geometry import Geometry
+from segloop.nnunet import bundle
+from segloop.nnunet.plans import build_network
+from segloop.nnunet.predict import Predictor
+from segloop.nnunet.tiny import write_tiny_model
+
+
+def _reference(folder: Path, volume: NDArray[np.float32], spacing_mm: tuple[float, ...]) -> NDArray[np.uint8]:
+    """What nnU-Net answers on a volume (x, y, z) that is in the model's orientation already."""
+    info = bundle.read_bundle(folder)
+    plans = PlansManager(info.plans)
+    predictor = nnUNetPredictor(
+        tile_step_size=0.5,
+        use_gaussian=True,
+        use_mirroring=False,
+        perform_everything_on_device=False,
+        device=torch.device("cpu"),
+        allow_tqdm=False,
+    )
+    predictor.manual_initialization(
+        build_network(info.plans, info.configuration, n_channels=1, n_classes=len(info.labels) + 1).eval(),
+        plans,
+        plans.get_configuration(info.configuration),
+        [bundle.load_weights(folder, fold) for fold in info.folds],
+        info.dataset,
+        "nnUNetTrainer",
+        None,
+    )
+    image = np.ascontiguousarray(volume.transpose(2, 1, 0))[None]
+    mask: NDArray[np.uint8] = predictor.predict_single_npy_array(
+        image, {"spacing": list(spacing_mm[::-1])}, None, None, False
+    )
+    return mask.transpose(2, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing_mm"),
+    [
+        ((40, 36, 30), (3.0, 3.0, 3.0)),
+        ((64, 48, 40), (2.0, 2.3, 2.5)),
+        ((40, 40, 9), (1.0, 1.0, 5.0)),
+        ((9, 11, 7), (4.0, 3.0, 3.0)),
+    ],
+    ids=["same spacing", "resampled", "separate z", "smaller than the patch"],
+)
+def test_masks_equal_those_of_nnunet(
+    tmp_path: Path, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]
+) -> None:
+    model = write_tiny_model(tmp_path / "model", weights="random", labels=4, patch=(16, 16, 16))
+    bundle.import_model(model, tmp_path / "bundle")
+    volume = np.random.default_rng(5).normal(200, 600, shape).astype(np.float32)
+    volume[:2] = 0  # an empty border, so that the crop to what is not zero takes part
+    geometry = Geometry(shape, np.diag([*spacing_mm, 1.0]))
+    expected = _reference(tmp_path / "bundle", volume, geometry.spacing_mm)
+    assert len(np.unique(expected)) > 1
+    mask = Predictor.load(tmp_path / "bundle", device="cpu").predict(volume, geometry)
+    np.testing.assert_array_equal(mask, expected)

@@ -1,0 +1,129 @@
+"""Importing a model runs nothing in it and keeps its weights."""
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from segloop.errors import InvalidInput
+from segloop.nnunet.bundle import import_model, load_weights, read_bundle
+from segloop.nnunet.tiny import write_tiny_model
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_tiny_model(tmp_path / "model", weights="random", labels=2, patch=(8, 8, 8))
+
+
+def _edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    body = json.loads(path.read_text())
+    change(body)
+    path.write_text(json.dumps(body))
+
+
+def _refusal(path: Path, out: Path) -> str:
+    with pytest.raises(InvalidInput) as refused:
+        import_model(path, out)
+    return refused.value.code
+
+
+class _Command:
+    """What a hostile pickle does: name a function for the reader to call."""
+
+    def __init__(self, marker: Path) -> None:
+        self._marker = marker
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self._marker),)
+
+
+def test_weights_survive_and_numpy_scalars_of_either_numpy_are_read(model: Path, tmp_path: Path) -> None:
+    file = model / "fold_0" / "checkpoint_final.pth"
+    checkpoint = torch.load(file, weights_only=True)
+    torch.save(checkpoint | {"_best_ema": np.float64(0.5)}, file)
+    info = import_model(model, tmp_path / "bundle")
+    assert read_bundle(tmp_path / "bundle") == info
+    weights = load_weights(tmp_path / "bundle", "0")
+    assert weights.keys() == checkpoint["network_weights"].keys()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in checkpoint["network_weights"].items())
+
+
+def test_a_checkpoint_that_runs_code_is_refused_and_runs_nothing(model: Path, tmp_path: Path) -> None:
+    file = model / "fold_0" / "checkpoint_final.pth"
+    checkpoint = torch.load(file, weights_only=True)
+    torch.save(checkpoint | {"logging": _Command(tmp_path / "ran")}, file)
+    assert _refusal(model, tmp_path / "bundle") == "model_unsafe"
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["subprocess.Popen", "torch.nn.modules.conv.os.system", "os.system"])
+def test_plans_that_name_a_command_are_refused_and_run_nothing(
+    model: Path, tmp_path: Path, name: str
+) -> None:
+    def hostile(plans: dict[str, Any]) -> None:
+        arguments = plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]
+        arguments |= {"nonlin": name, "nonlin_kwargs": {"args": ["touch", str(tmp_path / "ran")]}}
+
+    _edit(model / "plans.json", hostile)
+    assert _refusal(model, tmp_path / "bundle") == "model_unsafe"
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "fold_0/../../outside", "..\\outside"])
+def test_an_archive_that_writes_outside_is_refused(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        archive.writestr(name, "x")
+    assert _refusal(tmp_path / "model.zip", tmp_path / "bundle") == "model_unsafe"
+    assert not (tmp_path / "outside").exists()
+
+
+def test_an_archive_that_grows_without_measure_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("plans.json", b"0" * 5_000_000)
+    assert _refusal(tmp_path / "model.zip", tmp_path / "bundle") == "model_unsafe"
+
+
+def test_an_export_zip_is_imported_like_its_folder(model: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        for file in model.rglob("*.*"):
+            archive.write(file, Path("Dataset999_Tiny/x") / file.relative_to(model))
+    assert import_model(tmp_path / "model.zip", tmp_path / "a") == import_model(model, tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"labels": {"background": 0}}, "model_label_less"),
+        ({"labels": {"background": 0, "whole": [1, 2], "part": 2}}, "model_unsupported"),
+        ({"channel_names": {"0": "CT", "1": "PET"}}, "model_unsupported"),
+    ],
+)
+def test_a_model_we_cannot_serve_is_refused(
+    model: Path, tmp_path: Path, change: dict[str, Any], code: str
+) -> None:
+    _edit(model / "dataset.json", lambda dataset: dataset.update(change))
+    assert _refusal(model, tmp_path / "bundle") == code
+
+
+def test_plans_that_inherit_from_themselves_are_refused(model: Path, tmp_path: Path) -> None:
+    _edit(
+        model / "plans.json",
+        lambda plans: plans["configurations"]["3d_fullres"].update(inherits_from="3d_fullres"),
+    )
+    assert _refusal(model, tmp_path / "bundle") == "model_incomplete"
+
+
+def test_a_bundle_whose_folds_are_paths_is_refused(model: Path, tmp_path: Path) -> None:
+    import_model(model, tmp_path / "bundle")
+    _edit(tmp_path / "bundle" / "model.json", lambda body: body.update(folds=["/../../outside"]))
+    assert _refusal(tmp_path / "bundle", tmp_path / "copy") == "model_unsafe"
+
+
+def test_a_folder_without_a_model_is_incomplete(tmp_path: Path) -> None:
+    assert _refusal(tmp_path, tmp_path / "bundle") == "model_incomplete"
