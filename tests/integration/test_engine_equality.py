@@ -66,3 +66,16 @@ def test_masks_equal_those_of_nnunet(
     assert len(np.unique(expected)) > 1
     mask = Predictor.load(tmp_path / "bundle", device="cpu").predict(volume, geometry)
     np.testing.assert_array_equal(mask, expected)
+
+
+def test_two_folds_are_averaged_as_nnunet_does(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "model", weights="random", labels=4, patch=(16, 16, 16))
+    other = write_tiny_model(tmp_path / "other", weights="random", labels=4, patch=(16, 16, 16), seed=1)
+    (other / "fold_0").rename(model / "fold_1")
+    assert bundle.import_model(model, tmp_path / "bundle").folds == ["0", "1"]
+    volume = np.random.default_rng(6).normal(200, 600, (30, 26, 20)).astype(np.float32)
+    geometry = Geometry((30, 26, 20), np.diag([3.0, 3.0, 3.0, 1.0]))
+    expected = _reference(tmp_path / "bundle", volume, geometry.spacing_mm)
+    mask = Predictor.load(tmp_path / "bundle", device="cpu").predict(volume, geometry)
+    np.testing.assert_array_equal(mask, expected)
+    assert len(np.unique(expected)) > 1
