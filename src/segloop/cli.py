@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--project", default="default")
     load.add_argument("--name", help="shown name; the file's name when left out")
     load.add_argument("--promote", metavar="REASON", help="make it the production version at once")
+    load.add_argument("--orientation", help="voxel order the model was trained on, such as RAS or LPS")
     load.set_defaults(run=_import_model)
 
     admin = commands.add_parser("admin", help="links and tokens").add_subparsers(required=True)
@@ -128,6 +129,7 @@ def _import_model(root: Path, options: argparse.Namespace) -> None:
         project=options.project,
         name=options.name,
         reason=options.promote,
+        orientation=options.orientation,
         say=_say,
     )
 

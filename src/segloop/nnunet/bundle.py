@@ -40,17 +40,21 @@ class BundleInfo:
     mirroring_axes: list[int]
 
 
-def import_model(path: Path, out: Path) -> BundleInfo:
+def import_model(path: Path, out: Path, *, orientation: str | None = None) -> BundleInfo:
     """Convert a trained nnU-Net v2 model folder, its export zip or a bundle into a bundle in the folder `out`.
+
+    nnU-Net does not reorient, so a model works only on the voxel order it was trained on: `orientation`, axis
+    codes (x, y, z) such as "RAS", or the entry of that name in dataset.json. It is never guessed.
 
     Raises:
         InvalidInput: `model_incomplete` (a file is missing or broken), `model_unsafe` (it names code that is
-            not allowed, or the archive is hostile), `model_label_less`, `model_unsupported`.
+            not allowed, or the archive is hostile), `model_label_less`, `model_unsupported`,
+            `model_orientation_unknown`.
     """
     if path.is_file():
         with tempfile.TemporaryDirectory(prefix="segloop-import-") as folder:
             _unzip(path, Path(folder))
-            return import_model(Path(folder), out)
+            return import_model(Path(folder), out, orientation=orientation)
     if next(path.rglob("model.json"), None) is not None:
         return _copy_bundle(next(path.rglob("model.json")).parent, out)
     root = _model_root(path)
@@ -62,6 +66,8 @@ def import_model(path: Path, out: Path) -> BundleInfo:
     if not checkpoints:
         raise _incomplete("fold_*/checkpoint_final.pth")
     first = next(iter(checkpoints.values()))
+    if orientation is not None:
+        dataset = dataset | {"orientation": orientation}
     info = _info(plans, dataset, first, folds=sorted(checkpoints))
     out.mkdir(parents=True, exist_ok=True)
     for fold, checkpoint in checkpoints.items():
@@ -134,7 +140,13 @@ def _info(
             "Models of several input channels are not supported; one CT is.",
         )
     axes = checkpoint.get("inference_allowed_mirroring_axes") or ()
-    orientation = str(dataset.get("orientation", "LPS"))
+    orientation = str(dataset.get("orientation", ""))
+    if sorted({"L": "R", "P": "A", "I": "S"}.get(code, code) for code in orientation) != ["A", "R", "S"]:
+        raise InvalidInput(
+            "model_orientation_unknown",
+            "Say in which voxel order the model was trained (--orientation, such as RAS or LPS: the order of its "
+            "training files). A guess could mirror every mask.",
+        )
     return BundleInfo(labels, configuration, folds, orientation, plans, dataset, list(axes))
 
 

@@ -24,11 +24,13 @@ def import_model(
     project: str,
     name: str | None,
     reason: str | None,
+    orientation: str | None = None,
     say: Callable[[str], None],
 ) -> None:
     """Convert the model at `path` if needed, store it, and with a `reason` promote it; a repeat registers it once.
 
-    `path` is a trained model folder, its export zip, or a bundle (a folder with model.json).
+    `path` is a trained model folder, its export zip, or a bundle (a folder with model.json); `orientation` is the
+    voxel order it was trained on, needed where its dataset.json does not say.
 
     Raises:
         NotFound: there is nothing at `path`, or no such project.
@@ -40,7 +42,7 @@ def import_model(
     settings = Settings.from_env(environment)
     with tempfile.TemporaryDirectory() as scratch:
         bundle = Path(scratch) / "bundle"
-        _convert(path, bundle)
+        _convert(path, bundle, orientation)
         model: dict[str, Any] = json.loads((bundle / "model.json").read_text())
         card = path / CARD
         store = storage.open_store(
@@ -68,9 +70,9 @@ def import_model(
     say(f"v{version.number} '{version.name}' {'registered' if is_new else 'was registered already'}")
 
 
-def _convert(path: Path, target: Path) -> None:
+def _convert(path: Path, target: Path, orientation: str | None) -> None:
     # Imported here: every other command does without torch, which takes seconds to load.
     from segloop.nnunet.bundle import import_model as convert
 
     target.mkdir()
-    convert(path, target)
+    convert(path, target, orientation=orientation)

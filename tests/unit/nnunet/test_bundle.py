@@ -127,3 +127,16 @@ def test_a_bundle_whose_folds_are_paths_is_refused(model: Path, tmp_path: Path) 
 
 def test_a_folder_without_a_model_is_incomplete(tmp_path: Path) -> None:
     assert _refusal(tmp_path, tmp_path / "bundle") == "model_incomplete"
+
+
+def test_a_model_that_does_not_say_its_voxel_order_is_refused_until_someone_does(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "model")
+    dataset = json.loads((model / "dataset.json").read_text())
+    del dataset["orientation"]
+    (model / "dataset.json").write_text(json.dumps(dataset))
+    with pytest.raises(InvalidInput) as refusal:
+        import_model(model, tmp_path / "out")
+    assert refusal.value.code == "model_orientation_unknown"
+    assert import_model(model, tmp_path / "out", orientation="LPS").orientation == "LPS"
+    with pytest.raises(InvalidInput):
+        import_model(model, tmp_path / "out", orientation="LRS")
