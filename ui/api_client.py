@@ -38,9 +38,9 @@ class ApiClient:
         """Return a model version."""
         return self._get(schemas.ModelVersion, f"/v1/model-versions/{model_version_id}")
 
-    def ticket(self, kind: str, object_id: str) -> str:
+    def ticket(self, kind: str, object_id: str) -> schemas.Ticket:
         """Return a ticket to read a volume ("volumes") or mask ("masks")."""
-        return schemas.Ticket.model_validate(self._call("POST", f"/v1/{kind}/{object_id}/ticket")).ticket
+        return schemas.Ticket.model_validate(self._call("POST", f"/v1/{kind}/{object_id}/ticket"))
 
     def jobs(self, state: str | None = None) -> list[schemas.JobOut]:
         """Return the newest jobs."""

@@ -16,7 +16,7 @@ def client() -> ApiClient:
 
 st.set_page_config(page_title="Segloop", layout="wide")
 # The viewer needs the room that Streamlit leaves empty above a page.
-st.html("<style>.stMainBlockContainer { padding-top: 3.2rem; padding-bottom: 1rem }</style>")
+st.html("<style>.stMainBlockContainer { padding-top: 4.5rem; padding-bottom: 1rem }</style>")
 st.navigation(
     [
         st.Page(lambda: segment.page(client()), title="Segment", url_path="segment", default=True),

@@ -110,6 +110,30 @@ def _expect_voxels(page: Page, array: Any) -> None:
     assert agreement > 0.97  # nnU-Net's half-precision weights blur the outermost voxels
 
 
+def test_a_reloaded_page_shows_the_same_ct_and_goes_on_watching(page: Page, tmp_path: Path) -> None:
+    array = np.random.default_rng(3).choice(np.array([-1000, 40, 700], np.int16), size=(160, 160, 96))
+    path = tmp_path / "another.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), path)  # type: ignore[no-untyped-call]
+    page.locator("input[type=file]").set_input_files(path)
+    page.get_by_role("button", name="Segment this CT").click(timeout=30_000)
+    page.get_by_role("button", name="Cancel").wait_for(timeout=20_000)
+    page.reload()
+    page.get_by_role("button", name="Cancel").wait_for(timeout=20_000)
+    assert page.get_by_role("button", name="Segment this CT").count() == 0
+    page.get_by_text("NOT REVIEWED").first.wait_for(timeout=120_000)
+
+
+def test_earlier_cts_are_picked_from_a_list_that_stood_for_a_while(page: Page) -> None:
+    picker = page.get_by_role("combobox", name="CT")
+    picker.wait_for(timeout=20_000)
+    for place, shape in ((0, "160 x 160 x 96"), (1, "40 x 36 x 30"), (0, "160 x 160 x 96")):
+        page.wait_for_timeout(2_500)
+        picker.click()
+        page.get_by_role("option").nth(place).click()
+        page.get_by_text(shape).wait_for(timeout=20_000)
+        page.locator("[data-ready=full]").wait_for(timeout=20_000)
+
+
 def test_jobs_are_listed(page: Page) -> None:
     page.get_by_role("link", name="Jobs").click()
     page.get_by_text("segment").first.wait_for(timeout=20_000)

@@ -1,15 +1,18 @@
 """Page "Segment": a CT goes in, a mask comes out, and a person looks at it."""
 
+from datetime import UTC, datetime, timedelta
+
 import streamlit as st
 from segloop_viewer import uploader, viewer
 
 from segloop.errors import SegloopError
-from segloop.schemas import Mask, Volume
+from segloop.schemas import Mask, Ticket, Volume
 from ui.api_client import ApiClient
-from ui.views.text import age, job_line
+from ui.views.text import job_line, moment
 
 PROJECT = "default"
 API_BASE = "/api"
+RENEW_BEFORE = timedelta(minutes=5)
 
 
 def page(api: ApiClient) -> None:
@@ -31,27 +34,40 @@ def page(api: ApiClient) -> None:
 def _choose(api: ApiClient, volumes: list[Volume]) -> Volume | None:
     st.markdown("**New CT**")
     uploaded = uploader(api_base=API_BASE, project=PROJECT, key="uploader")
+    st.caption("Without a patient reference, a CT counts as a patient of its own.")
     if uploaded:
-        st.session_state["volume_id"] = uploaded["volume_id"]
+        _remember(uploaded["volume_id"])
+        st.session_state.pop("picked_volume", None)
         volumes = api.volumes(PROJECT)
     st.markdown("**Earlier CTs**")
     by_id = {volume.id: volume for volume in volumes}
     ids = list(by_id)
-    chosen = st.session_state.get("volume_id")
+    chosen = st.session_state.get("volume_id") or st.query_params.get("volume")
     if not ids:
         st.caption("None yet.")
         return None
+    if "picked_volume" not in st.session_state and chosen in by_id:
+        st.session_state["picked_volume"] = chosen
     volume_id = st.selectbox(
         "CT",
         ids,
-        index=ids.index(chosen) if chosen in by_id else None,
-        format_func=lambda key: f"{by_id[key].case_reference} · {age(by_id[key].created_at)}",
+        index=None,
+        # Without a key, or with labels that change as time goes by, Streamlit takes this for another widget and
+        # drops the choice.
+        key="picked_volume",
+        format_func=lambda key: f"{by_id[key].case_reference} · {moment(by_id[key].created_at)}",
         label_visibility="collapsed",
         placeholder="Choose a CT",
     )
     if volume_id:
-        st.session_state["volume_id"] = volume_id
+        _remember(volume_id)
     return by_id.get(volume_id) if volume_id else None
+
+
+def _remember(volume_id: str) -> None:
+    # In the address too, so that a reloaded page shows the same CT; an id says nothing about the patient.
+    st.session_state["volume_id"] = volume_id
+    st.query_params["volume"] = volume_id
 
 
 def _show(api: ApiClient, volume: Volume) -> None:
@@ -64,8 +80,9 @@ def _show(api: ApiClient, volume: Volume) -> None:
 
 
 def _start(api: ApiClient, volume: Volume) -> None:
-    job_id = st.session_state.get(f"job-{volume.id}")
+    job_id = st.session_state.get(f"job-{volume.id}") or _find_unfinished(api, volume)
     if job_id:
+        st.session_state[f"job-{volume.id}"] = job_id
         _watch(api, volume, job_id)
         return
     parameters: dict[str, object] = {}
@@ -82,6 +99,12 @@ def _start(api: ApiClient, volume: Volume) -> None:
         job = api.segment(volume.id, project=PROJECT, **parameters)
         st.session_state[f"job-{volume.id}"] = job.id
         st.rerun()
+
+
+def _find_unfinished(api: ApiClient, volume: Volume) -> str | None:
+    # A reloaded page, or another person's, goes on watching instead of offering to start a second job.
+    jobs = [*api.jobs("running"), *api.jobs("queued")]
+    return next((job.id for job in jobs if job.volume_id == volume.id), None)
 
 
 @st.fragment(run_every=1.0)
@@ -102,7 +125,10 @@ def _watch(api: ApiClient, volume: Volume, job_id: str) -> None:
     left, right = st.columns([6, 1], vertical_alignment="center")
     left.progress(job.progress, text=job_line(job))
     if right.button("Cancel", disabled=job.cancel_requested):
-        api.cancel(job.id)
+        try:
+            api.cancel(job.id)
+        except SegloopError as error:
+            left.warning(error.message)
 
 
 def _look(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
@@ -129,8 +155,9 @@ def _look(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
 
 
 def _ticket(api: ApiClient, kind: str, object_id: str) -> str:
-    # Kept for the session: a ticket that changes at each rerun would make the viewer load again.
+    # Kept while it is good for some time yet; the viewer does not load again for a new ticket alone.
     name = f"ticket-{object_id}"
-    if name not in st.session_state:
-        st.session_state[name] = api.ticket(kind, object_id)
-    return str(st.session_state[name])
+    kept: Ticket | None = st.session_state.get(name)
+    if kept is None or kept.expires_at - datetime.now(UTC) < RENEW_BEFORE:
+        kept = st.session_state[name] = api.ticket(kind, object_id)
+    return kept.ticket

@@ -20,6 +20,11 @@ def age(at: datetime, now: datetime | None = None) -> str:
     return f"{duration(max(((now or datetime.now(UTC)) - at).total_seconds(), 0))} ago"
 
 
+def moment(at: datetime) -> str:
+    """Return a moment as text that stays the same however often it is shown."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def job_line(job: JobOut) -> str:
     """Return where a job stands, in one line."""
     if job.state == "queued":

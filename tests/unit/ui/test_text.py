@@ -1,10 +1,10 @@
 """How times and jobs read."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from ui.views.text import age, duration
+from ui.views.text import age, duration, moment
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,8 @@ def test_ages_never_lie_in_the_future() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert age(now - timedelta(seconds=30), now) == "30 s ago"
     assert age(now + timedelta(seconds=30), now) == "0 s ago"
+
+
+def test_moments_are_shown_in_utc() -> None:
+    local = datetime(2026, 1, 1, 1, 30, tzinfo=timezone(timedelta(hours=2)))
+    assert moment(local) == "2025-12-31 23:30 UTC"
