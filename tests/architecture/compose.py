@@ -24,7 +24,9 @@ def variables() -> dict[str, str | None]:
 
 def secrets() -> dict[str, str]:
     """Return a value for each variable that must be given."""
-    return {name: f"test{name.lower().replace('_', '')}" for name, value in variables().items() if value is None}
+    return {
+        name: f"test{name.lower().replace('_', '')}" for name, value in variables().items() if value is None
+    }
 
 
 def load(given: Mapping[str, str]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ DOCKERFILES = {
     "trainer": "services/trainer/Dockerfile",
     "ui": "ui/Dockerfile",
 }
+FLAGS = ("--extra", "--package")
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,16 @@ def values(image: str, name: str, *, stage: int | None = None) -> list[str]:
 
 def install_set(image: str) -> tuple[set[str], set[str]]:
     """Return the packages an image takes from the lock, and those it installs apart."""
-    (line,) = [run for run in values(image, "RUN") if "select_requirements" in run]
-    words = shlex.split(line.partition(">")[0])
-    extras = [words[i + 1] for i, word in enumerate(words) if word == "--extra"]
-    packages = [words[i + 1] for i, word in enumerate(words) if word == "--package"]
-    blocks, apart = select(extras, packages)
-    return set(blocks), apart
+    locked: set[str] = set()
+    separate: set[str] = set()
+    for run in values(image, "RUN"):
+        if "select_requirements" in run:
+            words = shlex.split(run.partition(">")[0])
+            chosen = {flag: [words[i + 1] for i, word in enumerate(words) if word == flag] for flag in FLAGS}
+            blocks, apart = select(chosen["--extra"], chosen["--package"])
+            locked |= set(blocks)
+            separate |= apart
+    return locked, separate
 
 
 def copied(image: str) -> list[tuple[list[str], str]]:
@@ -103,7 +108,14 @@ def dry_image(image: str, folder: Path) -> DryImage:
     if image == "ui":
         _copy(ROOT / "ui/viewer/segloop_viewer", folder / "viewer/segloop_viewer", into=False)
         _copy(ROOT / "ui/viewer/pyproject.toml", folder / "viewer/", into=True)
-        uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--offline", "--no-deps"]
+        uv = [
+            str(Path(sys.executable).with_name("uv")),
+            "pip",
+            "install",
+            "--quiet",
+            "--offline",
+            "--no-deps",
+        ]
         uv += ["--no-build-isolation", "--no-cache", "--python", str(python), str(folder / "viewer")]
         subprocess.run(uv, check=True)
     return DryImage(folder / "app", python)

