@@ -1,8 +1,9 @@
 """Measure the starter model with nnU-Net's own predictor; write its bundle and its card.
 
-    python scripts/evaluate_starter.py --data DATASET --work FOLDER --out models/starter --machine TEXT
+    python scripts/evaluate_starter.py --data DATASET --work FOLDER [--final FOLDER] --out models/starter --machine TEXT
 
-DATASET and FOLDER are those of train_starter.py; the patients measured are the unseen ones of FOLDER/split.json.
+DATASET and FOLDER are those of train_starter.py; the patients measured are the unseen ones of FOLDER/split.json. With
+train_yardstick.py's model in FOLDER the card shows it beside; with `--final` the weights of that folder are shipped.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from segloop.nnunet.card import Scores, TrainingFacts, dice, model_card
 from segloop.nnunet.cases import CONFIGURATION
 from segloop.nnunet.train import build_network
 
+YARDSTICK = "results/Dataset501_Starter/nnUNetTrainer__nnUNetSmallPlans__3d_fullres"  # train_yardstick.py's
 PHANTOM_SEEDS = (1, 2, 3)  # training used 1000 and up
 PHANTOM_SPACING_MM = (4.0, 4.0, 3.0)
 
@@ -39,17 +41,27 @@ def main() -> None:
     split = json.loads((work / "split.json").read_text())
     dataset = json.loads((work / "model" / "dataset.json").read_text())
     organs = {name: index for name, index in dataset["labels"].items() if index}
-    predictor = nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
-    predictor.initialize_from_trained_model_folder(str(work / "model"), (0,))
-    unseen = _score(predictor, _patients(arguments.data, split["unseen"]), organs)
-    phantoms = _score(predictor, _phantoms(), organs)
+    shipped: Path = (arguments.final or work) / "model"
+    unseen = _score(_predictor(work / "model", 0), _patients(arguments.data, split["unseen"]), organs)
+    phantoms = _score(_predictor(shipped, 0), _phantoms(), organs)
     scores = {"unseen": unseen, "phantoms": phantoms}
+    yardstick = None
+    if (work / YARDSTICK / "fold_all" / "checkpoint_final.pth").exists():
+        patients = _patients(arguments.data, split["unseen"])
+        scores["yardstick"] = yardstick = _score(_predictor(work / YARDSTICK, "all"), patients, organs)
     (work / "scores.json").write_text(json.dumps(scores, indent=1))
     facts = _facts(work, split, dataset, arguments)
-    import_model(work / "model", arguments.out)
+    import_model(shipped, arguments.out)
     for file in arguments.out.iterdir():
         file.chmod(0o644)
-    (arguments.out / "MODEL_CARD.md").write_text(model_card(facts, unseen, phantoms))
+    (arguments.out / "MODEL_CARD.md").write_text(model_card(facts, unseen, phantoms, yardstick))
+
+
+def _predictor(folder: Path, fold: int | str) -> Any:
+    """nnU-Net's own predictor of a trained model folder, without mirroring."""
+    predictor = nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
+    predictor.initialize_from_trained_model_folder(str(folder), (fold,))
+    return predictor
 
 
 def _arguments() -> argparse.Namespace:
@@ -60,9 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle and its card")
     parser.add_argument("--machine", required=True, help="what it was trained on, for the card")
-    parser.add_argument(
-        "--yardstick", default="not run; there is no comparison with the unmodified trainer yet."
-    )
+    parser.add_argument("--final", type=Path, help="train_starter.py's folder of the model of all patients")
     parser.add_argument("--remark", action="append", default=[], help="another line for the card")
     return parser.parse_args()
 
@@ -117,9 +127,13 @@ def _facts(
         spacing_mm=configuration["spacing"],
         features=configuration["architecture"]["arch_kwargs"]["features_per_stage"],
         parameters=sum(p.numel() for p in network.parameters()),
-        yardstick=arguments.yardstick,
+        n_final=_n_final(arguments.final),
         remarks=arguments.remark,
     )
+
+
+def _n_final(final: Path | None) -> int:
+    return len(json.loads((final / "split.json").read_text())["training"]) if final else 0
 
 
 if __name__ == "__main__":

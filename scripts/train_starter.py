@@ -3,6 +3,7 @@
     python scripts/train_starter.py --data DATASET --work FOLDER --minutes 60
 
 DATASET is an nnU-Net raw dataset (imagesTr, labelsTr, dataset.json). FOLDER keeps everything; the same command goes on.
+`--unseen 0` in another FOLDER trains the final model, on all patients.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     work, data = arguments.work.resolve(), arguments.data.resolve()
     patients = [file.name.removesuffix(".nii.gz") for file in (data / "labelsTr").glob("*.nii.gz")]
-    training, unseen = split_patients(patients, UNSEEN)
+    training, unseen = split_patients(patients, arguments.unseen)
     log.info("training on %s; unseen %s", training, unseen)
     dataset = json.loads((data / "dataset.json").read_text())
     dataset = {key: dataset[key] for key in ("name", "channel_names", "labels", "file_ending")}
@@ -62,6 +63,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, required=True, help="nnU-Net raw dataset folder")
     parser.add_argument("--work", type=Path, required=True, help="folder for everything that is made")
+    parser.add_argument("--unseen", type=int, default=UNSEEN, help="patients kept for measuring")
     parser.add_argument("--iterations", type=int, default=4000)
     parser.add_argument("--minutes", type=float, default=120, help="end of the schedule if it comes first")
     parser.add_argument("--phantoms", type=int, default=6)

@@ -94,9 +94,24 @@ def test_card_tells_the_mean_over_organs_and_where_the_data_is_from() -> None:
     assert np.isnan(dice(truth, answer, 3))
     scores = {"a": {"brainstem": 0.5, "larynx": 1.0}, "b": {"brainstem": 0.7, "larynx": float("nan")}}
     assert mean_dice(scores) == pytest.approx(0.8)
-    facts = TrainingFacts(
-        10, 0.5, "two cores", 23, 6, (64, 48, 64), (2.5, 4.7, 4.7), (16, 32), 10**6, "not run"
-    )
+    facts = TrainingFacts(10, 0.5, "two cores", 23, 6, (64, 48, 64), (2.5, 4.7, 4.7), (16, 32), 10**6)
     card = model_card(facts, scores, scores)
-    for words in ("0.800", "OpenKBP", "terms of derived weights unclear, research only", "not run"):
+    for words in (
+        "0.800",
+        "OpenKBP",
+        "terms of derived weights unclear, research only",
+        "yardstick: not run",
+    ):
         assert words.lower() in card.lower()
+
+
+def test_card_shows_the_yardstick_beside_and_what_the_shipped_weights_were_trained_on() -> None:
+    scores, yardstick = (
+        {"a": {"larynx": 0.6}, "b": {"larynx": 0.8}},
+        {"a": {"larynx": 0.3}, "b": {"larynx": 0.5}},
+    )
+    facts = TrainingFacts(10, 0.5, "x", 23, 6, (64, 48, 64), (2.5, 4.7, 4.7), (16, 32), 10**6, n_final=29)
+    card = model_card(facts, scores, scores, yardstick)
+    assert "| larynx | 0.700 | 0.600 | 0.800 | 0.400 |" in card
+    assert "0.400 against 0.700" in card
+    assert "all 29 patients" in card
