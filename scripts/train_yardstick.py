@@ -43,7 +43,7 @@ def _set_folders(work: Path) -> None:
     """nnU-Net takes its folders and its number of loader processes from the environment alone."""
     for name in ("raw", "preprocessed", "results"):
         os.environ[f"nnUNet_{name}"] = str(work / name)
-    os.environ["nnUNet_n_proc_DA"] = "0"
+    os.environ["nnUNet_n_proc_DA"] = "0"  # noqa: SIM112 nnU-Net spells it so
 
 
 def _preprocess(work: Path) -> None:
