@@ -70,22 +70,10 @@ jobs = Table(
     Column("queued_at", DateTime(timezone=True), nullable=False, server_default=_now),
     Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
-    CheckConstraint(
-        "state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')",
-        name="state_known",
-    ),
-    CheckConstraint(
-        "(state = 'running') = (lease_expires_at IS NOT NULL)",
-        name="lease_while_running",
-    ),
+    CheckConstraint("state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="state_known"),
+    CheckConstraint("(state = 'running') = (lease_expires_at IS NOT NULL)", name="lease_while_running"),
     UniqueConstraint("project_id", "created_by", "idempotency_key", name="jobs_idempotency_key"),
-    Index(
-        "jobs_queued",
-        "queue",
-        "priority",
-        "created_at",
-        postgresql_where=text("state = 'queued'"),
-    ),
+    Index("jobs_queued", "queue", "priority", "created_at", postgresql_where=text("state = 'queued'")),
     Index("jobs_running", "lease_expires_at", postgresql_where=text("state = 'running'")),
     Index("jobs_by_project", "project_id", "created_at", "id"),
 )
@@ -133,11 +121,7 @@ def add_event(conn: Connection, job: Job, *, reason: str) -> None:
     """Append one line to the job's history."""
     conn.execute(
         insert(job_events).values(
-            job_id=job.id,
-            attempt=job.attempt,
-            state=job.state,
-            worker=job.worker,
-            reason=reason,
+            job_id=job.id, attempt=job.attempt, state=job.state, worker=job.worker, reason=reason
         )
     )
 
@@ -154,13 +138,7 @@ def take_outbox(conn: Connection, *, limit: int) -> Sequence[Any]:
     return conn.execute(
         delete(outbox)
         .where(outbox.c.id.in_(chosen))
-        .returning(
-            outbox.c.id,
-            outbox.c.job_id,
-            outbox.c.task,
-            outbox.c.queue,
-            outbox.c.priority,
-        )
+        .returning(outbox.c.id, outbox.c.job_id, outbox.c.task, outbox.c.queue, outbox.c.priority)
     ).all()
 
 
@@ -181,9 +159,7 @@ def find_by_idempotency_key(conn: Connection, *, project_id: str, created_by: st
     """Return the job an earlier request with this key made, if any."""
     row = conn.execute(
         select(jobs).where(
-            jobs.c.project_id == project_id,
-            jobs.c.created_by == created_by,
-            jobs.c.idempotency_key == key,
+            jobs.c.project_id == project_id, jobs.c.created_by == created_by, jobs.c.idempotency_key == key
         )
     ).one_or_none()
     return None if row is None else _job(row)
@@ -250,13 +226,7 @@ def _lease(lease_s: float) -> Any:
 
 
 def heartbeat(
-    conn: Connection,
-    *,
-    job_id: str,
-    attempt: int,
-    lease_s: float,
-    stage: str,
-    progress: float,
+    conn: Connection, *, job_id: str, attempt: int, lease_s: float, stage: str, progress: float
 ) -> "Row[Any] | None":
     """Renew the lease and report; returns (cancel_requested_at,), or None when the attempt is fenced off."""
     return conn.execute(
@@ -302,12 +272,7 @@ def cancel_queued(conn: Connection, job_id: str) -> Job | None:
     row = conn.execute(
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.state == "queued")
-        .values(
-            state="cancelled",
-            stage="cancelled",
-            cancel_requested_at=_now,
-            finished_at=_now,
-        )
+        .values(state="cancelled", stage="cancelled", cancel_requested_at=_now, finished_at=_now)
         .returning(jobs)
     ).one_or_none()
     return None if row is None else _job(row)
@@ -387,11 +352,7 @@ def typical_run_s(conn: Connection, *, kind: str, project_id: str) -> float | No
     """Return the median run time of the last 20 successes of a kind in seconds, or None when there is none."""
     recent = (
         select(func.extract("epoch", jobs.c.finished_at - jobs.c.started_at).label("run_s"))
-        .where(
-            jobs.c.kind == kind,
-            jobs.c.project_id == project_id,
-            jobs.c.state == "succeeded",
-        )
+        .where(jobs.c.kind == kind, jobs.c.project_id == project_id, jobs.c.state == "succeeded")
         .order_by(jobs.c.finished_at.desc())
         .limit(20)
         .subquery()
