@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from segloop.jobs.run import Attempt, Finish, Stopped
 from segloop.masks import save
 from segloop.model_versions import register
 from segloop.model_versions import table as model_versions_table
+from segloop.nnunet.memory import available_bytes
 from segloop.nnunet.predict import Cancelled, Predictor
 from segloop.projects import table as projects_table
 from segloop.storage import ObjectStore
@@ -37,6 +39,8 @@ class Segmenter:
     scratch: Path
     device: str
     threads: int
+    available: Callable[[], int] = available_bytes
+    """How many bytes of memory are free."""
 
     def work(self, attempt: Attempt) -> Finish:
         """Segment the job's volume; returns what inserts the mask in the finishing transaction."""
@@ -47,11 +51,13 @@ class Segmenter:
             label_set = projects_table.get_label_set(
                 conn, version.label_set_id, project_id=version.project_id
             )
-        attempt.report("fetching", 0.0)
-        array = self._fetch(volume, float(job.parameters.get("hu_offset") or 0.0))
-        attempt.check()
-        attempt.report("loading model", 0.05)
+        attempt.report("loading model", 0.0)
         predictor = self.cache.get(version.id, lambda: self._load(version))
+        # Here, and not only in the prediction: what can't fit is not even downloaded.
+        predictor.require_room(geometry_of(volume), self.available())
+        attempt.check()
+        attempt.report("fetching", 0.05)
+        array = self._fetch(volume, float(job.parameters.get("hu_offset") or 0.0))
         attempt.check()
         mask = self._predict(attempt, predictor, array, volume)
         attempt.report("encoding", PREDICTING[1])
@@ -117,6 +123,12 @@ class Segmenter:
             attempt.report(stage, low + (high - low) * fraction)
 
         try:
-            return predictor.predict(array, geometry_of(volume), progress=progress, cancelled=attempt.stopped)
+            return predictor.predict(
+                array,
+                geometry_of(volume),
+                progress=progress,
+                cancelled=attempt.stopped,
+                available=self.available,
+            )
         except Cancelled:
             raise Stopped from None

@@ -67,15 +67,21 @@ class Service:
             self.store.put_bytes(version.object_key, register.pack(folder / "bundle"))
             promote.promote(conn, version.id, actor="tester", reason="test")
 
-    def mask(self, array: Any, affine: Any) -> Any:
-        """Upload a CT, segment it and return the downloaded mask's image."""
+    def submit(self, array: Any, affine: Any) -> str:
+        """Upload a CT and return the id of a job that is to segment it."""
         body = gzip.compress(nib.Nifti1Image(array, affine).to_bytes(), 1, mtime=0)
         made = self.client.post("/v1/projects/default/uploads", json={"size_bytes": len(body)}).json()
         self.client.put(f"/v1/uploads/{made['id']}/parts/1", content=body)
         volume = self.client.post(f"/v1/uploads/{made['id']}/complete")
         assert volume.status_code == 201, volume.text
         request = {"kind": "segment", "input": {"volume_id": volume.json()["id"]}}
-        assert self.client.post("/v1/jobs", json=request).status_code == 202
+        job = self.client.post("/v1/jobs", json=request)
+        assert job.status_code == 202, job.text
+        return str(job.json()["id"])
+
+    def mask(self, array: Any, affine: Any) -> Any:
+        """Upload a CT, segment it and return the downloaded mask's image."""
+        self.submit(array, affine)
         works = {"segment": self.segmenter.work}
         job = run_next(self.engine, queue="segmentation", works=works, worker="w", limits=LIMITS)
         assert job is not None

@@ -32,7 +32,7 @@ def require_safe_plans(plans: dict[str, Any], configuration: str) -> None:
         InvalidInput: `model_unsafe`, `model_unsupported` or `model_incomplete`.
     """
     try:
-        settings = _resolved(plans, configuration)
+        settings = resolved(plans, configuration)
         architecture = settings["architecture"]
         arguments = architecture["arch_kwargs"]
         named = [
@@ -67,7 +67,7 @@ def require_safe_plans(plans: dict[str, Any], configuration: str) -> None:
 def build_network(plans: dict[str, Any], configuration: str, *, n_channels: int, n_classes: int) -> nn.Module:
     """Return the plans' network with fresh weights, without deep supervision and without nnU-Net's trainer search."""
     require_safe_plans(plans, configuration)
-    architecture = _resolved(plans, configuration)["architecture"]
+    architecture = resolved(plans, configuration)["architecture"]
     network: nn.Module = get_network_from_plans(
         architecture["network_class_name"],
         architecture["arch_kwargs"],
@@ -80,8 +80,8 @@ def build_network(plans: dict[str, Any], configuration: str, *, n_channels: int,
     return network
 
 
-def _resolved(plans: dict[str, Any], configuration: str) -> dict[str, Any]:
+def resolved(plans: dict[str, Any], configuration: str) -> dict[str, Any]:
     """Return a configuration with what it inherits."""
     settings: dict[str, Any] = plans["configurations"][configuration]
     parent = settings.get("inherits_from")
-    return {**(_resolved(plans, parent) if parent else {}), **settings}
+    return {**(resolved(plans, parent) if parent else {}), **settings}

@@ -1,8 +1,9 @@
 """Prediction in this process with nnU-Net's own arithmetic: no command line, no child processes, no prints."""
 
+import io
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from segloop.errors import InvalidInput, Unavailable
 from segloop.imaging.geometry import Geometry, reorient
-from segloop.nnunet import bundle
+from segloop.nnunet import bundle, memory
 from segloop.nnunet.plans import build_network
 
 Progress = Callable[[str, float], None]
@@ -89,6 +90,14 @@ class Predictor:
         except RuntimeError as error:
             raise InvalidInput("model_incomplete", "The model's weights do not fit its plans.") from error
 
+    def require_room(self, geometry: Geometry, available: int) -> None:
+        """Check that a volume on this grid can be predicted with `available` bytes of memory, before any work on it.
+
+        Raises:
+            InvalidInput: `volume_too_large`, with both amounts; `volume_too_small`.
+        """
+        memory.require_room(geometry, self.info, available)
+
     def predict(
         self,
         volume: NDArray[Any],
@@ -96,11 +105,14 @@ class Predictor:
         *,
         progress: Progress = lambda stage, fraction: None,
         cancelled: Callable[[], bool] = lambda: False,
+        available: Callable[[], int] = memory.available_bytes,
     ) -> Mask:
         """Return the mask of a volume (x, y, z) in HU, on exactly the volume's grid and in its index order.
 
+        `available` says how many bytes of memory are free beside the volume, which is there already.
+
         Raises:
-            InvalidInput: `not_finite`; `mask_grid` when shape and geometry disagree.
+            InvalidInput: `not_finite`; `mask_grid` when shape and geometry disagree; as `require_room`.
             Cancelled: between two tiles.
         """
         if volume.shape != geometry.shape:
@@ -108,6 +120,7 @@ class Predictor:
                 "mask_grid",
                 f"The volume has shape {volume.shape} and its grid {geometry.shape}.",
             )
+        self.require_room(geometry, available() + volume.nbytes)
         if not np.isfinite(volume).all():
             raise InvalidInput(
                 "not_finite",
@@ -141,8 +154,9 @@ class Predictor:
             image, None, properties, self._plans, configuration, self.info.dataset
         )
         tiles = _Tiles(progress, cancelled, n_folds=len(self._weights))
-        predictor = _TiledPredictor(tiles, self.device)
         labels = self._plans.get_label_manager(self.info.dataset)
+        fits = memory.accumulators_fit(self.device, labels.num_segmentation_heads, data.shape[1:])
+        predictor = _TiledPredictor(tiles, self.device, on_device=fits)
         predictor.manual_initialization(
             self._network,
             self._plans,
@@ -199,16 +213,18 @@ class _TiledPredictor(nnUNetPredictor):  # type: ignore[misc]
     Order and precision of the sums are those of nnU-Net: half-precision accumulators, tile by tile.
     """
 
-    def __init__(self, tiles: _Tiles, device: torch.device) -> None:
-        super().__init__(
-            tile_step_size=0.5,
-            use_gaussian=True,
-            use_mirroring=False,
-            perform_everything_on_device=device.type == "cuda",
-            device=device,
-            verbose=False,
-            allow_tqdm=False,
-        )
+    def __init__(self, tiles: _Tiles, device: torch.device, *, on_device: bool) -> None:
+        # On a CPU the constructor prints that it is one; nothing else in it can fail or speak.
+        with redirect_stdout(io.StringIO()):
+            super().__init__(
+                tile_step_size=0.5,
+                use_gaussian=True,
+                use_mirroring=False,
+                perform_everything_on_device=on_device,
+                device=device,
+                verbose=False,
+                allow_tqdm=False,
+            )
         self._tiles = tiles
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
@@ -234,7 +250,8 @@ class _TiledPredictor(nnUNetPredictor):  # type: ignore[misc]
             logits[tile] += prediction
             weights[tile[1:]] += gaussian
         torch.div(logits, weights, out=logits)
-        if torch.any(torch.isinf(logits)):
+        # Class by class: over all at once, the check would need more memory than the prediction.
+        if any(bool(torch.isinf(of_class).any()) for of_class in logits):
             raise InvalidInput(
                 "prediction_overflow",
                 "The network's outputs overflow; the model can't be used here.",

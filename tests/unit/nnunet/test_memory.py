@@ -1,0 +1,134 @@
+"""What cannot fit is refused before work begins, with both amounts and what to do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segloop.errors import InvalidInput
+from segloop.imaging.geometry import Geometry
+from segloop.nnunet import memory
+from segloop.nnunet.bundle import import_model
+from segloop.nnunet.predict import Predictor
+from segloop.nnunet.tiny import write_tiny_model
+
+GIB = 2**30
+MEASURE = """
+import sys, numpy as np
+from pathlib import Path
+from segloop.imaging.geometry import Geometry
+from segloop.nnunet.memory import FIXED_BYTES, needed_bytes
+from segloop.nnunet.predict import Predictor
+
+def status(name):
+    return int(Path("/proc/self/status").read_text().split(name + ":")[1].split()[0]) * 1024
+
+predictor = Predictor.load(Path(sys.argv[1]), device="cpu", threads=1)
+predictor.predict(np.zeros((32, 32, 32), np.int16), Geometry((32, 32, 32), np.diag([3.0, 3.0, 3.0, 1.0])))
+geometry = Geometry((220, 220, 120), np.diag([1.0, 1.0, 2.0, 1.0]))
+before = status("VmRSS")
+volume = np.full(geometry.shape, 100, np.int16, order="F")
+predictor.predict(volume, geometry)
+print(status("VmHWM") - before, needed_bytes(geometry, predictor.info) - FIXED_BYTES)
+"""
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    folder = tmp_path_factory.mktemp("memory")
+    import_model(write_tiny_model(folder / "model", labels=3, patch=(8, 8, 8)), folder / "bundle")
+    return Predictor.load(folder / "bundle", device="cpu")
+
+
+def _grid(shape: tuple[int, int, int], spacing_mm: float = 3.0) -> Geometry:
+    return Geometry(shape, np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0]))
+
+
+def test_a_volume_that_cannot_fit_is_refused_before_any_work(predictor: Predictor) -> None:
+    stages: list[str] = []
+    geometry = _grid((20, 20, 20))
+    with pytest.raises(InvalidInput) as refused:
+        predictor.predict(
+            np.zeros(geometry.shape, np.int16),
+            geometry,
+            progress=lambda stage, fraction: stages.append(stage),
+            available=lambda: 2**27,
+        )
+    assert refused.value.code == "volume_too_large"
+    assert "about 0.3 GiB" in refused.value.message
+    assert "0.1 GiB free" in refused.value.message
+    assert "Crop" in refused.value.message
+    assert stages == []
+
+
+def test_what_is_needed_grows_with_the_grid_the_classes_and_the_models_finer_spacing(
+    predictor: Predictor,
+) -> None:
+    def needed(shape: tuple[int, int, int], spacing_mm: float) -> int:
+        return memory.needed_bytes(_grid(shape, spacing_mm), predictor.info) - memory.FIXED_BYTES
+
+    assert 7 < needed((400, 400, 400), 3.0) / needed((200, 200, 200), 3.0) < 9
+    assert needed((200, 200, 200), 9.0) > 20 * needed((200, 200, 200), 3.0)
+    predictor.require_room(_grid((512, 512, 300), 1.0), 4 * GIB)
+    with pytest.raises(InvalidInput):
+        predictor.require_room(_grid((1024, 1024, 1000), 1.0), 16 * GIB)
+
+
+def test_voxels_of_a_metre_do_not_overflow_the_estimate(predictor: Predictor) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        predictor.require_room(_grid((512, 512, 512), 1e6), 2**62)
+    assert refused.value.code == "volume_too_large"
+
+
+def test_a_volume_thinner_than_the_models_voxels_is_refused(predictor: Predictor) -> None:
+    geometry = _grid((20, 20, 4), 0.2)
+    with pytest.raises(InvalidInput) as refused:
+        predictor.predict(np.ones(geometry.shape, np.int16), geometry)
+    assert refused.value.code == "volume_too_small"
+    assert "4 x 4 x 0.8 mm" in refused.value.message
+
+
+def test_the_estimate_holds_for_a_real_process(tmp_path: Path) -> None:
+    import_model(write_tiny_model(tmp_path / "model", labels=15, weights="random"), tmp_path / "bundle")
+    command = [sys.executable, "-c", MEASURE, str(tmp_path / "bundle")]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    taken, estimated = map(int, answer.split())
+    assert 0.75 < estimated / taken < 1.6, answer
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, memory.UNKNOWN),
+        ({"proc/meminfo": "MemTotal: 9 kB\nMemAvailable:    1024 kB\n"}, 2**20),
+        (
+            {
+                "proc/meminfo": "MemAvailable: 999999999 kB\n",
+                "proc/self/cgroup": "0::/a/b\n",
+                "sys/fs/cgroup/a/b/memory.max": "max\n",
+                "sys/fs/cgroup/a/b/memory.current": "5\n",
+                "sys/fs/cgroup/a/memory.max": "1000\n",
+                "sys/fs/cgroup/a/memory.current": "900\n",
+                "sys/fs/cgroup/a/memory.stat": "anon 1\ninactive_file 50\n",
+            },
+            150,
+        ),
+        (
+            {
+                "proc/self/cgroup": "4:memory:/docker/xyz\n1:cpu:/\n",
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": "1000\n",
+                "sys/fs/cgroup/memory/memory.usage_in_bytes": "1200\n",
+                "sys/fs/cgroup/memory/memory.stat": "total_inactive_file 0\n",
+            },
+            0,
+        ),
+    ],
+    ids=["nothing known", "machine", "group above of version 2", "container of version 1"],
+)
+def test_the_smallest_limit_counts(tmp_path: Path, files: dict[str, str], expected: int) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert memory.available_bytes(tmp_path) == expected
