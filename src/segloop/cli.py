@@ -90,7 +90,7 @@ def _up(root: Path, options: argparse.Namespace) -> None:
         run.run(root, os.environ)
         return
     seconds = control.up(root, _say)
-    if seconds:
+    if seconds and not state.read(root).failing:
         _say(f"Everything is healthy after {seconds:.1f} s")
     _say(_addresses(root))
 
@@ -107,7 +107,7 @@ def _status(root: Path, _: argparse.Namespace) -> int:
 def _demo(root: Path, options: argparse.Namespace) -> None:
     from segloop.stack import demo, real_ct
 
-    if state.read(root).phase != "healthy":
+    if not state.read(root).is_up:
         control.up(root, _say)
     ct = real_ct.fetch(root, _say) if options.real else options.ct
     demo.run(root, ct, _say)

@@ -1,9 +1,11 @@
 """The supervisor's own rules, on small processes instead of servers."""
 
+import json
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -11,9 +13,10 @@ import pytest
 
 from segloop.errors import Unavailable
 from segloop.stack import process
+from segloop.stack.child import State
 from segloop.stack.home import Home
 from segloop.stack.service import Service
-from segloop.stack.supervisor import State, Supervisor
+from segloop.stack.supervisor import Supervisor
 
 
 @pytest.fixture
@@ -55,6 +58,58 @@ def test_a_service_that_keeps_failing_is_given_up_loudly(home: Home, tmp_path: P
     running.stop()
     assert failure.value.code == "crash_loop"
     assert running.children["broken"].state is State.FAILED and running.children["broken"].restarts == 5
+
+
+def test_a_service_that_is_not_essential_may_keep_failing_beside_the_others(
+    home: Home, tmp_path: Path
+) -> None:
+    works = _service("works", "import time; time.sleep(60)", tmp_path)
+    broken = Service(
+        "broken",
+        (sys.executable, "-c", "raise SystemExit(3)"),
+        tmp_path,
+        {},
+        check=lambda: 1 / 0 and None,
+        essential=False,
+    )
+    running = Supervisor(home, [works, broken])
+    running.start(limit_s=30)
+    assert running.is_settled() and not running.is_healthy()
+    child = running.children["broken"]
+    assert child.state is State.FAILING and child.not_before > time.monotonic() + 10
+    noted = json.loads((home.run / "state.json").read_text())
+    assert noted["phase"] == "degraded"
+    assert {row["service"]: row["failing"] for row in noted["services"]} == {"works": False, "broken": True}
+
+    # The next try comes by itself, and what works then is healthy again.
+    child.service = _service("broken", "import time; time.sleep(60)", tmp_path)
+    child.not_before = 0.0
+    deadline = time.monotonic() + 10
+    while not running.is_healthy() and time.monotonic() < deadline:
+        running.tick()
+        time.sleep(0.02)
+    assert json.loads((home.run / "state.json").read_text())["phase"] == "healthy"
+    assert running.children["works"].restarts == 0
+    running.stop()
+
+
+def test_what_never_gets_ready_holds_up_the_start_only_if_it_is_essential(home: Home, tmp_path: Path) -> None:
+    hangs = Service(
+        "hangs",
+        (sys.executable, "-c", "import time; time.sleep(60)"),
+        tmp_path,
+        {},
+        check=lambda: 1 / 0 and None,
+        essential=False,
+    )
+    running = Supervisor(home, [hangs])
+    running.start(limit_s=1)
+    assert json.loads((home.run / "state.json").read_text())["phase"] == "degraded"
+    running.stop()
+    needed = Supervisor(home, [replace(hangs, essential=True)])
+    with pytest.raises(Unavailable, match="hangs"):
+        needed.start(limit_s=1)
+    needed.stop()
 
 
 def test_a_failed_migration_is_not_tried_again(home: Home, tmp_path: Path) -> None:

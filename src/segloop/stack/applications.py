@@ -65,7 +65,7 @@ def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
         ]
         arguments += ["--pool=threads", "--loglevel=INFO"]
         # Its job comes back through the lease, so waiting for a running inference would only make `down` slow.
-        return replace(python(name, *arguments), ready_line=" ready.", stop_limit_s=8.0)
+        return replace(python(name, *arguments), ready_line=" ready.", stop_limit_s=8.0, essential=False)
 
     api = [
         "uvicorn",
@@ -88,8 +88,8 @@ def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
         python("relay", "services.api.relay"),
         worker("worker_gpu", "segmentation"),
         worker("trainer", "training"),
-        web(python("ui", "ui.proxy")),
-        web(python("flower", *flower), "/healthcheck"),
+        replace(web(python("ui", "ui.proxy")), essential=False),
+        replace(web(python("flower", *flower), "/healthcheck"), essential=False),
     ]
 
 

@@ -26,8 +26,9 @@ def up(root: Path, say: Say) -> float:
     """
     began = time.monotonic()
     root = open_home(root, os.environ.get("SEGLOOP_RUN_AS", "nobody")).root
-    if state.read(root).phase == "healthy":
+    if (now := state.read(root)).is_up:
         say(f"Segloop already runs on {root}")
+        _warn(now, root, say)
         return 0.0
     with open(root / "log/supervisor.log", "ab") as output:
         supervisor = subprocess.Popen(
@@ -39,7 +40,7 @@ def up(root: Path, say: Say) -> float:
             env=os.environ | {"SEGLOOP_HOME": str(root)},
         )
     told: set[str] = set()
-    while (now := state.read(root)).phase != "healthy":
+    while not (now := state.read(root)).is_up:
         _tell_changes(now, told, say, time.monotonic() - began)
         if supervisor.poll() is not None and now.phase in ("stopped", "failed"):
             raise Unavailable(
@@ -53,6 +54,7 @@ def up(root: Path, say: Say) -> float:
             )
         time.sleep(POLL_S)
     _tell_changes(now, told, say, time.monotonic() - began)
+    _warn(now, root, say)
     return time.monotonic() - began
 
 
@@ -86,7 +88,7 @@ def status(root: Path) -> str:
         pid = row["pid"] if running else "-"
         lines.append(
             f"{row['service']:<12}{shown:<12}{pid:>8}{row['port'] or '-':>8}{row['restarts']:>10}{uptime:>10}"
-            + (f"  {row['problem']}" if row["problem"] else "")
+            + (f"  {row['problem']}; see {root}/log/{row['service']}.log" if row["problem"] else "")
         )
     return "\n".join(lines)
 
@@ -107,9 +109,14 @@ def logs(root: Path, service: str | None, *, follow: bool) -> None:
 def _tell_changes(now: state.State, told: set[str], say: Say, seconds: float) -> None:
     for row in now.services:
         text = f"{row['service']} {row['state']}"
-        if row["state"] in ("healthy", "finished", "restarting", "failed") and text not in told:
+        if row["state"] in ("healthy", "finished", "restarting", "failing", "failed") and text not in told:
             told.add(text)
             say(f"  {seconds:5.1f} s  {row['service']:<12} {row['state']}")
+
+
+def _warn(now: state.State, root: Path, say: Say) -> None:
+    for name in now.failing:
+        say(f"WARNING: {name} keeps failing; the rest works without it. Its log: {root}/log/{name}.log")
 
 
 def _last_lines(path: Path, count: int) -> str:

@@ -18,7 +18,8 @@ class Service:
 
     `prepare` runs before each start. `check` raises while the service isn't usable and is repeated until it returns;
     `initialize` runs once after the first successful check of each supervisor. A service starts when all of `after`
-    are healthy. A `one_shot` service is healthy once it has exited with 0.
+    are healthy. A `one_shot` service is healthy once it has exited with 0. One that is not `essential` may keep failing
+    without taking the rest down: people can look at masks without workers, and integrations post jobs without pages.
     """
 
     name: str
@@ -35,5 +36,6 @@ class Service:
     start_limit_s: float = 60.0
     unprivileged: bool = False
     one_shot: bool = False
+    essential: bool = True
     ready_line: str = ""
     port: int | None = None

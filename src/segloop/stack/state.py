@@ -15,11 +15,24 @@ from segloop.stack.run import ENVIRONMENT_FILE, STATE_FILE
 
 @dataclass(frozen=True)
 class State:
-    """`phase` is starting, healthy, stopping, stopped or failed; `services` are rows of run/state.json."""
+    """`phase` is starting, healthy, degraded, stopping, stopped or failed; `services` are rows of run/state.json.
+
+    Degraded: all that is essential is healthy, and something else keeps failing.
+    """
 
     phase: str
     supervisor: int | None
     services: list[dict[str, Any]]
+
+    @property
+    def is_up(self) -> bool:
+        """Say whether the stack can be used, be it with something failing."""
+        return self.phase in ("healthy", "degraded")
+
+    @property
+    def failing(self) -> list[str]:
+        """Name the services that keep failing."""
+        return [row["service"] for row in self.services if row["failing"]]
 
 
 def read(root: Path) -> State:

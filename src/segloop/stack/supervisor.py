@@ -3,15 +3,13 @@
 import json
 import logging
 import os
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from segloop.errors import Unavailable
 from segloop.stack import process
+from segloop.stack.child import Child, State
 from segloop.stack.home import Home
 from segloop.stack.service import Service
 
@@ -20,38 +18,8 @@ log = logging.getLogger(__name__)
 POLL_S = 0.05
 FIRST_BACKOFF_S = 0.2
 CRASHES_ALLOWED, CRASH_WINDOW_S = 5, 60.0
+FAILING_BACKOFF_S, LONGEST_BACKOFF_S = 15.0, 300.0
 PROBE_EVERY_S, MISSES_ALLOWED = 15.0, 4
-
-
-class State(StrEnum):
-    """Where one service is in its life."""
-
-    WAITING = "waiting"
-    STARTING = "starting"
-    HEALTHY = "healthy"
-    FINISHED = "finished"
-    RESTARTING = "restarting"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-@dataclass
-class Child:
-    """A service and what became of it; `since`, `not_before` and `next_probe` are monotonic, `started_at` is UTC."""
-
-    service: Service
-    state: State = State.WAITING
-    process: subprocess.Popen[bytes] | None = None
-    since: float = 0.0
-    started_at: float = 0.0
-    not_before: float = 0.0
-    next_probe: float = 0.0
-    misses: int = 0
-    crashes: list[float] = field(default_factory=list)
-    restarts: int = 0
-    log_offset: int = 0
-    initialized: bool = False
-    problem: str = ""
 
 
 class Supervisor:
@@ -65,31 +33,31 @@ class Supervisor:
         self.children = {service.name: Child(service) for service in services}
 
     def start(self, *, limit_s: float = 120.0, wanted: Callable[[], bool] = lambda: True) -> None:
-        """Tick until every service is healthy, or `wanted` says that nobody needs that any more.
+        """Tick until every service is healthy or known to keep failing, or `wanted` says that nobody needs that any more.
 
         Raises:
-            Unavailable: a service failed for good, or not all were healthy after `limit_s`.
+            Unavailable: an essential service failed for good, or not all had started after `limit_s`.
         """
         limit = time.monotonic() + limit_s
-        while wanted() and not self.is_healthy():
+        while wanted() and not self.is_settled():
             self.tick()
             if time.monotonic() > limit:
-                late = [name for name, child in self.children.items() if not _is_up(child)]
-                raise Unavailable(
-                    "not_healthy",
-                    f"Not healthy after {limit_s:.0f} s: {', '.join(late)}.",
-                )
+                self._give_up_late(limit_s)
             time.sleep(POLL_S)
 
     def is_healthy(self) -> bool:
         """Say whether every service is up."""
-        return all(_is_up(child) for child in self.children.values())
+        return all(child.is_up for child in self.children.values())
+
+    def is_settled(self) -> bool:
+        """Say whether every service is up, or keeps failing and isn't essential."""
+        return all(child.is_settled for child in self.children.values())
 
     def tick(self) -> None:
         """Start what may start, restart what died, probe what is due, and note changes in run/state.json.
 
         Raises:
-            Unavailable: `crash_loop` when a service died too often; the caller stops the rest.
+            Unavailable: `crash_loop` when an essential service died too often; the caller stops the rest.
         """
         before = [(child.state, child.restarts) for child in self.children.values()]
         try:
@@ -125,20 +93,9 @@ class Supervisor:
 
     def write_state(self, phase: str) -> None:
         """Replace run/state.json, which `segloop status` and `segloop up` read."""
-        if phase == "starting" and self.is_healthy():
-            phase = "healthy"
-        rows = [
-            {
-                "service": child.service.name,
-                "state": child.state,
-                "pid": child.process.pid if child.process and child.process.poll() is None else None,
-                "port": child.service.port,
-                "restarts": child.restarts,
-                "started_at": child.started_at or None,
-                "problem": child.problem,
-            }
-            for child in self.children.values()
-        ]
+        if phase == "starting" and self.is_settled():
+            phase = "healthy" if self.is_healthy() else "degraded"
+        rows = [child.to_row() for child in self.children.values()]
         self._home.write_private(
             self._home.run / "state.json",
             json.dumps({"phase": phase, "supervisor": os.getpid(), "services": rows}),
@@ -146,8 +103,8 @@ class Supervisor:
 
     def _advance(self, child: Child) -> None:
         now = time.monotonic()
-        if child.state in (State.WAITING, State.RESTARTING):
-            if now >= child.not_before and all(_is_up(self.children[name]) for name in child.service.after):
+        if child.state in (State.WAITING, State.RESTARTING, State.FAILING):
+            if now >= child.not_before and all(self.children[name].is_up for name in child.service.after):
                 self._spawn(child)
         elif child.process is not None and child.process.poll() is not None:
             self._ended(child, child.process.returncode)
@@ -198,7 +155,7 @@ class Supervisor:
                 )
                 child.process.kill()
             return
-        child.state, child.problem, child.misses = State.HEALTHY, "", 0
+        child.state, child.problem, child.misses, child.failing = State.HEALTHY, "", 0, 0
         child.next_probe = now + PROBE_EVERY_S
         log.info("%s healthy after %.1f s", service.name, now - child.since)
 
@@ -230,22 +187,34 @@ class Supervisor:
             child.state, child.process = State.FINISHED, None
             return
         child.crashes = [then for then in child.crashes if then > now - CRASH_WINDOW_S] + [now]
-        if len(child.crashes) > CRASHES_ALLOWED or child.service.one_shot:
-            child.state, child.problem = (
-                State.FAILED,
-                child.problem or f"exited with {code}",
-            )
-            raise Unavailable(
-                "crash_loop",
-                f"{name} keeps failing (exit {code}). See {self._home.log / name}.log",
-            )
+        child.problem = child.problem or f"exited with {code}"
+        if child.failing or len(child.crashes) > CRASHES_ALLOWED or child.service.one_shot:
+            self._give_up(child, code, now)
+            return
         child.state, child.restarts = State.RESTARTING, child.restarts + 1
         child.not_before = now + FIRST_BACKOFF_S * 2 ** (len(child.crashes) - 1)
         log.warning("%s ended with %s; restart %d", name, code, child.restarts)
 
+    def _give_up_late(self, limit_s: float) -> None:
+        """Go on without what has not started in time, unless it is essential."""
+        late = [child for child in self.children.values() if not child.is_settled]
+        if any(child.service.essential for child in late):
+            names = ", ".join(child.service.name for child in late)
+            raise Unavailable("not_healthy", f"Not healthy after {limit_s:.0f} s: {names}.")
+        for child in late:
+            child.failing, child.problem = 1, child.problem or f"not ready after {limit_s:.0f} s"
+        self.write_state("starting")
+
+    def _give_up(self, child: Child, code: int, now: float) -> None:
+        """Fail the stack for an essential service; else try again now and then, and leave the others alone."""
+        name, log_file = child.service.name, f"{self._home.log / child.service.name}.log"
+        if child.service.essential:
+            child.state = State.FAILED
+            raise Unavailable("crash_loop", f"{name} keeps failing (exit {code}). See {log_file}")
+        wait_s = min(FAILING_BACKOFF_S * 2**child.failing, LONGEST_BACKOFF_S)
+        child.state, child.failing, child.not_before = State.FAILING, child.failing + 1, now + wait_s
+        child.restarts += 1
+        log.error("%s keeps failing (exit %s); next try in %.0f s. See %s", name, code, wait_s, log_file)
+
     def _pid_file(self, child: Child) -> Path:
         return self._home.run / f"{child.service.name}.pid"
-
-
-def _is_up(child: Child) -> bool:
-    return child.state in (State.HEALTHY, State.FINISHED)
