@@ -1,6 +1,9 @@
 """Our masks are those of nnU-Net's own predictor, voxel by voxel, without mirroring."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,6 +47,24 @@ def _reference(folder: Path, volume: NDArray[np.float32], spacing_mm: tuple[floa
     return mask.transpose(2, 1, 0)
 
 
+def _check(
+    tmp_path: Path,
+    shape: tuple[int, int, int],
+    spacing_mm: tuple[float, float, float],
+    *,
+    at_least: int,
+) -> None:
+    """Compare the two masks of noise on a grid, in which at least so many classes must appear."""
+    bundle.import_model(tmp_path / "model", tmp_path / "bundle")
+    volume = np.random.default_rng(5).normal(200, 600, shape).astype(np.float32)
+    volume[:2] = 0  # an empty border, so that the crop to what is not zero takes part
+    geometry = Geometry(shape, np.diag([*spacing_mm, 1.0]))
+    expected = _reference(tmp_path / "bundle", volume, geometry.spacing_mm)
+    assert len(np.unique(expected)) >= at_least, np.unique(expected)
+    mask = Predictor.load(tmp_path / "bundle", device="cpu").predict(volume, geometry)
+    np.testing.assert_array_equal(mask, expected)
+
+
 @pytest.mark.parametrize(
     ("shape", "spacing_mm"),
     [
@@ -57,15 +78,71 @@ def _reference(folder: Path, volume: NDArray[np.float32], spacing_mm: tuple[floa
 def test_masks_equal_those_of_nnunet(
     tmp_path: Path, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]
 ) -> None:
-    model = write_tiny_model(tmp_path / "model", weights="random", labels=4, patch=(16, 16, 16))
-    bundle.import_model(model, tmp_path / "bundle")
-    volume = np.random.default_rng(5).normal(200, 600, shape).astype(np.float32)
-    volume[:2] = 0  # an empty border, so that the crop to what is not zero takes part
-    geometry = Geometry(shape, np.diag([*spacing_mm, 1.0]))
-    expected = _reference(tmp_path / "bundle", volume, geometry.spacing_mm)
-    assert len(np.unique(expected)) > 1
-    mask = Predictor.load(tmp_path / "bundle", device="cpu").predict(volume, geometry)
-    np.testing.assert_array_equal(mask, expected)
+    write_tiny_model(tmp_path / "model", weights="random", labels=6, patch=(16, 16, 16))
+    _check(tmp_path, shape, spacing_mm, at_least=6)
+
+
+def test_thirty_classes_equal_those_of_nnunet(tmp_path: Path) -> None:
+    write_tiny_model(tmp_path / "model", weights="random", labels=30, patch=(16, 16, 16))
+    _check(tmp_path, (44, 36, 30), (2.5, 3.0, 3.5), at_least=20)
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing_mm"),
+    [((40, 36, 12), (2.0, 2.5, 5.0)), ((11, 13, 7), (3.0, 3.0, 2.0))],
+    ids=["resampled", "smaller than the patch"],
+)
+def test_a_2d_model_equals_nnunet(
+    tmp_path: Path, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]
+) -> None:
+    write_tiny_model(tmp_path / "model", weights="random", labels=6, patch=(16, 24), spacing_mm=(3.0, 2.0))
+    _check(tmp_path, shape, spacing_mm, at_least=6)
+
+
+@pytest.mark.parametrize("transpose", [(1, 0, 2), (2, 0, 1)])
+@pytest.mark.parametrize("patch", [(12, 16, 20), (16, 20)], ids=["3D", "2D"])
+def test_models_planned_on_turned_axes_equal_nnunet(
+    tmp_path: Path, transpose: tuple[int, int, int], patch: tuple[int, ...]
+) -> None:
+    write_tiny_model(
+        tmp_path / "model",
+        weights="random",
+        labels=6,
+        patch=patch,
+        spacing_mm=(4.0, 2.0, 3.0)[-len(patch) :],
+        transpose=transpose,
+    )
+    _check(tmp_path, (40, 33, 21), (1.5, 2.5, 3.5), at_least=6)
+
+
+def _mask_for_norm(plans: dict[str, Any], dataset: dict[str, Any]) -> None:
+    (settings,) = plans["configurations"].values()
+    settings.update(normalization_schemes=["ZScoreNormalization"], use_mask_for_norm=[True])
+
+
+def _torch_resampling(plans: dict[str, Any], dataset: dict[str, Any]) -> None:
+    (settings,) = plans["configurations"].values()
+    for kind in ("data", "seg", "probabilities"):
+        settings[f"resampling_fn_{kind}"] = "resample_torch_fornnunet"
+        settings[f"resampling_fn_{kind}_kwargs"] = {"is_seg": kind == "seg", "force_separate_z": None}
+
+
+def _ignore_label(plans: dict[str, Any], dataset: dict[str, Any]) -> None:
+    dataset["labels"]["ignore"] = 7
+
+
+@pytest.mark.parametrize("change", [_mask_for_norm, _torch_resampling, _ignore_label])
+@pytest.mark.parametrize("thickness_mm", [2.0, 6.0], ids=["resampled", "separate z"])
+def test_what_plans_may_say_equals_nnunet(
+    tmp_path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None], thickness_mm: float
+) -> None:
+    write_tiny_model(tmp_path / "model", weights="random", labels=6, patch=(16, 16, 16))
+    files = tmp_path / "model" / "plans.json", tmp_path / "model" / "dataset.json"
+    plans, dataset = (json.loads(file.read_text()) for file in files)
+    change(plans, dataset)
+    for file, body in zip(files, (plans, dataset), strict=True):
+        file.write_text(json.dumps(body))
+    _check(tmp_path, (44, 40, 12), (1.7, 2.0, thickness_mm), at_least=6)
 
 
 def test_two_folds_are_averaged_as_nnunet_does(tmp_path: Path) -> None:

@@ -51,8 +51,9 @@ def write_tiny_model(
     folder: Path,
     *,
     labels: int = 7,
-    patch: tuple[int, int, int] = (32, 32, 32),
-    spacing_mm: tuple[float, float, float] = (3.0, 3.0, 3.0),
+    patch: tuple[int, ...] = (32, 32, 32),
+    spacing_mm: tuple[float, ...] = (3.0, 3.0, 3.0),
+    transpose: tuple[int, int, int] = (0, 1, 2),
     orientation: str = "RAS",
     seed: int = 0,
     weights: Literal["threshold", "random"] = "threshold",
@@ -63,12 +64,14 @@ def write_tiny_model(
     Args:
         folder: Receives dataset.json, plans.json and fold_0/checkpoint_final.pth; made if missing.
         labels: Number of classes besides the background.
-        patch: Patch in nnU-Net's order (z, y, x), even numbers.
-        spacing_mm: The plans' target spacing in nnU-Net's order (z, y, x). A volume on this spacing is not resampled.
+        patch: Patch in nnU-Net's order (z, y, x) after `transpose`, even numbers; the last two make a 2D model.
+        spacing_mm: The plans' target spacing in the same order. A volume on this spacing is not resampled.
+        transpose: The plans' transpose_forward: which axis of (z, y, x) comes first, second and third.
         orientation: Axis codes (x, y, z) of the grid the model wants, kept as an extra key of dataset.json.
         seed: Fixes the weights that are not set by hand.
         weights: "threshold" answers `expected_labels` voxel by voxel, whatever the neighbours, the tile or the
-            axis order; "random" has weights that mix neighbours and directions, so any flip changes its answer.
+            axis order (3D only); "random" has weights that mix neighbours and directions, so any flip changes its
+            answer, in which most classes appear where the voxels are noise.
         label_names: Names in index order; "class_1" ... if absent.
     """
     names = label_names or tuple(f"class_{i}" for i in range(1, labels + 1))
@@ -80,8 +83,9 @@ def write_tiny_model(
         "name": "Dataset999_Tiny",
         "orientation": orientation,
     }
-    plans = _plans(patch, spacing_mm)
-    network = _network(labels + 1, seed)
+    plans = _plans(patch, spacing_mm, transpose)
+    (configuration,) = plans["configurations"]
+    network = _network(labels + 1, seed, len(patch))
     if weights == "threshold":
         _set_threshold_weights(network, labels)
     fold = folder / "fold_0"
@@ -93,7 +97,7 @@ def write_tiny_model(
         "trainer_name": "nnUNetTrainer",
         "init_args": {
             "plans": plans,
-            "configuration": "3d_fullres",
+            "configuration": configuration,
             "fold": 0,
             "dataset_json": dataset,
         },
@@ -104,12 +108,39 @@ def write_tiny_model(
     return folder
 
 
-def _network(classes: int, seed: int) -> PlainConvUNet:
+def _network(classes: int, seed: int, dimensions: int) -> PlainConvUNet:
     """Network of `_ARCHITECTURE` with seeded weights; the caller's random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        kwargs = _ARCHITECTURE | {"conv_op": nn.Conv3d, "nonlin": nn.LeakyReLU}
-        return PlainConvUNet(input_channels=1, num_classes=classes, deep_supervision=False, **kwargs)
+        conv = nn.Conv3d if dimensions == 3 else nn.Conv2d
+        kwargs = _architecture(dimensions) | {"conv_op": conv, "nonlin": nn.LeakyReLU}
+        network = PlainConvUNet(input_channels=1, num_classes=classes, deep_supervision=False, **kwargs)
+        _spread_classes(network, torch.randn(1, 1, *[16] * dimensions) * 0.6 + 0.2)
+    return network
+
+
+@torch.no_grad()
+def _spread_classes(network: PlainConvUNet, noise: torch.Tensor) -> None:
+    """Set the head so that all classes appear in noise; with plain random weights two or three hide the others.
+
+    Each class stands for the features c of one random voxel and wins where they are the nearest: its logit
+    c f - c^2 / 2 is largest where |f - c| is smallest.
+    """
+    seen: list[torch.Tensor] = []
+    head = network.decoder.seg_layers[0]
+    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    network(noise)
+    hook.remove()
+    features = seen[0][0].flatten(1)
+    centres = features[:, torch.randperm(features.shape[1])[: head.out_channels]].T
+    head.weight.copy_(centres.reshape(head.weight.shape))
+    head.bias.copy_(-(centres**2).sum(1) / 2)
+
+
+def _architecture(dimensions: int) -> dict[str, Any]:
+    """Return `_ARCHITECTURE` for 3D or 2D."""
+    sizes = {key: [size[:dimensions] for size in _ARCHITECTURE[key]] for key in ("kernel_sizes", "strides")}
+    return _ARCHITECTURE | sizes | {"conv_op": f"torch.nn.modules.conv.Conv{dimensions}d"}
 
 
 def _set_threshold_weights(network: PlainConvUNet, labels: int) -> None:
@@ -140,11 +171,14 @@ def _set_threshold_weights(network: PlainConvUNet, labels: int) -> None:
     state[f"{head}.bias"][:] = -gain * centres**2 / 2
 
 
-def _plans(patch: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> dict[str, Any]:
-    """nnU-Net v2 plans with one configuration, 3d_fullres; (z, y, x) throughout, as nnU-Net has it."""
+def _plans(
+    patch: tuple[int, ...], spacing_mm: tuple[float, ...], transpose: tuple[int, int, int]
+) -> dict[str, Any]:
+    """nnU-Net v2 plans with one configuration, 3d_fullres or 2d; (z, y, x) throughout, as nnU-Net has it."""
+    name = "3d_fullres" if len(patch) == 3 else "2d"
     resampling = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
     configuration = {
-        "data_identifier": "nnUNetPlans_3d_fullres",
+        "data_identifier": f"nnUNetPlans_{name}",
         "preprocessor_name": "DefaultPreprocessor",
         "batch_size": 2,
         "patch_size": list(patch),
@@ -160,7 +194,7 @@ def _plans(patch: tuple[int, int, int], spacing_mm: tuple[float, float, float]) 
         "resampling_fn_probabilities_kwargs": resampling | {"order": 1},
         "architecture": {
             "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
-            "arch_kwargs": _ARCHITECTURE,
+            "arch_kwargs": _architecture(len(patch)),
             "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
         },
         "batch_dice": False,
@@ -178,9 +212,9 @@ def _plans(patch: tuple[int, int, int], spacing_mm: tuple[float, float, float]) 
         "original_median_spacing_after_transp": list(spacing_mm),
         "original_median_shape_after_transp": list(patch),
         "image_reader_writer": "SimpleITKIO",
-        "transpose_forward": [0, 1, 2],
-        "transpose_backward": [0, 1, 2],
-        "configurations": {"3d_fullres": configuration},
+        "transpose_forward": list(transpose),
+        "transpose_backward": [transpose.index(axis) for axis in range(3)],
+        "configurations": {name: configuration},
         "experiment_planner_used": "ExperimentPlanner",
         "label_manager": "LabelManager",
         "foreground_intensity_properties_per_channel": {

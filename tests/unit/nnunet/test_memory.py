@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from segloop.errors import InvalidInput
-from segloop.imaging.geometry import Geometry
+from segloop.imaging.geometry import Geometry, reorient
 from segloop.nnunet import memory
 from segloop.nnunet.bundle import import_model
 from segloop.nnunet.predict import Predictor
@@ -74,6 +76,35 @@ def test_what_is_needed_grows_with_the_grid_the_classes_and_the_models_finer_spa
     predictor.require_room(_grid((512, 512, 300), 1.0), 4 * GIB)
     with pytest.raises(InvalidInput):
         predictor.require_room(_grid((1024, 1024, 1000), 1.0), 16 * GIB)
+
+
+@pytest.mark.parametrize("transpose", [(0, 1, 2), (1, 0, 2), (2, 0, 1)])
+@pytest.mark.parametrize("patch", [(8, 8, 8), (8, 8)], ids=["3D", "2D"])
+def test_the_grids_are_those_between_which_nnunet_resamples(
+    tmp_path: Path, transpose: tuple[int, int, int], patch: tuple[int, ...]
+) -> None:
+    spacing_mm = (4.0, 2.0, 3.0)[-len(patch) :]
+    write_tiny_model(
+        tmp_path / "m",
+        weights="random",
+        patch=patch,
+        spacing_mm=spacing_mm,
+        transpose=transpose,
+        orientation="PIR",
+    )
+    info = import_model(tmp_path / "m", tmp_path / "bundle")
+    geometry = Geometry((30, 20, 10), np.diag([1.5, 2.5, 3.5, 1.0]))
+    turned, grid = reorient(np.ones(geometry.shape, np.int16), geometry, info.orientation)
+    plans = PlansManager(info.plans)
+    data, _, _ = DefaultPreprocessor(verbose=False).run_case_npy(
+        turned.transpose(2, 1, 0)[None],
+        None,
+        {"spacing": grid.spacing_mm[::-1]},
+        plans,
+        plans.get_configuration(info.configuration),
+        info.dataset,
+    )
+    assert memory.grids(geometry, info).resampled == data.shape[1:]
 
 
 def test_voxels_of_a_metre_do_not_overflow_the_estimate(predictor: Predictor) -> None:
