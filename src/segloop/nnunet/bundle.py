@@ -6,6 +6,7 @@ name come from an allow-list, because nnU-Net imports and calls whatever its pla
 
 import json
 import re
+import shutil
 import tempfile
 import zipfile
 import zlib
@@ -21,6 +22,12 @@ from safetensors.torch import load_file, save_file
 
 from segloop.errors import InvalidInput
 from segloop.nnunet.plans import require_safe_plans
+from segloop.nnunet.verify import (
+    read_labels,
+    require_fitting_weights,
+    require_one_channel,
+    require_sound_plans,
+)
 
 FORMAT = 1
 MAX_ENTRIES, MAX_BYTES, MAX_RATIO = 2000, 8 * 2**30, 200
@@ -48,8 +55,8 @@ def import_model(path: Path, out: Path, *, orientation: str | None = None) -> Bu
 
     Raises:
         InvalidInput: `model_incomplete` (a file is missing or broken), `model_unsafe` (it names code that is
-            not allowed, or the archive is hostile), `model_label_less`, `model_unsupported`,
-            `model_orientation_unknown`.
+            not allowed, or the archive is hostile), `model_label_less`, `model_labels_invalid`,
+            `model_plans_invalid`, `model_unsupported`, `model_orientation_unknown`.
     """
     if path.is_file():
         with tempfile.TemporaryDirectory(prefix="segloop-import-") as folder:
@@ -69,6 +76,8 @@ def import_model(path: Path, out: Path, *, orientation: str | None = None) -> Bu
     if orientation is not None:
         dataset = dataset | {"orientation": orientation}
     info = _info(plans, dataset, first, folds=sorted(checkpoints))
+    for checkpoint in checkpoints.values():
+        _require_weights(info, checkpoint["network_weights"])
     out.mkdir(parents=True, exist_ok=True)
     for fold, checkpoint in checkpoints.items():
         _save_weights(checkpoint["network_weights"], out / f"fold_{fold}.safetensors")
@@ -92,6 +101,10 @@ def read_bundle(folder: Path) -> BundleInfo:
     if not known_folds:  # folds become file names
         raise InvalidInput("model_unsafe", "The bundle's folds have names that are not allowed.")
     require_safe_plans(info.plans, info.configuration)
+    require_sound_plans(info.plans, info.configuration)
+    require_one_channel(info.dataset)
+    if read_labels(info.dataset) != info.labels:
+        raise _incomplete("list of labels in model.json")
     return info
 
 
@@ -113,32 +126,12 @@ def _info(
     *,
     folds: list[str],
 ) -> BundleInfo:
-    configuration = str(checkpoint["init_args"].get("configuration", "3d_fullres"))
+    arguments = checkpoint["init_args"]
+    configuration = str(arguments.get("configuration", "3d_fullres") if isinstance(arguments, dict) else "")
     require_safe_plans(plans, configuration)
-    labels = [
-        {"name": name, "index": index}
-        for name, index in dataset.get("labels", {}).items()
-        if name != "ignore"
-    ]
-    if any(not isinstance(label["index"], int) for label in labels):
-        raise InvalidInput(
-            "model_unsupported",
-            "Models trained on regions (overlapping labels) are not supported yet.",
-        )
-    labels = sorted(
-        (label for label in labels if label["index"] != 0),
-        key=lambda label: int(label["index"]),
-    )
-    if not labels:
-        raise InvalidInput(
-            "model_label_less",
-            "The model's dataset.json names no labels, so its masks mean nothing.",
-        )
-    if len(dataset.get("channel_names", {"0": "CT"})) != 1:
-        raise InvalidInput(
-            "model_unsupported",
-            "Models of several input channels are not supported; one CT is.",
-        )
+    require_sound_plans(plans, configuration)
+    labels = read_labels(dataset)
+    require_one_channel(dataset)
     axes = checkpoint.get("inference_allowed_mirroring_axes") or ()
     orientation = str(dataset.get("orientation", ""))
     if sorted({"L": "R", "P": "A", "I": "S"}.get(code, code) for code in orientation) != ["A", "R", "S"]:
@@ -173,6 +166,15 @@ def _load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
+def _require_weights(info: BundleInfo, state: object) -> None:
+    if not isinstance(state, dict) or not all(
+        isinstance(tensor, torch.Tensor) and tensor.device.type == "cpu" and tensor.layout == torch.strided
+        for tensor in state.values()
+    ):
+        raise _incomplete("network_weights")
+    require_fitting_weights(info.plans, info.configuration, state, n_classes=len(info.labels) + 1)
+
+
 def _save_weights(state: dict[str, torch.Tensor], path: Path) -> None:
     # nnU-Net lists the same tensor under up to three names: each is stored once.
     tensors: dict[str, torch.Tensor] = {}
@@ -185,8 +187,10 @@ def _save_weights(state: dict[str, torch.Tensor], path: Path) -> None:
         else:
             seen[key] = name
             tensors[name] = tensor.detach().contiguous().clone()
+    names = path.with_suffix(".aliases.json")
+    names.write_text(json.dumps(aliases, sort_keys=True))
     save_file(tensors, path)
-    path.with_suffix(".aliases.json").write_text(json.dumps(aliases, sort_keys=True))
+    shutil.copymode(names, path)  # safetensors lets only the owner read
 
 
 def _copy_bundle(folder: Path, out: Path) -> BundleInfo:
@@ -201,7 +205,7 @@ def _copy_bundle(folder: Path, out: Path) -> BundleInfo:
             raise _incomplete(name)
         (out / name).write_bytes((folder / name).read_bytes())
     for fold in info.folds:
-        load_weights(out, fold)
+        _require_weights(info, load_weights(out, fold))
     return info
 
 
@@ -215,7 +219,7 @@ def _model_root(path: Path) -> Path:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         body = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _incomplete(path.name) from error
     if not isinstance(body, dict):
         raise _incomplete(path.name)
