@@ -1,5 +1,6 @@
 """Model versions kept warm in memory, least recently used out first."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -12,15 +13,20 @@ class ModelCache:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._kept: OrderedDict[str, Predictor] = OrderedDict()
+        self._lock = threading.Lock()
 
     def get(self, model_version_id: str, load: Callable[[], Predictor]) -> Predictor:
-        """Return a version's predictor, loaded at first use; others leave when memory is short."""
-        if model_version_id not in self._kept:
-            self._kept[model_version_id] = load()
-        self._kept.move_to_end(model_version_id)
-        while len(self._kept) > 1 and self._used_bytes() > self._max_bytes:
-            self._kept.popitem(last=False)
-        return self._kept[model_version_id]
+        """Return a version's predictor, loaded at first use; others leave when memory is short.
+
+        Thread-safe: whoever asks for a version while it loads waits for it, so that it is loaded once.
+        """
+        with self._lock:
+            if model_version_id not in self._kept:
+                self._kept[model_version_id] = load()
+            self._kept.move_to_end(model_version_id)
+            while len(self._kept) > 1 and self._used_bytes() > self._max_bytes:
+                self._kept.popitem(last=False)
+            return self._kept[model_version_id]
 
     def _used_bytes(self) -> int:
         return sum(predictor.memory_bytes for predictor in self._kept.values())

@@ -56,7 +56,7 @@ def import_model(path: Path, out: Path, *, orientation: str | None = None) -> Bu
     Raises:
         InvalidInput: `model_incomplete` (a file is missing or broken), `model_unsafe` (it names code that is
             not allowed, or the archive is hostile), `model_label_less`, `model_labels_invalid`,
-            `model_plans_invalid`, `model_unsupported`, `model_orientation_unknown`.
+            `model_plans_invalid`, `model_unsupported`, `model_ambiguous`, `model_orientation_unknown`.
     """
     if path.is_file():
         with tempfile.TemporaryDirectory(prefix="segloop-import-") as folder:
@@ -210,9 +210,16 @@ def _copy_bundle(folder: Path, out: Path) -> BundleInfo:
 
 
 def _model_root(path: Path) -> Path:
-    plans = sorted(path.rglob("plans.json"), key=lambda file: len(file.parts))
+    """Return the one folder that holds a trained model; nnU-Net exports all configurations unless told one."""
+    plans = sorted(path.rglob("plans.json"))
     if not plans:
         raise _incomplete("plans.json")
+    if len(plans) > 1:
+        names = ", ".join(file.parent.name for file in plans)
+        raise InvalidInput(
+            "model_ambiguous",
+            f"There is more than one model here: {names}. Import the folder of one, or export one (-c 3d_fullres).",
+        )
     return plans[0].parent
 
 

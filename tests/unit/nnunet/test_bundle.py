@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from nnunetv2.model_sharing.model_export import export_pretrained_model
 
 from segloop.errors import InvalidInput
 from segloop.nnunet.bundle import import_model, load_weights, read_bundle
@@ -89,11 +90,41 @@ def test_an_archive_that_grows_without_measure_is_refused(tmp_path: Path) -> Non
     assert _refusal(tmp_path / "model.zip", tmp_path / "bundle") == "model_unsafe"
 
 
-def test_an_export_zip_is_imported_like_its_folder(model: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
-        for file in model.rglob("*.*"):
-            archive.write(file, Path("Dataset999_Tiny/x") / file.relative_to(model))
-    assert import_model(tmp_path / "model.zip", tmp_path / "a") == import_model(model, tmp_path / "b")
+def _export(
+    results: Path, out: Path, monkeypatch: pytest.MonkeyPatch, configurations: tuple[str, ...]
+) -> Path:
+    """Let nnU-Net's own exporter make a zip of trained models of one fold."""
+    for configuration in configurations:
+        folder = results / "Dataset999_Tiny" / f"nnUNetTrainer__nnUNetPlans__{configuration}"
+        patch, spacing_mm = ((8, 8), (3.0, 3.0)) if configuration == "2d" else ((8, 8, 8), (3.0, 3.0, 3.0))
+        write_tiny_model(folder, weights="random", labels=2, patch=patch, spacing_mm=spacing_mm)
+        for name in ("fold_0/progress.png", "fold_0/validation/summary.json", "dataset_fingerprint.json"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text("{}")  # the exporter wants them; nobody reads them
+    monkeypatch.setenv("nnUNet_results", str(results))
+    export_pretrained_model("Dataset999_Tiny", str(out), configurations, folds=(0,))
+    return out
+
+
+def test_what_nnunet_exports_is_imported_like_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = _export(tmp_path / "results", tmp_path / "model.zip", monkeypatch, ("3d_fullres",))
+    assert import_model(exported, tmp_path / "a") == import_model(tmp_path / "results", tmp_path / "b")
+    first, second = (load_weights(tmp_path / folder, "0") for folder in ("a", "b"))
+    assert all(torch.equal(first[name], second[name]) for name in second)
+
+
+def test_which_of_several_exported_models_is_meant_is_not_guessed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = _export(tmp_path / "results", tmp_path / "model.zip", monkeypatch, ("2d", "3d_fullres"))
+    with pytest.raises(InvalidInput) as refused:
+        import_model(exported, tmp_path / "bundle")
+    assert refused.value.code == "model_ambiguous"
+    assert "nnUNetTrainer__nnUNetPlans__2d" in refused.value.message
+    one = tmp_path / "results" / "Dataset999_Tiny" / "nnUNetTrainer__nnUNetPlans__2d"
+    assert import_model(one, tmp_path / "bundle").configuration == "2d"
 
 
 @pytest.mark.parametrize(
