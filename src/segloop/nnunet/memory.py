@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from nnunetv2.preprocessing.resampling.default_resampling import (
     compute_new_shape,
     determine_do_sep_z_and_axis,
 )
+from numpy.typing import NDArray
 
 from segloop.errors import InvalidInput
 from segloop.imaging.geometry import Geometry, reorient
@@ -83,8 +85,7 @@ def require_room(geometry: Geometry, info: BundleInfo, available: int) -> None:
     Raises:
         InvalidInput: `volume_too_large`, or `volume_too_small` when nothing is left of it on the model's grid.
     """
-    if 0 in grids(geometry, info).resampled:
-        raise too_small(geometry)
+    _require_extent(geometry, info)
     needed = needed_bytes(geometry, info)
     if needed > available:
         raise InvalidInput(
@@ -97,13 +98,28 @@ def require_room(geometry: Geometry, info: BundleInfo, available: int) -> None:
         )
 
 
-def too_small(geometry: Geometry) -> InvalidInput:
-    """Return the error for a volume that is thinner than half a voxel of the model."""
-    extent = " x ".join(f"{n * mm:.3g}" for n, mm in zip(geometry.shape, geometry.spacing_mm, strict=True))
-    return InvalidInput(
-        "volume_too_small",
-        f"This CT of {extent} mm is thinner than the model can see. Check its voxel size, or upload more of it.",
-    )
+def require_content(volume: NDArray[Any], geometry: Geometry, info: BundleInfo) -> None:
+    """Check that something is left of a volume (x, y, z) when nnU-Net has cropped the zeros around it.
+
+    Raises:
+        InvalidInput: `volume_too_small`.
+    """
+    along = (np.flatnonzero(volume.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1)))
+    x, y, z = (int(found[-1] - found[0]) + 1 if found.size else 0 for found in along)
+    if x:  # of zeros alone nnU-Net crops nothing
+        _require_extent(Geometry((x, y, z), geometry.affine), info)
+
+
+def _require_extent(geometry: Geometry, info: BundleInfo) -> None:
+    if 0 in grids(geometry, info).resampled:
+        extent = " x ".join(
+            f"{n * mm:.3g}" for n, mm in zip(geometry.shape, geometry.spacing_mm, strict=True)
+        )
+        raise InvalidInput(
+            "volume_too_small",
+            f"What this CT shows, {extent} mm, is thinner than the model can see. Check its voxel size, or upload "
+            "more of it.",
+        )
 
 
 def available_bytes(root: Path = Path("/")) -> int:

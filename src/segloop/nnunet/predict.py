@@ -126,6 +126,7 @@ class Predictor:
                 "not_finite",
                 "The volume holds NaN or infinite voxels; export it again.",
             )
+        memory.require_content(volume, geometry, self.info)
         turned, grid = reorient(volume, geometry, self.info.orientation)
         with self._lock, _threads_kept():
             progress("preprocessing", 0.0)

@@ -78,6 +78,19 @@ def test_what_is_needed_grows_with_the_grid_the_classes_and_the_models_finer_spa
         predictor.require_room(_grid((1024, 1024, 1000), 1.0), 16 * GIB)
 
 
+@pytest.mark.parametrize("where", [(slice(9, 10), 0, 3), (slice(None), slice(None), 19)])
+def test_a_volume_that_is_zero_but_for_a_speck_or_a_sheet_is_refused(
+    predictor: Predictor, where: tuple[slice | int, ...]
+) -> None:
+    geometry = _grid((20, 20, 20), 1.0)
+    volume = np.zeros(geometry.shape, np.int16)
+    volume[where] = 500
+    with pytest.raises(InvalidInput) as refused:
+        predictor.predict(volume, geometry)
+    assert refused.value.code == "volume_too_small"
+    assert predictor.predict(np.zeros_like(volume), geometry).shape == volume.shape
+
+
 @pytest.mark.parametrize("transpose", [(0, 1, 2), (1, 0, 2), (2, 0, 1)])
 @pytest.mark.parametrize("patch", [(8, 8, 8), (8, 8)], ids=["3D", "2D"])
 def test_the_grids_are_those_between_which_nnunet_resamples(
