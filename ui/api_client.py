@@ -42,23 +42,29 @@ class ApiClient:
         """Return a ticket to read a volume ("volumes") or mask ("masks")."""
         return schemas.Ticket.model_validate(self._call("POST", f"/v1/{kind}/{object_id}/ticket"))
 
-    def jobs(self, state: str | None = None) -> list[schemas.JobOut]:
-        """Return the newest jobs."""
-        return self._page(schemas.JobOut, "/v1/jobs", **({"state": state} if state else {}))
+    def jobs(
+        self, state: str | None = None, *, volume_id: str | None = None, limit: int = 100
+    ) -> list[schemas.JobOut]:
+        """Return the newest jobs, of one state or volume if asked."""
+        query = {"state": state, "volume_id": volume_id, "limit": str(limit)}
+        return self._page(schemas.JobOut, "/v1/jobs", **{k: v for k, v in query.items() if v})
 
     def job(self, job_id: str) -> schemas.JobOut:
         """Return a job."""
         return self._get(schemas.JobOut, f"/v1/jobs/{job_id}")
 
-    def segment(self, volume_id: str, *, project: str, **parameters: Any) -> schemas.JobOut:
-        """Ask for a segmentation."""
+    def segment(
+        self, volume_id: str, *, project: str, idempotency_key: str, **parameters: Any
+    ) -> schemas.JobOut:
+        """Ask for a segmentation; the same key again gives the same job."""
         body = {
             "kind": "segment",
             "project_id": project,
             "input": {"volume_id": volume_id},
             "parameters": parameters,
         }
-        return schemas.JobOut.model_validate(self._call("POST", "/v1/jobs", json=body))
+        headers = {"Idempotency-Key": idempotency_key}
+        return schemas.JobOut.model_validate(self._call("POST", "/v1/jobs", json=body, headers=headers))
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job."""

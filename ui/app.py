@@ -19,7 +19,7 @@ st.set_page_config(page_title="Segloop", layout="wide")
 st.html("<style>.stMainBlockContainer { padding-top: 4.5rem; padding-bottom: 1rem }</style>")
 st.navigation(
     [
-        st.Page(lambda: segment.page(client()), title="Segment", url_path="segment", default=True),
+        st.Page(lambda: segment.page(client()), title="Segment", default=True),
         st.Page(lambda: jobs.page(client()), title="Jobs", url_path="jobs"),
     ],
     position="top",

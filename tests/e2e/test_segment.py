@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import nibabel
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from segloop.imaging.geometry import Geometry, reorient
 from segloop.nnunet.tiny import expected_labels, write_tiny_model
+from segloop.settings import Settings
 from segloop.stack import state
 from segloop.stack.home import open_home
 from tests.conftest import ROOT
@@ -85,11 +87,10 @@ def test_a_ct_is_dropped_segmented_and_seen_unmirrored(page: Page, tmp_path: Pat
     path = tmp_path / "ct.nii.gz"
     nibabel.save(nibabel.Nifti1Image(array, AFFINE), path)  # type: ignore[no-untyped-call]
 
-    page.locator("input[type=file]").set_input_files(path)
-    page.get_by_role("button", name="Segment this CT").click(timeout=30_000)
-    viewer = page.locator("[data-ready=full]")
-    viewer.wait_for(timeout=60_000)
-    page.get_by_text("NOT REVIEWED").first.wait_for(timeout=60_000)
+    page.locator("input[type=file]").set_input_files(path)  # the job starts by itself
+    # The viewer's own words come with the mask's load, the page's a moment earlier.
+    page.locator("[data-ready]").get_by_text("NOT REVIEWED").first.wait_for(timeout=60_000)
+    page.locator("[data-ready=full]").wait_for(timeout=60_000)
     page.get_by_text("Download mask").wait_for(timeout=30_000)
     _expect_voxels(page, array)
     assert page.get_by_text("mandible").first.is_visible()
@@ -113,10 +114,9 @@ def _expect_voxels(page: Page, array: Any) -> None:
 def test_a_reloaded_page_shows_the_same_ct_and_goes_on_watching(page: Page, tmp_path: Path) -> None:
     array = np.random.default_rng(3).choice(np.array([-1000, 40, 700], np.int16), size=(160, 160, 96))
     path = tmp_path / "another.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), path)  # type: ignore[no-untyped-call]
-    page.locator("input[type=file]").set_input_files(path)
-    page.get_by_role("button", name="Segment this CT").click(timeout=30_000)
-    page.get_by_role("button", name="Cancel").wait_for(timeout=20_000)
+    nibabel.save(nibabel.Nifti1Image(array, np.diag([3.0, 3.0, 3.0, 1.0])), path)  # type: ignore[no-untyped-call]
+    page.locator("input[type=file]").set_input_files(path)  # the job starts by itself
+    page.get_by_text("Predicting").wait_for(timeout=30_000)
     page.reload()
     page.get_by_role("button", name="Cancel").wait_for(timeout=20_000)
     assert page.get_by_role("button", name="Segment this CT").count() == 0
@@ -134,14 +134,27 @@ def test_earlier_cts_are_picked_from_a_list_that_stood_for_a_while(page: Page) -
         page.locator("[data-ready=full]").wait_for(timeout=20_000)
 
 
-def test_jobs_are_listed(page: Page) -> None:
+def test_a_ct_is_segmented_again_only_when_asked_and_both_masks_stay(page: Page, home: Path) -> None:
+    page.get_by_role("combobox", name="CT").click()
+    page.get_by_role("option").nth(1).click()
+    page.get_by_role("button", name="Segment again").click(timeout=20_000)
+    page.get_by_role("combobox", name="Mask").wait_for(timeout=60_000)
+    settings = Settings.from_env(state.environment(home))
+    headers = {"Authorization": f"Bearer {settings.token}"}
+    with httpx.Client(base_url=settings.api_url, headers=headers) as api:
+        volume_id = page.url.partition("volume=")[2]
+        assert len(api.get(f"/v1/volumes/{volume_id}/masks").json()["items"]) == 2
+        assert len(api.get("/v1/jobs", params={"volume_id": volume_id}).json()["items"]) == 2
+
+
+def test_jobs_are_listed_by_case_and_lead_to_it(page: Page) -> None:
     page.get_by_role("link", name="Jobs").click()
-    page.get_by_text("segment").first.wait_for(timeout=20_000)
+    page.get_by_text("predicting").first.wait_for(timeout=20_000)
+    page.get_by_role("link", name="case").first.click()
+    page.locator("[data-ready=full]").wait_for(timeout=20_000)
 
 
 def test_without_signing_in_nothing_is_shown(home: Path) -> None:
-    import httpx
-
     address = f"http://127.0.0.1:{state.ports(home)['ui']}"
     for path in ("/", "/api/v1/jobs", "/_stcore/health", "/segment"):
         assert httpx.get(address + path).status_code == 401

@@ -1,12 +1,15 @@
 """Page "Jobs": every job, its state, error, retry and cancel; refreshed by itself."""
 
+from html import escape
+
 import streamlit as st
 
 from segloop.errors import SegloopError
 from segloop.schemas import JobOut
 from ui.api_client import ApiClient
-from ui.views.text import age, duration, job_line
+from ui.views.text import age, duration, explain, job_line, stage_times
 
+PAGE, LONGEST = 25, 200
 STATES = ["all", "queued", "running", "succeeded", "failed", "cancelled"]
 
 
@@ -19,29 +22,46 @@ def page(api: ApiClient) -> None:
 
 @st.fragment(run_every=2.0)
 def _table(api: ApiClient, state: str | None) -> None:
+    shown = st.session_state.setdefault("jobs_shown", PAGE)
     try:
-        jobs = api.jobs(state)
+        jobs = api.jobs(state, limit=shown)
     except SegloopError as error:
-        st.error(error.message)
+        st.error(explain(error))
         return
     if not jobs:
         st.info("No jobs here. Segment a CT on the page Segment.")
     for job in jobs:
         _row(api, job)
+    if len(jobs) == shown and shown < LONGEST and st.button("Show more"):
+        st.session_state["jobs_shown"] = min(shown + PAGE, LONGEST)
+        st.rerun(scope="fragment")
 
 
 def _row(api: ApiClient, job: JobOut) -> None:
-    left, middle, right = st.columns([5, 2, 1], vertical_alignment="center")
-    left.markdown(f"**{job.kind}** `{job.id[-8:]}` — {job_line(job)}")
-    took = ""
+    case, left, middle, right = st.columns([2, 4, 4, 1], vertical_alignment="center")
+    case.html(_case(api, job))
+    left.markdown(f"{job.kind} — {job_line(job)}")
+    facts = [age(job.created_at)]
     if job.started_at and job.finished_at:
-        took = f" · took {duration((job.finished_at - job.started_at).total_seconds())}"
-    code = f" · code `{job.error.code}`" if job.error else ""
-    middle.caption(f"{age(job.created_at)}{took} · attempt {job.attempt}{code}")
+        facts.append(f"took {duration((job.finished_at - job.started_at).total_seconds())}")
+    facts += [stage_times(job), f"attempt {job.attempt}" if job.attempt > 1 else ""]
+    facts += [f"code `{job.error.code}`" if job.error else "", f"`{job.id[-8:]}`"]
+    middle.caption(" · ".join(fact for fact in facts if fact))
     try:
         if job.state in ("queued", "running") and right.button("Cancel", key=f"cancel-{job.id}"):
             api.cancel(job.id)
         if job.state == "failed" and right.button("Retry", key=f"retry-{job.id}"):
             api.retry(job.id)
     except SegloopError as error:
-        left.error(error.message)
+        left.error(explain(error))
+
+
+def _case(api: ApiClient, job: JobOut) -> str:
+    """Return the case's name as a link to it; names never change, so each is asked for once."""
+    if job.volume_id is None:
+        return "no CT"
+    names = st.session_state.setdefault("case_names", {})
+    if job.volume_id not in names:
+        names[job.volume_id] = api.volume(job.volume_id).case_reference
+    # A Markdown link would open another tab. The default page has no path of its own.
+    return f'<a href="/?volume={job.volume_id}" target="_self">{escape(names[job.volume_id])}</a>'

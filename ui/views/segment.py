@@ -1,14 +1,15 @@
 """Page "Segment": a CT goes in, a mask comes out, and a person looks at it."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import streamlit as st
 from segloop_viewer import uploader, viewer
 
 from segloop.errors import SegloopError
-from segloop.schemas import Mask, Ticket, Volume
+from segloop.schemas import Mask, ModelVersion, Ticket, Volume
 from ui.api_client import ApiClient
-from ui.views.text import job_line, moment
+from ui.views.text import explain, job_line, moment, plain, waiting_hint
 
 PROJECT = "default"
 API_BASE = "/api"
@@ -28,7 +29,7 @@ def page(api: ApiClient) -> None:
             return
         _show(api, volume)
     except SegloopError as error:
-        st.error(error.message)
+        st.error(explain(error))
 
 
 def _choose(api: ApiClient, volumes: list[Volume]) -> Volume | None:
@@ -37,6 +38,7 @@ def _choose(api: ApiClient, volumes: list[Volume]) -> Volume | None:
     st.caption("Without a patient reference, a CT counts as a patient of its own.")
     if uploaded:
         _remember(uploaded["volume_id"])
+        st.session_state["just_uploaded"] = uploaded["volume_id"]
         st.session_state.pop("picked_volume", None)
         volumes = api.volumes(PROJECT)
     st.markdown("**Earlier CTs**")
@@ -72,54 +74,111 @@ def _remember(volume_id: str) -> None:
 
 def _show(api: ApiClient, volume: Volume) -> None:
     spacing = " x ".join(f"{value:.2f}" for value in volume.spacing_mm)
-    st.markdown(f"**{volume.case_reference}** · {' x '.join(map(str, volume.shape))} voxels of {spacing} mm")
+    st.markdown(
+        f"**{plain(volume.case_reference)}** · {' x '.join(map(str, volume.shape))} voxels of {spacing} mm"
+    )
     masks = api.masks(volume.id)
-    if not masks:
-        _start(api, volume)
-    _look(api, volume, masks[0] if masks else None)
-
-
-def _start(api: ApiClient, volume: Volume) -> None:
-    job_id = st.session_state.get(f"job-{volume.id}") or _find_unfinished(api, volume)
+    job_id = st.session_state.get(_job_key(volume)) or _find_unfinished(api, volume)
     if job_id:
-        st.session_state[f"job-{volume.id}"] = job_id
+        st.session_state[_job_key(volume)] = job_id
         _watch(api, volume, job_id)
-        return
-    parameters: dict[str, object] = {}
-    if not volume.is_hu_like:
-        st.warning(
-            f"The values run from {volume.hu_min:g} to {volume.hu_max:g} and don't look like HU of a CT. "
-            "Segment it only if you know that it is one; what you state is recorded."
-        )
-        offset = st.number_input("Add this offset to get HU (0: the values are HU)", value=0.0, step=1.0)
-        if not st.checkbox("This is a CT, and the offset is right"):
-            return
-        parameters = {"hu_offset": offset, "hu_confirmed": True}
-    if st.button("Segment this CT", type="primary"):
-        job = api.segment(volume.id, project=PROJECT, **parameters)
-        st.session_state[f"job-{volume.id}"] = job.id
-        st.rerun()
+    elif not masks:
+        _offer(api, volume)
+    mask = _choose_mask(api, volume, masks) if masks else None
+    _look(api, volume, mask)
+
+
+def _job_key(volume: Volume) -> str:
+    return f"job-{volume.id}"
 
 
 def _find_unfinished(api: ApiClient, volume: Volume) -> str | None:
     # A reloaded page, or another person's, goes on watching instead of offering to start a second job.
-    jobs = [*api.jobs("running"), *api.jobs("queued")]
-    return next((job.id for job in jobs if job.volume_id == volume.id), None)
+    jobs = api.jobs(volume_id=volume.id)
+    return next((job.id for job in jobs if job.state in ("queued", "running")), None)
+
+
+def _offer(api: ApiClient, volume: Volume) -> None:
+    """Start the job of a CT that has just come; else offer to."""
+    if volume.is_hu_like:
+        if st.session_state.pop("just_uploaded", None) == volume.id or st.button(
+            "Segment this CT", type="primary"
+        ):
+            _request(api, volume)
+        return
+    st.warning(
+        f"The values run from {volume.hu_min:g} to {volume.hu_max:g} and don't look like HU of a CT. "
+        "Segment it only if you know that it is one; what you state is recorded."
+    )
+    offset = st.number_input("Add this offset to get HU (0: the values are HU)", value=0.0, step=1.0)
+    sure = st.checkbox("This is a CT, and the offset is right")
+    if st.button("Segment this CT", type="primary", disabled=not sure):
+        _request(api, volume, hu_offset=offset, hu_confirmed=True)
+
+
+def _request(api: ApiClient, volume: Volume, **parameters: object) -> None:
+    """Ask once for a segmentation: the key stays the same until the API has answered, so a repeat makes no second job."""
+    key = st.session_state.setdefault(f"request-{volume.id}", str(uuid4()))
+    try:
+        job = api.segment(volume.id, project=PROJECT, idempotency_key=key, **parameters)
+    except SegloopError as error:
+        st.error(explain(error))
+        return
+    del st.session_state[f"request-{volume.id}"]
+    st.session_state[_job_key(volume)] = job.id
+    st.rerun()
+
+
+def _choose_mask(api: ApiClient, volume: Volume, masks: list[Mask]) -> Mask:
+    left, middle, right = st.columns([5, 2, 2], vertical_alignment="center")
+    names = {mask.id: f"{_origin(api, mask)} · {moment(mask.created_at)}" for mask in masks}
+    with left:
+        mask_id = masks[0].id
+        if len(masks) > 1:
+            mask_id = st.selectbox(
+                "Mask",
+                list(names),
+                # A new mask is shown when it comes, whatever was chosen before.
+                key=f"mask-{masks[0].id}",
+                format_func=lambda key: names[key],
+                label_visibility="collapsed",
+            )
+        else:
+            st.markdown(names[mask_id])
+    middle.markdown(f"[Download mask (NIfTI)]({API_BASE}/v1/masks/{mask_id}/content)")
+    is_busy = _job_key(volume) in st.session_state
+    if right.button("Segment again", disabled=is_busy or not volume.is_hu_like):
+        _request(api, volume)
+    return next(mask for mask in masks if mask.id == mask_id)
+
+
+def _origin(api: ApiClient, mask: Mask) -> str:
+    """Return who or what made a mask."""
+    if not mask.model_version_id:
+        return mask.kind.replace("_", " ").capitalize()
+    versions: dict[str, ModelVersion] = st.session_state.setdefault("versions", {})
+    if mask.model_version_id not in versions:
+        versions[mask.model_version_id] = api.model_version(mask.model_version_id)
+    version = versions[mask.model_version_id]
+    return f"AI-generated by v{version.number} ({version.name}), NOT REVIEWED"
 
 
 @st.fragment(run_every=1.0)
 def _watch(api: ApiClient, volume: Volume, job_id: str) -> None:
     try:
         job = api.job(job_id)
+        waits_alone = job.state == "queued" and not api.jobs("running")
     except SegloopError as error:
-        st.warning(error.message)
+        st.warning(explain(error))
         return
     if job.state == "succeeded":
+        st.session_state.pop(_job_key(volume), None)
         st.rerun(scope="app")
     if job.state in ("failed", "cancelled"):
-        st.error(job_line(job))
-        if st.button("Start again"):
-            del st.session_state[f"job-{volume.id}"]
+        left, right = st.columns([6, 1], vertical_alignment="center")
+        left.error(job_line(job))
+        if right.button("Back"):
+            st.session_state.pop(_job_key(volume), None)
             st.rerun(scope="app")
         return
     left, right = st.columns([6, 1], vertical_alignment="center")
@@ -128,7 +187,9 @@ def _watch(api: ApiClient, volume: Volume, job_id: str) -> None:
         try:
             api.cancel(job.id)
         except SegloopError as error:
-            left.warning(error.message)
+            left.warning(explain(error))
+    if waits_alone and (hint := waiting_hint(job)):
+        st.warning(hint)
 
 
 def _look(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
@@ -136,12 +197,7 @@ def _look(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
     notice = "Research use only. Not a medical device."
     if mask is not None:
         labels = [item.model_dump() for item in api.statistics(mask.id).labels]
-        origin = "imported"
-        if mask.model_version_id:
-            version = api.model_version(mask.model_version_id)
-            origin = f"AI-generated by v{version.number} ({version.name}), NOT REVIEWED"
-        notice = f"{notice} Mask: {origin}."
-        st.markdown(f"[Download mask (NIfTI)]({API_BASE}/v1/masks/{mask.id}/content)")
+        notice = f"{notice} Mask: {_origin(api, mask)}."
     viewer(
         api_base=API_BASE,
         volume_id=volume.id,

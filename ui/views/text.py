@@ -2,7 +2,24 @@
 
 from datetime import UTC, datetime
 
+from segloop.errors import SegloopError
 from segloop.schemas import JobOut
+
+WORRY_AFTER_S = 20
+STAGES = [
+    "claimed",
+    "fetching",
+    "loading model",
+    "preprocessing",
+    "predicting",
+    "exporting",
+    "encoding",
+    "storing",
+]
+_MARKDOWN = str.maketrans({sign: "\\" + sign for sign in "\\`*_[]()#$~:<>!|"})
+HINTS = {
+    "no_model": "On the server: `./segloop models import FOLDER_OR_ZIP --promote REASON`. The CT can be looked at already.",
+}
 
 
 def duration(seconds: float) -> str:
@@ -36,6 +53,42 @@ def job_line(job: JobOut) -> str:
     if job.state == "failed" and job.error:
         return f"Failed: {job.error.message}"
     return job.state.capitalize()
+
+
+def waiting_hint(job: JobOut, now: datetime | None = None) -> str:
+    """Return what to do about a job that nobody takes, or "" while there is no reason to worry."""
+    waited_s = ((now or datetime.now(UTC)) - job.created_at).total_seconds()
+    if job.state != "queued" or waited_s < WORRY_AFTER_S:
+        return ""
+    return (
+        f"No worker has taken this job for {duration(waited_s)}, and none is busy. It is safe and will run as soon as a "
+        "worker is back; ask operations to look at the workers (`./segloop status`, or Flower)."
+    )
+
+
+def explain(error: SegloopError) -> str:
+    """Return an error as a person reads it: what happened, what to do, and its code for operations."""
+    hint = HINTS.get(error.code, "")
+    return f"{error.message}{' ' + hint if hint else ''}  \n:small[code `{error.code}`]"
+
+
+def plain(name: str) -> str:
+    """Return a name that somebody typed as Markdown that shows it and nothing else."""
+    return name.translate(_MARKDOWN)
+
+
+def stage_times(job: JobOut) -> str:
+    """Return how long each stage took, such as "fetching 0.4 s, predicting 12 s"."""
+    return ", ".join(
+        f"{stage} {seconds:.1f} s" if seconds < 10 else f"{stage} {duration(seconds)}"
+        for stage, seconds in sorted(job.timings.items(), key=_place)
+        if seconds >= 0.05
+    )
+
+
+def _place(timing: tuple[str, float]) -> int:
+    # JSON objects come back from the database in an order of their own.
+    return STAGES.index(timing[0]) if timing[0] in STAGES else len(STAGES)
 
 
 def _left(job: JobOut) -> str:

@@ -66,11 +66,14 @@ def list_jobs(
     before: CursorDep,
     project_id: str | None = None,
     state: Annotated[JobState | None, Query()] = None,
+    volume_id: str | None = None,
     limit: LimitDep = 50,
 ) -> schemas.Page[schemas.JobOut]:
     """List jobs, newest first."""
     project = projects_table.get(conn, project_id).id if project_id else None
-    jobs = table.list_(conn, project_id=project, state=state, limit=limit, before=before)
+    if volume_id is not None:
+        require_uuid(volume_id)
+    jobs = table.list_(conn, project_id=project, state=state, volume_id=volume_id, limit=limit, before=before)
     return schemas.Page(
         items=[present(conn, job) for job in jobs],
         next_cursor=next_cursor([(job.created_at, job.id) for job in jobs], limit),

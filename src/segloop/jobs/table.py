@@ -170,6 +170,7 @@ def list_(
     *,
     project_id: str | None,
     state: str | None,
+    volume_id: str | None,
     limit: int,
     before: tuple[datetime, str] | None,
 ) -> list[Job]:
@@ -179,6 +180,8 @@ def list_(
         query = query.where(jobs.c.project_id == project_id)
     if state:
         query = query.where(jobs.c.state == state)
+    if volume_id:
+        query = query.where(jobs.c.volume_id == volume_id)
     if before:
         query = query.where(tuple_(jobs.c.created_at, jobs.c.id) < before)
     return [_job(row) for row in conn.execute(query)]
