@@ -14,19 +14,24 @@ def lower_bound(
 ) -> float:
     """Return the one-sided lower confidence bound of the mean difference, at level 1 - `alpha`.
 
-    Percentile interval of bootstrap means over patients (Efron and Tibshirani, An Introduction to the Bootstrap,
-    1993, chapter 13), with the level expanded for small samples (Hesterberg, What Teachers Should Know about the
-    Bootstrap, The American Statistician 69, 2015, section 4.2: alpha' = Phi(-sqrt(n/(n-1)) t_(1-alpha, n-1))): the plain
-    interval is too narrow below some 40 patients. The same seed gives the same bound; one difference gives -inf.
+    Bootstrap-t over patients (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 12.5): each
+    resample's mean is measured in its own standard error. Losses are skewed (most cases lose little, some lose much),
+    and there the percentile interval is wrong two to three times as often as `alpha` says. Never below the
+    smallest difference seen, which is what is left when resamples have no spread. The same seed gives the same bound; one
+    difference gives -inf.
     """
     values = np.asarray(differences, dtype=np.float64)
     n = len(values)
     if n < 2:
         return -math.inf
-    expanded = stats.norm.cdf(-math.sqrt(n / (n - 1)) * stats.t.ppf(1 - alpha, n - 1))
-    generator = np.random.default_rng(list(seed))
-    means = generator.choice(values, size=(n_bootstrap, n)).mean(axis=1)
-    return float(np.quantile(means, expanded))
+    resamples = np.random.default_rng(list(seed)).choice(values, size=(n_bootstrap, n))
+    mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(n)
+    if error < 1e-12:  # all the same: rounding is no spread
+        return mean
+    errors = resamples.std(axis=1, ddof=1) / math.sqrt(n)
+    scaled = (resamples.mean(axis=1) - mean) / np.maximum(errors, 1e-9 * error)
+    quantile = float(np.quantile(scaled, 1 - alpha, method="higher"))
+    return max(mean - quantile * error, float(values.min()))
 
 
 def patients_needed(differences: Sequence[float], *, room: float, alpha: float) -> int | None:

@@ -1,0 +1,241 @@
+"""The gate on simulated versions: what is worse is rejected, what is better promoted, and few cases decide nothing."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from segloop.errors import InvalidInput
+from segloop.training.gate import Decision, decide
+from segloop.training.protocol import CaseScores, Evaluation, LabelScore, Margin, Protocol
+
+LABELS = ("parotid_left", "spinal_cord")
+PROTOCOL = Protocol(LABELS, n_bootstrap=2000)
+Change = Callable[[np.random.Generator], float]
+
+
+def evaluate(
+    n: int, change: Change = lambda rng: 0.0, *, seed: int = 0, runtime_s: float = 10.0
+) -> Evaluation:
+    """`n` frozen and `n` corrected cases of a patient each; `change` is drawn for each case, label and metric."""
+    base, drawn = np.random.default_rng(7), np.random.default_rng(seed)
+
+    def score() -> LabelScore:
+        dice, nsd = (float(np.clip(base.normal(0.8, 0.06), 0, 1) + change(drawn)) for _ in range(2))
+        return LabelScore(dice, nsd)
+
+    def some(kind: str) -> tuple[CaseScores, ...]:
+        return tuple(
+            CaseScores(f"{kind}{i}", f"{kind}-patient{i}", {label: score() for label in LABELS}, runtime_s)
+            for i in range(n)
+        )
+
+    return Evaluation(some("frozen"), some("corrected"), dict.fromkeys(LABELS, 0.05))
+
+
+def damaged(rng: np.random.Generator) -> float:
+    return float(rng.normal(-0.08, 0.05))  # as weights with noise do
+
+
+def better(rng: np.random.Generator) -> float:
+    return float(rng.normal(0.03, 0.02))
+
+
+def equal(rng: np.random.Generator) -> float:
+    return float(rng.normal(0.0, 0.01))
+
+
+def standings(decision: Decision, check: str) -> set[str]:
+    return {f.standing for f in decision.findings if f.check == check}
+
+
+def test_a_damaged_candidate_is_rejected_with_the_label_named() -> None:
+    decision = decide(evaluate(30), evaluate(30, damaged), PROTOCOL)
+    assert decision.outcome == "reject"
+    assert "spinal_cord" in " ".join(decision.reasons) and "lower" in decision.reasons[0]
+
+
+def test_a_better_candidate_is_promoted() -> None:
+    decision = decide(evaluate(30), evaluate(30, better), PROTOCOL)
+    assert decision.outcome == "promote" and {f.standing for f in decision.findings} == {"passed"}
+
+
+def test_an_equal_candidate_is_non_inferior_and_nothing_else_forbids_it() -> None:
+    decision = decide(evaluate(30), evaluate(30, equal), PROTOCOL)
+    assert standings(decision, "non_inferior") == standings(decision, "no_catastrophe") == {"passed"}
+    assert {f.check for f in decision.findings if f.standing != "passed"} <= {"better_on_corrected"}
+
+
+def test_the_very_same_version_is_not_promoted_for_nothing() -> None:
+    decision = decide(evaluate(30), evaluate(30), PROTOCOL)
+    assert standings(decision, "non_inferior") == {"passed"}
+    assert decision.outcome == "reject" and "Nothing gained" in decision.summary
+
+
+@pytest.mark.parametrize("change", [damaged, better, equal])
+def test_five_cases_decide_nothing_whatever_they_show(change: Change) -> None:
+    decision = decide(evaluate(5), evaluate(5, change), PROTOCOL)
+    assert decision.outcome == "not_enough_cases"
+    assert decision.n_patients == 5 and decision.n_needed is not None and decision.n_needed >= 20
+    assert f"5 of {decision.n_needed}" in decision.summary
+
+
+def test_cases_of_one_patient_count_as_one_patient() -> None:
+    production, candidate = evaluate(30), evaluate(30, better)
+    one = [
+        replace(side, frozen=tuple(replace(case, patient_id="same") for case in side.frozen))
+        for side in (production, candidate)
+    ]
+    decision = decide(one[0], one[1], PROTOCOL)
+    assert decision.outcome == "not_enough_cases" and decision.n_patients == 1
+    assert {f.n_patients for f in decision.findings if f.check == "non_inferior"} == {1}
+
+
+def test_the_same_seed_gives_the_same_numbers_in_any_order_of_cases() -> None:
+    production, candidate = evaluate(30), evaluate(30, equal)
+    turned = replace(candidate, frozen=candidate.frozen[::-1])
+    first, again = decide(production, candidate, PROTOCOL), decide(production, turned, PROTOCOL)
+    assert first == again
+    assert first != decide(production, candidate, replace(PROTOCOL, seed=1))
+
+
+def with_frozen_score(side: Evaluation, label: str, score: LabelScore | None) -> Evaluation:
+    """The evaluation with one score of its first frozen case replaced or taken away."""
+    first = side.frozen[0]
+    labels = {name: value for name, value in first.labels.items() if name != label}
+    labels |= {label: score} if score is not None else {}
+    return replace(side, frozen=(replace(first, labels=labels), *side.frozen[1:]))
+
+
+def test_one_collapsed_case_forbids_promotion_and_is_named() -> None:
+    candidate = with_frozen_score(evaluate(30, better), "spinal_cord", LabelScore(0.2, 0.2))
+    decision = decide(evaluate(30), candidate, PROTOCOL)
+    assert decision.outcome == "reject" and any("case frozen0" in reason for reason in decision.reasons)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "difference"),
+    [
+        (LabelScore(None, None, True, True), LabelScore(None, None, True, True), 0.0),
+        (LabelScore(None, None, True, True), LabelScore(None, None, True, False), -1.0),
+        (LabelScore(None, None, True, False), LabelScore(None, None, True, True), 1.0),
+        (LabelScore(0.8, 0.8), LabelScore(None, None, False, True), -0.8),
+        (LabelScore(0.8, 0.8), LabelScore(float("nan"), None), -0.8),
+        (LabelScore(None, None), LabelScore(0.9, 0.9), None),
+        (None, None, None),
+    ],
+    ids=[
+        "rightly absent",
+        "new false structure",
+        "false structure gone",
+        "missed",
+        "candidate has no number",
+        "production has no number",
+        "nobody vouched for it",
+    ],
+)
+def test_missing_values_follow_the_table(
+    before: LabelScore | None, after: LabelScore | None, difference: float | None
+) -> None:
+    production = with_frozen_score(evaluate(30), "spinal_cord", before)
+    candidate = with_frozen_score(evaluate(30), "spinal_cord", after)
+    found = next(
+        f
+        for f in decide(production, candidate, PROTOCOL).findings
+        if (f.check, f.label, f.metric) == ("non_inferior", "spinal_cord", "dice")
+    )
+    assert found.n_patients == (29 if difference is None else 30)
+    assert found.mean_difference == pytest.approx((difference or 0.0) / 30, abs=0.004)
+
+
+def test_versions_evaluated_on_different_cases_are_not_compared() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        decide(evaluate(30), evaluate(29), PROTOCOL)
+    assert refused.value.code == "evaluation_incomplete"
+
+
+def test_a_slower_or_worse_calibrated_candidate_is_rejected() -> None:
+    good = evaluate(30, better)
+    slow = evaluate(30, better, runtime_s=15.0)
+    vain = replace(good, calibration_error=dict.fromkeys(LABELS, 0.2))
+    assert [decide(evaluate(30), c, PROTOCOL).outcome for c in (good, slow, vain)] == [
+        "promote",
+        "reject",
+        "reject",
+    ]
+
+
+def test_what_was_not_measured_is_not_taken_for_granted() -> None:
+    unmeasured = replace(evaluate(30, better), calibration_error={})
+    assert decide(evaluate(30), unmeasured, PROTOCOL).outcome == "not_enough_cases"
+
+
+def test_a_first_version_has_nothing_to_be_compared_with() -> None:
+    assert decide(None, evaluate(30), PROTOCOL).outcome == "not_enough_cases"
+
+
+def test_a_wide_spread_asks_for_more_patients_instead_of_rejecting() -> None:
+    decision = decide(evaluate(30), evaluate(30, lambda rng: float(rng.normal(0.0, 0.06))), PROTOCOL)
+    found = [f for f in decision.findings if f.check == "non_inferior" and f.standing == "unclear"]
+    assert found and all(f.n_needed and f.n_needed > 30 and "would tell" in f.reason for f in found)
+
+
+def test_a_label_has_its_own_margin() -> None:
+    def worse(rng: np.random.Generator) -> float:
+        return float(rng.normal(-0.02, 0.005))
+
+    wide = replace(PROTOCOL, margins=dict.fromkeys(LABELS, Margin(0.05, 0.05)))
+    assert standings(decide(evaluate(30), evaluate(30, worse), wide), "non_inferior") == {"passed"}
+    assert "failed" in standings(decide(evaluate(30), evaluate(30, worse), PROTOCOL), "non_inferior")
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda rng: rng.normal(-0.01, 0.02, 30),
+        lambda rng: -rng.gamma(1.0, 0.01, 30),  # most cases lose little, some much
+        lambda rng: -0.01 + 0.01 * rng.standard_t(4, 30),
+    ],
+    ids=["even", "skewed", "heavy tails"],
+)
+def test_a_decline_of_the_margin_passes_about_as_often_as_alpha_says(
+    loss: Callable[[np.random.Generator], np.ndarray],
+) -> None:
+    protocol = replace(PROTOCOL, labels=("cord",), n_bootstrap=1000, default_margin=Margin(0.01, 0.01))
+
+    def frozen(change: np.ndarray) -> Evaluation:
+        scores = [LabelScore(0.8 + d, 0.8 + d) for d in change]
+        return Evaluation(tuple(CaseScores(f"c{i}", f"p{i}", {"cord": s}) for i, s in enumerate(scores)))
+
+    production, passed = frozen(np.zeros(30)), 0
+    for seed in range(300):
+        candidate = frozen(loss(np.random.default_rng(seed)))
+        first = decide(production, candidate, protocol).findings[0]
+        assert (first.check, first.metric) == ("non_inferior", "dice")
+        passed += first.standing == "passed"
+    assert 0.01 < passed / 300 < 0.09  # alpha is 0.05; 300 draws of it scatter by 0.0126
+
+
+def test_protocol_and_decision_survive_storage_as_json() -> None:
+    protocol = replace(PROTOCOL, margins={"spinal_cord": Margin(0.02, 0.03)})
+    assert Protocol.from_dict(json.loads(json.dumps(protocol.to_dict()))) == protocol
+    decision = decide(evaluate(30), evaluate(30, damaged), protocol)
+    assert json.loads(json.dumps(decision.to_dict()))["outcome"] == "reject"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 9},
+        {"surprise": 1},
+        {"labels": []},
+        {"alpha": 0.7},
+        {"margins": {"no_such_label": {"dice": 0.1}}},
+    ],
+)
+def test_a_protocol_that_makes_no_sense_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        Protocol.from_dict(PROTOCOL.to_dict() | change)
+    assert refused.value.code == "gate_protocol"
