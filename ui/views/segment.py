@@ -206,6 +206,8 @@ def _look(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
         mask_ticket=_ticket(api, "masks", mask.id) if mask else None,
         labels=labels,
         notice=notice,
+        reviewed=mask is None or mask.model_version_id is None,
+        unit="HU" if volume.is_hu_like else "stored value",
         key=f"viewer-{volume.id}",
     )
 

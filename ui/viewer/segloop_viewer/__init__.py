@@ -16,15 +16,24 @@ def viewer(
     volume_ticket: str,
     mask_id: str | None = None,
     mask_ticket: str | None = None,
+    compare_mask_id: str | None = None,
+    compare_mask_ticket: str | None = None,
     labels: Sequence[dict[str, Any]] = (),
     notice: str = "",
+    reviewed: bool = False,
+    unit: str = "HU",
+    hu_offset: float = 0.0,
     key: str,
-    height: int = 640,
+    height: int | None = None,
 ) -> None:
     """Show a volume in three linked planes, read-only, with an optional mask over it.
 
     Each label is a dict with `index`, `name`, `color` ("#rrggbb" or three numbers) and `volume_ml` (or None).
-    The key is the viewer's identity: a viewer that comes back under the same key keeps its loaded voxels.
+    A mask that is not `reviewed` is hatched and marked as unreviewed AI output. With a second mask, the
+    difference of both is shown. Values are shown, and windowed, as stored value + `hu_offset`, in `unit`
+    ("HU", or "stored value" where they are not HU). Without a height the viewer reaches to the bottom of the
+    window. The key is the viewer's identity: a viewer that comes back under the same key keeps its loaded
+    voxels and state.
     """
     data = {
         "instance": key,
@@ -33,8 +42,13 @@ def viewer(
         "volumeTicket": volume_ticket,
         "maskId": mask_id,
         "maskTicket": mask_ticket,
+        "compareMaskId": compare_mask_id,
+        "compareMaskTicket": compare_mask_ticket,
         "labels": [dict(label) for label in labels],
         "notice": notice,
+        "isReviewed": reviewed,
+        "unit": unit,
+        "huOffset": hu_offset,
         "height": height,
     }
     _viewer(key=key, data=data, height="content")

@@ -1,0 +1,171 @@
+// NiiVue as renderer of the planes: it keeps the tiles and projections; voxels, camera and colours are ours.
+//
+// NiiVue sees a tiny volume of the right extent (in mm from the grid's outer corner, along the voxel axes) and draws
+// every tile with our slice shader. Its own pointer handling, text, crosshair and window are not used.
+import { Niivue, NVImage, SLICE_TYPE } from '@niivue/niivue'
+import type { Grid, Vec3 } from '../grid'
+import { pointToMm } from '../layout'
+import type { Box, Look, Renderer, Scene, Tile } from '../renderer'
+import { SLICE_SHADER, UNITS } from './slice_shader'
+import { VoxelTexture } from './textures'
+
+const OPTIONS = {
+  interactive: false, isResizeCanvas: false, dragAndDropEnabled: false, isSliceMM: true, crosshairWidth: 0,
+  isRadiologicalConvention: true, sagittalNoseLeft: true, isOrientationTextVisible: false, loadingText: '',
+  backColor: [0, 0, 0, 1], sliceType: SLICE_TYPE.MULTIPLANAR, logLevel: 'error',
+}
+type Bounds = ReturnType<Niivue['screenFieldOfViewExtendedMM']>
+
+/** NiiVue with the field of view of each tile given from outside. */
+class Planes extends Niivue {
+  tiles: Tile[] = []
+  depthMm: Vec3 = [1, 1, 1]
+
+  override screenFieldOfViewExtendedMM(axCorSag = 0): Bounds {
+    const tile = this.tiles.find(({ view }) => (view.plane.index as number) === axCorSag)
+    const bounds = super.screenFieldOfViewExtendedMM(axCorSag)
+    if (!tile) return bounds
+    const { view } = tile
+    const corners = [pointToMm(view, 0, view.height), pointToMm(view, view.width, 0)] as const
+    const [low, high] = view.isFlipped ? [corners[1][0], corners[0][0]] : [corners[0][0], corners[1][0]]
+    const least = [low, corners[0][1], 0]
+    const most = [high, corners[1][1], this.depthMm[view.plane.normal]]
+    for (let axis = 0; axis < 3; axis++) {
+      bounds.mnMM[axis] = least[axis]!
+      bounds.mxMM[axis] = most[axis]!
+      bounds.fovMM[axis] = most[axis]! - least[axis]!
+    }
+    return bounds
+  }
+
+  /** A tile fills its place; device pixels must be whole, or the viewport is cut short. */
+  override draw2D(place: number[], axCorSag: SLICE_TYPE): void {
+    this.draw2DMain(place.map(Math.round), axCorSag)
+  }
+
+  override drawCrosshairs3D(): void { /* drawn over the canvas, where it never vanishes between pixels */ }
+}
+
+/** A volume of 2 x 2 x 2 voxels with the extent of the real one, its outer corner at 0 mm. */
+function extentOnly(scene: Scene): NVImage {
+  const pixel = scene.camera.shape.map((n, axis) => (n * scene.camera.spacing[axis]!) / 2) as Vec3
+  const affine = [0, 1, 2].flatMap((r) => [0, 1, 2, 3].map((c) => (c === r ? pixel[r]! : c === 3 ? pixel[r]! / 2 : 0)))
+  const image = new NVImage()
+  image.hdr = NVImage.createNiftiHeader([2, 2, 2], pixel, [...affine, 0, 0, 0, 1], 4) as NVImage['hdr']
+  image.hdr!.sform_code = 1
+  const voxels = new Int16Array([0, 1, 0, 1, 0, 1, 0, 1]).buffer
+  image.init(voxels, 'extent.nii', 'gray', 1, null, 0, 1, true, 0.02, false, false, '', 0, undefined, NaN, NaN, true, null, 0, voxels)
+  return image
+}
+
+export class NiivuePlanes implements Renderer {
+  readonly kind = 'webgl'
+  private textures: Record<'low' | 'full' | 'mask' | 'compared', VoxelTexture>
+  private colors: WebGLTexture
+  private scene: Scene | null = null
+
+  private constructor(readonly canvas: HTMLCanvasElement, private planes: Planes) {
+    const { gl } = planes
+    this.textures = {
+      low: new VoxelTexture(gl, UNITS.low, false), full: new VoxelTexture(gl, UNITS.full, false),
+      mask: new VoxelTexture(gl, UNITS.mask, true), compared: new VoxelTexture(gl, UNITS.compared, true),
+    }
+    this.colors = gl.createTexture()
+    planes.setCustomSliceShader(SLICE_SHADER)
+    const { program } = planes.customSliceShader!
+    gl.useProgram(program)
+    for (const [name, unit] of Object.entries(UNITS)) gl.uniform1i(gl.getUniformLocation(program, name), unit)
+  }
+
+  /** Make a renderer in a canvas that is already in the page; throws where WebGL2 is missing or fails. */
+  static async create(canvas: HTMLCanvasElement): Promise<NiivuePlanes> {
+    const planes = new Planes(OPTIONS as unknown as ConstructorParameters<typeof Niivue>[0])
+    await planes.attachToCanvas(canvas, false)
+    return new NiivuePlanes(canvas, planes)
+  }
+
+  /** Say why this machine can't hold such a volume; null when it can. */
+  limit(shape: Vec3): string | null {
+    const most = this.planes.gl.getParameter(this.planes.gl.MAX_3D_TEXTURE_SIZE) as number
+    return Math.max(...shape) > most ? `This browser's graphics take at most ${most} voxels per axis.` : null
+  }
+
+  setScene(scene: Scene): void {
+    this.scene = scene
+    if (scene.low) this.hold('low', scene.low)
+    else this.textures.low.clear()
+    if (scene.full) {
+      this.textures.full.allocate(scene.full)
+      if (scene.nSlices) this.textures.full.upload(0, scene.nSlices)
+    } else this.textures.full.clear()
+    this.setMask(scene.mask)
+    this.setCompared(scene.compared)
+    this.planes.depthMm = scene.camera.shape.map((n, axis) => n * scene.camera.spacing[axis]!) as Vec3
+    this.planes.volumes = []
+    this.planes.addVolume(extentOnly(scene))
+  }
+
+  addSlices(z0: number, z1: number): void { this.textures.full.upload(z0, z1) }
+  setMask(mask: Grid | null): void { this.hold('mask', mask) }
+  setCompared(mask: Grid | null): void { this.hold('compared', mask) }
+  updateMask(box: Box): void { this.textures.mask.uploadBox(box) }
+
+  setColors(colors: Uint32Array): void {
+    const { gl } = this.planes
+    gl.activeTexture(gl.TEXTURE0 + UNITS.colors)
+    gl.bindTexture(gl.TEXTURE_2D, this.colors)
+    for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, name, gl.NEAREST)
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, 256, 256, 0, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(colors.buffer))
+  }
+
+  draw(width: number, height: number, tiles: Tile[], look: Look): void {
+    const { planes, scene } = this
+    if (!scene || planes.gl.isContextLost()) return
+    if (this.canvas.width !== width) this.canvas.width = width
+    if (this.canvas.height !== height) this.canvas.height = height
+    this.setUniforms(scene, tiles, look)
+    planes.tiles = tiles
+    planes.opts.isRadiologicalConvention = scene.camera.isRadiological
+    planes.scene.crosshairPos = look.cross.map((v, axis) => (v + 0.5) / scene.camera.shape[axis]!) as Vec3
+    planes.customLayout = tiles.map(({ rect: [left, top, w, h], view }) => ({
+      sliceType: view.plane.index as number as SLICE_TYPE,
+      position: [left / width, top / height, w / width, h / height],
+    }))
+    planes.drawScene()
+  }
+
+  destroy(): void {
+    this.planes.cleanup()
+    // The context is freed with the canvas, but only some minutes later; browsers allow sixteen.
+    this.planes.gl.getExtension('WEBGL_lose_context')?.loseContext()
+    this.canvas.remove()
+  }
+
+  private hold(name: 'low' | 'mask' | 'compared', grid: Grid | null): void {
+    const texture = this.textures[name]
+    if (!grid) texture.clear()
+    else {
+      texture.allocate(grid)
+      texture.upload(0, grid.shape[2])
+    }
+  }
+
+  private setUniforms(scene: Scene, tiles: Tile[], look: Look): void {
+    const { gl } = this.planes
+    const shader = this.planes.customSliceShader!
+    const u = shader.uniforms as Record<string, WebGLUniformLocation>
+    shader.use(gl)
+    const first = tiles[0]
+    const volume = scene.full ?? scene.low
+    gl.uniform1f(u.nSlices!, scene.nSlices)
+    gl.uniform2f(u.range!, ...look.range)
+    gl.uniform1f(u.maskOpacity!, look.opacity)
+    gl.uniform1f(u.pixelRatio!, first ? first.rect[2] / first.view.width : 1)
+    gl.uniform1i(u.isUnsigned!, volume?.voxels instanceof Uint16Array ? 1 : 0)
+    gl.uniform1i(u.isSmooth!, look.isSmooth ? 1 : 0)
+    gl.uniform1i(u.hasMask!, scene.mask ? 1 : 0)
+    gl.uniform1i(u.hasCompared!, scene.mask && scene.compared ? 1 : 0)
+    gl.uniform1i(u.isOutline!, look.isOutline ? 1 : 0)
+    gl.uniform1i(u.isReviewed!, look.isReviewed ? 1 : 0)
+  }
+}

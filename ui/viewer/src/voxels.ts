@@ -1,0 +1,35 @@
+// Loading a volume and its masks: the small copy first, then everything, each as it arrives.
+import { LoadError, fetchGrid, gridProblem, probeGrid, type Grid } from './grid'
+import type { Data } from './state'
+
+export interface LoadingHost {
+  onGeometry(grid: Grid): void
+  onLow(grid: Grid): void
+  /** The first `n` slices of the full volume are there. */
+  onSlices(grid: Grid, n: number): void
+}
+
+function url(data: Data, kind: 'volumes' | 'masks', id: string, level: number, ticket: string | null): string {
+  const query = ticket ? `?ticket=${encodeURIComponent(ticket)}` : ''
+  return `${data.apiBase}/v1/${kind}/${encodeURIComponent(id)}/levels/${level}${query}`
+}
+
+/** Load the volume; the small copy only shortens the wait, so without it the full one still comes. */
+export async function loadVolume(data: Data, signal: AbortSignal, host: LoadingHost): Promise<Grid> {
+  const at = (level: number): string => url(data, 'volumes', data.volumeId, level, data.volumeTicket)
+  const small = fetchGrid(at(2), signal).catch(() => null)
+  host.onGeometry(await probeGrid(at(0), signal))
+  const low = await small
+  if (low && !signal.aborted) host.onLow(low)
+  return fetchGrid(at(0), signal, (grid, n) => { if (!signal.aborted) host.onSlices(grid, n) })
+}
+
+/** Load a mask of the volume; one that lies elsewhere is refused. */
+export async function loadMask(
+  data: Data, id: string, ticket: string | null, volume: Grid, signal: AbortSignal, onPart: (part: number) => void,
+): Promise<Grid> {
+  const mask = await fetchGrid(url(data, 'masks', id, 0, ticket), signal, (grid, n) => onPart(n / grid.shape[2]))
+  const problem = gridProblem(mask, volume)
+  if (problem) throw new LoadError(problem)
+  return mask
+}
