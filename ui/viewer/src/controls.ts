@@ -25,7 +25,7 @@ export class Controls {
   private width = el('input', { type: 'number', min: '1', step: '10', 'aria-label': 'Window width' })
   private level = el('input', { type: 'number', step: '10', 'aria-label': 'Window level' })
   private opacity = el('input', { type: 'range', min: '0', max: '100', 'aria-label': 'Mask opacity' })
-  private style = options(el('select', { 'aria-label': 'Mask style' }), [['fill', 'Fill'], ['outline', 'Outline']])
+  private style = options(el('select', { 'aria-label': 'Fill or outline' }), [['fill', 'Fill'], ['outline', 'Outline']])
   private layout = options(el('select', { 'aria-label': 'Layout' }),
     [['all', 'All planes'], ['0', 'Axial'], ['1', 'Coronal'], ['2', 'Sagittal']])
   private convention = options(el('select', { 'aria-label': 'Convention', class: 'convention' }),

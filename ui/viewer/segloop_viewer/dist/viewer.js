@@ -126,7 +126,7 @@ var ee = class {
 		max: "100",
 		"aria-label": "Mask opacity"
 	});
-	style = y(s("select", { "aria-label": "Mask style" }), [["fill", "Fill"], ["outline", "Outline"]]);
+	style = y(s("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
 	layout = y(s("select", { "aria-label": "Layout" }), [
 		["all", "All planes"],
 		["0", "Axial"],
