@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from segloop.errors import InvalidInput
 from segloop.storage import ObjectStore
 
 IMMUTABLE = "private, max-age=3600, immutable"
@@ -24,10 +23,9 @@ def send(
     filename: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Stream an object, or the one byte range asked for (206), or 304 when the client has it.
+    """Stream an object, or the one byte range asked for (206), or 304 when the client has it (RFC 9110).
 
-    Raises:
-        InvalidInput: `range_invalid`.
+    A range that lies outside is 416; several ranges, or another unit, are answered with the whole.
     """
     tag = f'"{etag}"'
     common = {
@@ -40,13 +38,15 @@ def send(
     }
     if filename is not None:
         common["Content-Disposition"] = f'attachment; filename="{filename}"'
-    if request.headers.get("if-none-match") == tag:
+    if _names(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=common)
-    wanted = request.headers.get("range")
-    if wanted is None or request.headers.get("if-range", tag) != tag:
+    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", request.headers.get("range", "").strip())
+    if not match or not (match[1] or match[2]) or request.headers.get("if-range", tag) != tag:
         common["Content-Length"] = str(size_bytes)
         return StreamingResponse(store.open(key), media_type=media_type, headers=common)
-    start, stop = _range(wanted, size_bytes)
+    start, stop = _range(match[1], match[2], size_bytes)
+    if start >= stop:
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{size_bytes}"})
     common |= {
         "Content-Range": f"bytes {start}-{stop - 1}/{size_bytes}",
         "Content-Length": str(stop - start),
@@ -75,19 +75,13 @@ def send_level(request: Request, store: ObjectStore, prefix: str, *, level: int,
     )
 
 
-def _range(header: str, size_bytes: int) -> tuple[int, int]:
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", header.strip())
-    if match and (match[1] or match[2]):
-        if not match[1]:
-            start, stop = max(size_bytes - int(match[2]), 0), size_bytes
-        else:
-            start, stop = (
-                int(match[1]),
-                min(int(match[2]) + 1 if match[2] else size_bytes, size_bytes),
-            )
-        if start < stop:
-            return start, stop
-    raise InvalidInput(
-        "range_invalid",
-        f"Ask for one range inside the {size_bytes} bytes of this object.",
-    )
+def _names(header: str, tag: str) -> bool:
+    """Say whether an If-None-Match header names the tag, as one of several, weakly, or by `*`."""
+    return any(item.strip().removeprefix("W/") in (tag, "*") for item in header.split(","))
+
+
+def _range(first: str, last: str, size_bytes: int) -> tuple[int, int]:
+    """Return the bytes [start, stop) that `first`-`last` means, empty where it lies outside."""
+    if not first:
+        return max(size_bytes - int(last), 0), size_bytes
+    return int(first), min(int(last) + 1 if last else size_bytes, size_bytes)

@@ -14,6 +14,7 @@ from segloop.accounts import tickets
 from segloop.accounts.actor import Actor, authenticate
 from segloop.database import Connection, Engine, transaction
 from segloop.errors import InvalidInput
+from segloop.imaging.sandbox import Sandbox
 from segloop.settings import Settings
 from segloop.storage import ObjectStore
 
@@ -26,6 +27,7 @@ class Parts:
     engine: Engine
     store: ObjectStore
     celery: Celery
+    sandbox: Sandbox
 
 
 def parts(request: Request) -> Parts:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from segloop import __version__, logs
 from segloop.broker import make_celery
 from segloop.database import open_engine
+from segloop.imaging.sandbox import Sandbox
 from segloop.settings import Settings
 from segloop.storage import open_store
 from services.api import errors
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             secure=settings.s3_secure,
         ),
         make_celery(settings.redis_url),
+        Sandbox(memory_bytes=settings.parse_memory_bytes, limit_s=settings.parse_limit_s),
     )
 
     @asynccontextmanager

@@ -43,6 +43,8 @@ class Settings:
     model_cache_bytes: int = 4 * 2**30
     max_upload_bytes: int = 4 * 2**30
     part_bytes: int = 8 * 2**20
+    parse_memory_bytes: int = 8 * 2**30
+    parse_limit_s: int = 300
     scratch: Path = Path("/tmp")
     log_level: str = "INFO"
 

@@ -1,5 +1,9 @@
 """Resumable uploads: announce, send parts in any order, complete."""
 
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -7,7 +11,7 @@ from sqlalchemy import Row
 
 from segloop import schemas
 from segloop.database import Connection, transaction
-from segloop.errors import InvalidInput, NotFound
+from segloop.errors import Conflict, InvalidInput, NotFound
 from segloop.masks import save
 from segloop.masks import table as masks_table
 from segloop.projects import table as projects_table
@@ -16,6 +20,9 @@ from services.api.deps import ActorDep, ConnectionDep, Parts, PartsDep
 from services.api.routes.jobs import require_uuid
 
 router = APIRouter(tags=["uploads"])
+
+Insert = Callable[[Connection], tuple[str, bool]]
+"""Inserts the row of what is stored; returns its id and whether it is new."""
 
 
 @router.post("/projects/{project}/uploads", status_code=201)
@@ -97,71 +104,107 @@ def put_part(
 )
 def complete_upload(upload_id: str, actor: ActorDep, parts: PartsDep, response: Response) -> Any:
     """Check the file and make it a volume or a mask: 201, or 200 when the project has these bytes already."""
+    with transaction(parts.engine) as conn:
+        row = table.get_upload(conn, require_uuid(upload_id))
+        if row.state == "completed":
+            response.status_code = 200
+            return _result(conn, row)
+        pieces = upload.list_complete(conn, row)
     try:
-        with transaction(parts.engine) as conn:
-            result, new = _complete(conn, parts, require_uuid(upload_id), actor.name)
-            response.status_code = 201 if new else 200
-            return result
+        result, new = _complete(parts, row, pieces, actor.name)
     except InvalidInput:
         # A file that can't become a volume is refused for good: its parts are not kept.
         with transaction(parts.engine) as conn:
             if table.get_upload(conn, upload_id, lock=True).state == "open":
-                upload.discard_parts(conn, parts.store, upload_id)
                 table.finish_upload(conn, upload_id, state="refused")
+        upload.discard_parts(parts.store, upload_id)
         raise
+    except NotFound:
+        # Its parts are gone: another request has ended this upload in the meantime.
+        with transaction(parts.engine) as conn:
+            row = table.get_upload(conn, upload_id)
+            if row.state != "completed":
+                upload.require_open(row)
+                raise
+            result, new = _result(conn, row), False
+    upload.discard_parts(parts.store, upload_id)
+    response.status_code = 201 if new else 200
+    return result
 
 
 @router.delete("/uploads/{upload_id}", status_code=204)
-def abort_upload(upload_id: str, conn: ConnectionDep, actor: ActorDep, parts: PartsDep) -> None:
+def abort_upload(upload_id: str, actor: ActorDep, parts: PartsDep) -> None:
     """Give up an upload and delete what has arrived."""
-    upload.abort(conn, parts.store, require_uuid(upload_id), actor=actor.name)
+    with transaction(parts.engine) as conn:
+        upload.abort(conn, require_uuid(upload_id), actor=actor.name)
+        is_over = table.get_upload(conn, upload_id).state != "open"
+    if is_over:
+        upload.discard_parts(parts.store, upload_id)
 
 
 def _complete(
-    conn: Connection, parts: Parts, upload_id: str, actor: str
+    parts: Parts, row: Row[Any], pieces: Sequence[Row[Any]], actor: str
 ) -> tuple[schemas.Volume | schemas.Mask, bool]:
-    row = table.get_upload(conn, upload_id, lock=True)
-    if row.state == "completed":
-        return _result(conn, row), False
-    upload.require_open(row)
-    with upload.assemble(conn, parts.store, row, scratch=parts.settings.scratch) as (
-        path,
-        digest,
-    ):
-        if row.purpose == "mask":
-            saved = _save_mask(conn, parts, row, path, actor)
-            result_id, new = saved.id, True
-        else:
-            volume, new = ingest.ingest(
-                conn,
-                parts.store,
-                path=path,
-                digest=digest,
-                upload=row,
-                actor=actor,
-                pseudonym_key=parts.settings.pseudonym_key,
-            )
-            result_id = volume.id
-    table.finish_upload(conn, upload_id, state="completed", result_id=result_id)
-    upload.discard_parts(conn, parts.store, upload_id)
-    return _result(conn, table.get_upload(conn, upload_id)), new
+    """Assemble, check and store without a transaction, for that takes long; then insert in a short one."""
+    prepare = _prepare_mask if row.purpose == "mask" else _prepare_volume
+    scratch = TemporaryDirectory(dir=parts.settings.scratch, prefix="segloop-upload-")
+    with parts.sandbox.place(), scratch as folder:
+        digest = upload.assemble(parts.store, pieces, Path(folder) / "input")
+        insert, prefix = prepare(parts, row, Path(folder), digest, actor)
+    new = False
+    try:
+        with transaction(parts.engine) as conn:
+            # Another request may have completed the same upload in the meantime.
+            if table.get_upload(conn, row.id, lock=True).state != "completed":
+                upload.require_open(table.get_upload(conn, row.id))
+                result_id, new = insert(conn)
+                table.finish_upload(conn, row.id, state="completed", result_id=result_id)
+            result = _result(conn, table.get_upload(conn, row.id))
+    except Conflict:
+        if prefix:
+            upload.discard(parts.store, prefix)
+        raise
+    if prefix and not new:
+        upload.discard(parts.store, prefix)
+    return result, new
 
 
-def _save_mask(conn: Connection, parts: Parts, row: Row[Any], path: Any, actor: str) -> Row[Any]:
-    label_sets = projects_table.list_label_sets(conn, project_id=row.project_id)
+def _prepare_volume(
+    parts: Parts, row: Row[Any], folder: Path, digest: str, actor: str
+) -> tuple[Insert, str | None]:
+    with transaction(parts.engine) as conn:
+        known = table.find_by_sha256(conn, project_id=row.project_id, sha256=digest)
+    if known is not None:
+        return lambda conn: (known.id, False), None
+    stored = ingest.store_objects(parts.store, parts.sandbox, folder, digest=digest, upload_id=row.id)
+
+    def insert(conn: Connection) -> tuple[str, bool]:
+        key = parts.settings.pseudonym_key
+        volume, new = ingest.insert(conn, stored, upload=row, actor=actor, pseudonym_key=key)
+        return volume.id, new
+
+    return insert, stored.prefix
+
+
+def _prepare_mask(
+    parts: Parts, row: Row[Any], folder: Path, digest: str, actor: str
+) -> tuple[Insert, str | None]:
+    with transaction(parts.engine) as conn:
+        volume = table.get(conn, row.volume_id)
+        label_sets = projects_table.list_label_sets(conn, project_id=row.project_id)
     if not label_sets:
         raise InvalidInput("label_set_missing", "This project has no label set yet; append one first.")
-    return save.import_file(
-        conn,
-        parts.store,
-        path=path,
-        key=f"masks/{row.id}",
-        volume=table.get(conn, row.volume_id),
-        label_set=label_sets[0],
-        kind=row.options["mask_kind"],
-        actor=actor,
-        scratch=parts.settings.scratch,
+    key = f"masks/{row.id}-{secrets.token_hex(4)}"
+    stored = save.import_objects(
+        parts.store, parts.sandbox, folder, key=key, volume=volume, label_set=label_sets[0]
     )
+
+    def insert(conn: Connection) -> tuple[str, bool]:
+        kind, label_set_id = row.options["mask_kind"], label_sets[0].id
+        mask = save.insert(conn, stored, volume=volume, kind=kind, label_set_id=label_set_id, actor=actor)
+        return mask.id, True
+
+    return insert, key
 
 
 def _result(conn: Connection, row: Row[Any]) -> schemas.Volume | schemas.Mask:

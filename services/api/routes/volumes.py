@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from segloop import schemas
 from segloop.accounts import tickets
@@ -104,7 +104,7 @@ def get_content(
 @router.get("/volumes/{volume_id}/levels/{level}")
 def get_level(
     volume_id: str,
-    level: int,
+    level: Annotated[int, Path(ge=0, le=2)],
     request: Request,
     parts: PartsDep,
     ticket: TicketQuery = None,

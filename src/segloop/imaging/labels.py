@@ -72,9 +72,21 @@ class LabelSet:
         Raises:
             InvalidInput: `mask_labels`, naming the values.
         """
-        unknown = sorted(set(np.unique(mask).tolist()) - {0, *self.indices})
+        unknown = sorted(
+            set(np.flatnonzero(np.bincount(mask.ravel(order="K"))).tolist()) - {0, *self.indices}
+        )
         if unknown:
             some = ", ".join(str(value) for value in unknown[:10])
             raise InvalidInput(
                 "mask_labels", f"The mask holds values that are no labels of this project: {some}."
             )
+
+
+def count_voxels(mask: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Return how many voxels each value of a mask (x, y, z) has, 0 to 65535, a few slices at a time."""
+    counts = np.zeros(1 << 16, np.int64)
+    depth = max(1, (1 << 20) // max(1, mask.shape[0] * mask.shape[1]))
+    for z in range(0, mask.shape[2], depth):  # counting widens what it counts to 64 bits
+        found = np.bincount(mask[:, :, z : z + depth].ravel(order="K"))
+        counts[: len(found)] += found
+    return counts

@@ -1,5 +1,7 @@
 """Copies of a volume for the viewer: RAS order, x fastest, derived from the stored file and never the truth."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,22 +9,30 @@ from segloop.imaging.geometry import Geometry, reorient
 
 LEVELS = {0: 1, 1: 2, 2: 4}
 """Level to downsampling factor per axis."""
+_SLAB_VOXELS = 1 << 22
 
 
-def viewer_level(array: NDArray[np.generic], geometry: Geometry, *, level: int) -> tuple[bytes, Geometry]:
-    """Return one level of an (x, y, z) array as little-endian bytes in RAS order, x fastest, and its grid.
+def viewer_level(
+    array: NDArray[np.generic], geometry: Geometry, *, level: int
+) -> tuple[NDArray[np.generic], Geometry]:
+    """Return one level of an (x, y, z) array in RAS order, level 0 as a view of it, and its grid.
 
-    HU are rounded and clipped to int16; integer labels keep their type. A lower level takes the
-    nearest sample and covers exactly the field of view of the full volume: n' = ceil(n / f) voxels
-    of n * s / n' mm, with the outer faces where they were.
+    A lower level takes the nearest sample and covers exactly the field of view of the full volume: n' = ceil(n / f)
+    voxels of n * s / n' mm, with the outer faces where they were.
     """
     array, geometry = reorient(array, geometry, "RAS")
     factor = LEVELS[level]
-    if np.issubdtype(array.dtype, np.floating):
-        array = np.clip(np.rint(array), -32768, 32767).astype(np.int16)
-    if factor > 1:
-        array, geometry = _shrink(array, geometry, factor)
-    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes(order="F"), geometry
+    return _shrink(array, geometry, factor) if factor > 1 else (array, geometry)
+
+
+def slabs(view: NDArray[np.generic]) -> Iterator[bytes]:
+    """Yield a level's bytes, x fastest, little-endian, some slices at a time; HU are rounded and clipped to int16."""
+    depth = max(1, _SLAB_VOXELS // (view.shape[0] * view.shape[1]))
+    for z in range(0, view.shape[2], depth):
+        slab = view[:, :, z : z + depth]
+        if np.issubdtype(slab.dtype, np.floating):
+            slab = np.clip(np.rint(slab), -32768, 32767).astype(np.int16)
+        yield slab.astype(slab.dtype.newbyteorder("<"), copy=False).tobytes(order="F")
 
 
 def _shrink(

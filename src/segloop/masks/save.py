@@ -13,11 +13,13 @@ from sqlalchemy import Row
 from segloop.audit.record import record
 from segloop.database import Connection
 from segloop.errors import InvalidInput
-from segloop.imaging import nifti
+from segloop.imaging.derive import MASK_FILE, write_mask_files
+from segloop.imaging.geometry import Geometry
 from segloop.imaging.labels import LabelSet
+from segloop.imaging.sandbox import Sandbox
 from segloop.masks import table
 from segloop.storage import ObjectStore
-from segloop.volumes.ingest import geometry_of, store_level
+from segloop.volumes.ingest import geometry_of, store_files
 
 
 @dataclass(frozen=True)
@@ -50,27 +52,24 @@ def store_objects(
             "mask_grid",
             f"The mask has shape {array.shape}, its volume {geometry.shape}.",
         )
-    labels.require_known_values(array)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="segloop-mask-") as folder:
-        path = Path(folder) / "mask.nii.gz"
-        nifti.write_mask(path, array, geometry)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        size = path.stat().st_size
-        store.put_file(f"{key}/mask.nii.gz", path)
-    store_level(store, key, array, geometry, level=0)
-    return StoredMask(
-        f"{key}/mask.nii.gz",
-        digest,
-        size,
-        statistics(array, labels, geometry.voxel_volume_mm3),
-    )
+        found = write_mask_files(Path(folder), array, geometry, labels)
+        return _store_files(store, key, Path(folder), found["counts"], geometry, labels)
 
 
-def statistics(
-    array: NDArray[np.unsignedinteger[Any]], labels: LabelSet, voxel_volume_mm3: float
-) -> list[dict[str, Any]]:
-    """Return voxels and millilitres of each label, also of those that are absent."""
-    counts = np.bincount(array.ravel(order="K"), minlength=max(labels.indices, default=0) + 1)
+def _store_files(
+    store: ObjectStore, key: str, folder: Path, counts: list[int], geometry: Geometry, labels: LabelSet
+) -> StoredMask:
+    path = folder / MASK_FILE
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    store_files(store, key, folder)
+    found = statistics(counts, labels, geometry.voxel_volume_mm3)
+    return StoredMask(f"{key}/{MASK_FILE}", digest, path.stat().st_size, found)
+
+
+def statistics(counts: list[int], labels: LabelSet, voxel_volume_mm3: float) -> list[dict[str, Any]]:
+    """Return voxels and millilitres of each label, also of those that are absent; `counts` are by index."""
     return [
         {
             "index": label["index"],
@@ -120,31 +119,22 @@ def insert(
     return row
 
 
-def import_file(
-    conn: Connection,
+def import_objects(
     store: ObjectStore,
+    sandbox: Sandbox,
+    folder: Path,
     *,
-    path: Path,
     key: str,
     volume: Row[Any],
     label_set: Row[Any],
-    kind: str,
-    actor: str,
-    scratch: Path,
-) -> Row[Any]:
-    """Import a mask file that lies on exactly its volume's grid.
+) -> StoredMask:
+    """Check the mask `folder`/input in a process of its own: it must lie on exactly its volume's grid; store it.
 
     Raises:
-        InvalidInput: `mask_grid`, `mask_labels`, or whatever `nifti.load_mask` finds.
+        InvalidInput: `mask_grid`, `mask_labels`, `parse_failed`, or whatever `nifti.load_mask` finds.
     """
-    geometry = nifti.read_header(path).geometry
-    if not geometry.same_grid(geometry_of(volume)):
-        raise InvalidInput(
-            "mask_grid",
-            f"The mask's grid {geometry.shape} {geometry.orientation} is not the volume's {tuple(volume.shape)} "
-            f"{volume.orientation}. Export it on the CT's own grid; Segloop never resamples a mask.",
-        )
-    array, _ = nifti.load_mask(path)
+    found = sandbox.run(
+        "mask", folder, shape=list(volume.shape), affine=list(volume.affine), labels=label_set.labels
+    )
     labels = LabelSet.from_dicts(label_set.labels)
-    stored = store_objects(store, key=key, array=array, volume=volume, labels=labels, scratch=scratch)
-    return insert(conn, stored, volume=volume, kind=kind, label_set_id=label_set.id, actor=actor)
+    return _store_files(store, key, folder / "output", found["counts"], geometry_of(volume), labels)

@@ -1,7 +1,8 @@
 """Turn a finished upload into a volume: check everything, store the objects, then the row."""
 
 import hmac
-import json
+import secrets
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,62 +11,82 @@ from sqlalchemy import Row
 
 from segloop.audit.record import record
 from segloop.database import Connection
-from segloop.imaging import nifti
 from segloop.imaging.geometry import Geometry
-from segloop.imaging.pyramid import LEVELS, viewer_level
+from segloop.imaging.sandbox import Sandbox
 from segloop.storage import ObjectStore
 from segloop.volumes import table
+from segloop.volumes.upload import discard
 
 
-def ingest(
-    conn: Connection,
-    store: ObjectStore,
-    *,
-    path: Path,
-    digest: str,
-    upload: Row[Any],
-    actor: str,
-    pseudonym_key: str,
-) -> tuple[Row[Any], bool]:
-    """Store a checked file as a volume and return (volume, whether it is new).
+@dataclass(frozen=True)
+class StoredVolume:
+    """A checked file whose objects are stored under `prefix`, and whose row is not yet there."""
 
-    The same bytes in the same project give the volume that is there already. Objects are
-    written before the row, under keys of the upload's id, so nothing is ever overwritten.
+    prefix: str
+    sha256: str
+    size_bytes: int
+    is_gzip: bool
+    found: dict[str, Any]
+
+
+def store_objects(
+    store: ObjectStore, sandbox: Sandbox, folder: Path, *, digest: str, upload_id: str
+) -> StoredVolume:
+    """Check `folder`/input in a process of its own, and store it and its viewer levels under a fresh prefix.
 
     Raises:
-        InvalidInput: whatever `nifti.inspect` finds wrong.
+        InvalidInput: whatever `nifti.inspect` finds wrong; `parse_failed`; `volume_too_large`.
     """
-    known = table.find_by_sha256(conn, project_id=upload.project_id, sha256=digest)
-    if known is not None:
-        return known, False
-    inspection = nifti.inspect(path)
-    array, geometry = nifti.load(path)
-    key = f"volumes/{upload.id}/original"
-    store.put_file(key, path)
-    for level in LEVELS:
-        store_level(store, f"volumes/{upload.id}", array, geometry, level=level)
-    patient_id = _patient(conn, upload, digest=digest, actor=actor, pseudonym_key=pseudonym_key)
+    path = folder / "input"
+    found = sandbox.run("volume", folder)
+    prefix = f"volumes/{upload_id}-{secrets.token_hex(4)}"
+    path.rename(folder / "output/original")
+    path = folder / "output/original"
+    store_files(store, prefix, folder / "output")
+    with path.open("rb") as file:
+        is_gzip = file.read(2) == b"\x1f\x8b"
+    return StoredVolume(prefix, digest, path.stat().st_size, is_gzip, found)
+
+
+def store_files(store: ObjectStore, prefix: str, folder: Path) -> None:
+    """Store every file of a folder under its own name: all of them, or what was stored is taken back."""
+    try:
+        for file in sorted(folder.iterdir()):
+            store.put_file(f"{prefix}/{file.name}", file)
+    except BaseException:
+        discard(store, prefix)
+        raise
+
+
+def insert(
+    conn: Connection, stored: StoredVolume, *, upload: Row[Any], actor: str, pseudonym_key: str
+) -> tuple[Row[Any], bool]:
+    """Insert the row of a stored volume and return (volume, whether it is new).
+
+    The same bytes in the same project give the volume that is there already.
+    """
+    geometry = Geometry.from_flat(stored.found["shape"], stored.found["affine"])
+    patient_id = _patient(conn, upload, digest=stored.sha256, actor=actor, pseudonym_key=pseudonym_key)
     row = table.insert_volume(
         conn,
-        id=upload.id,
         project_id=upload.project_id,
         created_by=actor,
         patient_id=patient_id,
         case_reference=upload.case_reference or f"case {upload.id[-6:]}",
-        object_key=key,
-        sha256=digest,
-        size_bytes=path.stat().st_size,
-        is_gzip=path.open("rb").read(2) == b"\x1f\x8b",
-        shape=list(geometry.shape),
-        affine=[float(value) for value in geometry.affine.ravel()],
+        object_key=f"{stored.prefix}/original",
+        sha256=stored.sha256,
+        size_bytes=stored.size_bytes,
+        is_gzip=stored.is_gzip,
+        shape=stored.found["shape"],
+        affine=stored.found["affine"],
         spacing_mm=[float(value) for value in geometry.spacing_mm],
         orientation=geometry.orientation,
-        hu_min=inspection.hu_min,
-        hu_max=inspection.hu_max,
-        is_hu_like=inspection.hu_like,
+        hu_min=stored.found["hu_min"],
+        hu_max=stored.found["hu_max"],
+        is_hu_like=stored.found["hu_like"],
     )
     if row is None:  # the same bytes were completed at the same time
-        known = table.find_by_sha256(conn, project_id=upload.project_id, sha256=digest)
+        known = table.find_by_sha256(conn, project_id=upload.project_id, sha256=stored.sha256)
         assert known is not None
         return known, False
     record(
@@ -75,22 +96,9 @@ def ingest(
         object_type="volume",
         object_id=row.id,
         project_id=row.project_id,
-        sha256=digest,
+        sha256=stored.sha256,
     )
     return row, True
-
-
-def store_level(store: ObjectStore, prefix: str, array: Any, geometry: Geometry, *, level: int) -> None:
-    """Store one viewer level of an array as `<prefix>/level-<n>` with its grid beside it as JSON."""
-    body, grid = viewer_level(array, geometry, level=level)
-    store.put_bytes(f"{prefix}/level-{level}", body)
-    meta = {
-        "shape": list(grid.shape),
-        "affine": grid.affine.tolist(),
-        "bytes": len(body),
-        "dtype": str(array.dtype if array.dtype.kind in "iu" else "int16"),
-    }
-    store.put_bytes(f"{prefix}/level-{level}.json", json.dumps(meta).encode())
 
 
 def geometry_of(volume: Row[Any]) -> Geometry:

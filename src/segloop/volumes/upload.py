@@ -2,11 +2,10 @@
 
 import hashlib
 import hmac
+import logging
 import math
 import secrets
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,11 @@ from sqlalchemy import Row
 
 from segloop.audit.record import record
 from segloop.database import Connection
-from segloop.errors import Conflict, InvalidInput
+from segloop.errors import Conflict, InvalidInput, Unavailable
 from segloop.storage import ObjectStore
 from segloop.volumes import table
+
+log = logging.getLogger(__name__)
 
 
 def start(
@@ -121,15 +122,13 @@ def require_open(upload: Row[Any]) -> None:
         raise Conflict("upload_closed", f"This upload is {upload.state}; start a new one.")
 
 
-@contextmanager
-def assemble(
-    conn: Connection, store: ObjectStore, upload: Row[Any], *, scratch: Path
-) -> Iterator[tuple[Path, str]]:
-    """Yield (file, sha256) of the whole upload on local scratch; the file is gone afterwards.
+def list_complete(conn: Connection, upload: Row[Any]) -> Sequence[Row[Any]]:
+    """Return all parts of an open upload, in order.
 
     Raises:
-        Conflict: `upload_incomplete`, naming the first parts that are missing.
+        Conflict: `upload_closed`, or `upload_incomplete`, naming the first parts that are missing.
     """
+    require_open(upload)
     parts = table.list_parts(conn, upload.id)
     missing = sorted(set(range(1, count_parts(upload) + 1)) - {part.number for part in parts})
     if missing:
@@ -138,8 +137,28 @@ def assemble(
             "upload_incomplete",
             f"{len(missing)} parts have not arrived (first: {some}); send them.",
         )
+    return parts
+
+
+def assemble(store: ObjectStore, parts: Sequence[Row[Any]], path: Path) -> str:
+    """Write the parts' bytes, one part after the other, into a new file and return its sha256.
+
+    Raises:
+        InvalidInput: `part_damaged`.
+        Unavailable: `scratch_full`.
+    """
+    try:
+        return _assemble(store, parts, path)
+    except OSError as error:
+        raise Unavailable(
+            "scratch_full",
+            "The server has no room for this file at the moment; complete the upload again later.",
+        ) from error
+
+
+def _assemble(store: ObjectStore, parts: Sequence[Row[Any]], path: Path) -> str:
     digest = hashlib.sha256()
-    with tempfile.NamedTemporaryFile(dir=scratch, prefix="segloop-upload-", suffix=".bin") as file:
+    with path.open("xb") as file:
         for part in parts:
             body = store.read(part.object_key)
             if hashlib.sha256(body).hexdigest() != part.sha256:
@@ -149,22 +168,28 @@ def assemble(
                 )
             digest.update(body)
             file.write(body)
-        file.flush()
-        yield Path(file.name), digest.hexdigest()
+    return digest.hexdigest()
 
 
-def discard_parts(conn: Connection, store: ObjectStore, upload_id: str) -> None:
-    """Delete the parts' objects; a repeat changes nothing."""
-    for part in table.list_parts(conn, upload_id):
-        store.delete(part.object_key)
+def discard_parts(store: ObjectStore, upload_id: str) -> None:
+    """Delete whatever has arrived for an upload that is closed; what the store refuses to delete now stays for later."""
+    discard(store, f"uploads/{upload_id}")
 
 
-def abort(conn: Connection, store: ObjectStore, upload_id: str, *, actor: str) -> None:
-    """Give up an open upload and delete its parts; a repeat changes nothing."""
+def discard(store: ObjectStore, prefix: str) -> None:
+    """Delete the objects under a prefix that no row names; a store that is away is no reason to fail."""
+    try:
+        for item in list(store.list_(f"{prefix}/")):
+            store.delete(item.key)
+    except Unavailable:
+        log.warning("objects left behind under %s", prefix)
+
+
+def abort(conn: Connection, upload_id: str, *, actor: str) -> None:
+    """Give up an open upload; its parts may be discarded after the commit. A repeat changes nothing."""
     upload = table.get_upload(conn, upload_id, lock=True)
     if upload.state != "open":
         return
-    discard_parts(conn, store, upload_id)
     table.finish_upload(conn, upload_id, state="aborted")
     record(
         conn,

@@ -1,0 +1,143 @@
+"""Read uploaded bytes in a child process with limits, so that no file can hurt or fill the process that serves people.
+
+`python -m segloop.imaging.sandbox FOLDER` is the child: FOLDER/request.json in, FOLDER/answer.json and FOLDER/output out.
+"""
+
+import errno
+import json
+import logging
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import BoundedSemaphore
+from typing import Any
+
+from segloop.errors import InvalidInput, Unavailable
+
+log = logging.getLogger(__name__)
+
+PLACE_WAIT_S = 60.0
+"""How long a caller waits for its turn before it is told to come back; the client's own time limit is longer."""
+
+
+class Sandbox:
+    """Runs tasks of `imaging.derive`, at most `n_children` at a time. Thread-safe."""
+
+    def __init__(self, *, memory_bytes: int, limit_s: int, n_children: int = 2) -> None:
+        self._memory_bytes, self._limit_s = memory_bytes, limit_s
+        self._places = BoundedSemaphore(n_children)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold one of the places from before the file is on scratch until its child has ended.
+
+        Raises:
+            Unavailable: `parser_busy` when none became free in time.
+        """
+        if not self._places.acquire(timeout=PLACE_WAIT_S):
+            raise Unavailable(
+                "parser_busy", "Many files are being checked; complete the upload again in a minute."
+            )
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    def run(self, task: str, folder: Path, **arguments: object) -> dict[str, Any]:
+        """Do a task on `folder`/input and return its answer; what it wrote lies in `folder`/output.
+
+        The child sees none of our environment: no password, no address.
+
+        Raises:
+            InvalidInput: what the task found; `volume_too_large` or `parse_failed` where it met a limit or crashed.
+            Unavailable: `parser_unavailable` where the server, not the file, is to blame.
+        """
+        (folder / "output").mkdir()
+        request = {"task": task, "arguments": arguments, "memory_bytes": self._memory_bytes}
+        (folder / "request.json").write_text(json.dumps(request | {"limit_s": self._limit_s}))
+        plain = {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "TMPDIR": str(folder),
+        }
+        command = [sys.executable, "-m", __name__, str(folder)]
+        try:
+            done = subprocess.run(
+                command, env=plain, timeout=self._limit_s, check=False, capture_output=True, text=True
+            )
+        except subprocess.TimeoutExpired:
+            raise InvalidInput(
+                "parse_failed", f"Reading this file took more than {self._limit_s} s, so it was not taken."
+            ) from None
+        except OSError as error:
+            raise _not_the_files_fault() from error
+        return _answer(folder, done)
+
+
+def _not_the_files_fault() -> Unavailable:
+    return Unavailable(
+        "parser_unavailable", "The server can't check files at the moment; complete the upload again soon."
+    )
+
+
+def _answer(folder: Path, done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = json.loads((folder / "answer.json").read_text())
+    except (FileNotFoundError, ValueError):
+        # A reader's traceback may quote the file, but the log needs its last line to be of any use.
+        last = done.stderr.strip().rpartition("\n")[2][:200]
+        log.error("the reader of an upload ended with %s: %s", done.returncode, last)
+        if done.returncode == -signal.SIGKILL:  # the host ran out of memory
+            raise _not_the_files_fault() from None
+        raise InvalidInput(
+            "parse_failed",
+            "This file makes its reader fail, so it was not taken. Write it anew with another program, or tell operations.",
+        ) from None
+    if answer.get("server"):
+        log.error("the reader of an upload could not work: %s", answer["server"])
+        raise _not_the_files_fault()
+    if "code" in answer:
+        raise InvalidInput(answer["code"], answer["message"], **answer["details"])
+    found: dict[str, Any] = answer["found"]
+    return found
+
+
+def main(folder: Path) -> None:
+    """Be the child: limit this process, do the task, write the answer whole or not at all."""
+    request: Mapping[str, Any] = json.loads((folder / "request.json").read_text())
+    for limit, value in (
+        (resource.RLIMIT_AS, request["memory_bytes"]),
+        (resource.RLIMIT_CPU, request["limit_s"]),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(limit, (value, value))
+    with suppress(
+        OSError
+    ):  # should the host run out of memory, this process goes, not the one that serves people
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    try:
+        from segloop.imaging import derive
+
+        answer: dict[str, Any] = {"found": derive.run(request["task"], folder, request["arguments"])}
+    except InvalidInput as error:
+        answer = {"code": error.code, "message": error.message, "details": error.details}
+    except MemoryError:
+        text = "This file needs more memory than one upload may use. Crop the CT to the region of interest and try again."
+        answer = {"code": "volume_too_large", "message": text, "details": {}}
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        answer = {"server": str(error.strerror)}
+    draft = folder / "answer.new"
+    draft.write_text(json.dumps(answer))
+    draft.rename(folder / "answer.json")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

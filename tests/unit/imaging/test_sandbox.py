@@ -1,0 +1,62 @@
+"""The process that reads uploaded bytes meets its limits, and what it says comes back."""
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from segloop.errors import InvalidInput
+from segloop.imaging.sandbox import Sandbox
+
+GIB = 2**30
+
+
+def _input(folder: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> Path:
+    image = nib.Nifti1Image(array, np.diag([2.0, 2.0, 3.0, 1.0]))  # type: ignore[no-untyped-call]
+    (folder / "input").write_bytes(image.to_bytes())
+    return folder
+
+
+def _code(sandbox: Sandbox, folder: Path) -> str:
+    with pytest.raises(InvalidInput) as refused:
+        sandbox.run("volume", folder)
+    return refused.value.code
+
+
+def test_what_the_child_finds_and_writes_comes_back(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(-1000, 1500, (10, 8, 6)).astype(np.int16)
+    found = Sandbox(memory_bytes=2 * GIB, limit_s=60).run("volume", _input(tmp_path, array))
+    assert (found["shape"], found["hu_like"]) == ([10, 8, 6], True)
+    level = np.frombuffer((tmp_path / "output/level-0").read_bytes(), "<i2").reshape((10, 8, 6), order="F")
+    assert np.array_equal(level, array)
+    assert json.loads((tmp_path / "output/level-2.json").read_text())["shape"] == [3, 2, 2]
+
+
+def test_what_the_file_is_refused_for_comes_back_as_it_was_said(tmp_path: Path) -> None:
+    (tmp_path / "input").write_bytes(b"these are notes")
+    assert _code(Sandbox(memory_bytes=2 * GIB, limit_s=60), tmp_path) == "not_nifti"
+
+
+def test_a_reader_that_dies_or_takes_too_long_is_a_refusal_and_no_crash(tmp_path: Path) -> None:
+    for name, sandbox in {
+        "no memory to begin with": Sandbox(memory_bytes=GIB // 16, limit_s=60),
+        "no time": Sandbox(memory_bytes=2 * GIB, limit_s=0),
+    }.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        assert _code(sandbox, _input(folder, np.zeros((4, 4, 4), np.int16))) == "parse_failed"
+
+
+def test_the_child_knows_no_secret_of_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGLOOP_TOKEN", "a secret that nobody may see")
+    monkeypatch.setenv("PYTHONSTARTUP", "/nowhere")
+    folder = _input(tmp_path, np.zeros((4, 4, 4), np.int16))
+    seen = folder / "sitecustomize.py"
+    seen.write_text(f"import os; open({str(folder / 'seen')!r}, 'w').write(repr(dict(os.environ)))")
+    monkeypatch.syspath_prepend(str(folder))
+    Sandbox(memory_bytes=2 * GIB, limit_s=60).run("volume", _input(folder, np.zeros((8, 8, 8), np.int16)))
+    text = (folder / "seen").read_text()
+    assert "PYTHONPATH" in text
+    assert "that nobody may see" not in text and "PYTHONSTARTUP" not in text
