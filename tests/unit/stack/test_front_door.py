@@ -1,5 +1,6 @@
 """The front door before there is a Python environment: what it says, and that it never waits for the dead."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from segloop.stack.applications import ROOT
 
-TOOLS = ("sh", "cat", "cksum", "dirname", "mkdir", "rm", "sleep")
+TOOLS = ("sh", "cat", "cksum", "dirname", "mkdir", "rm", "sed", "cut", "sleep")
 
 
 @pytest.fixture
@@ -21,10 +22,15 @@ def bare_path(tmp_path: Path) -> str:
     return str(folder)
 
 
-def _open(path: str, venv: Path) -> subprocess.CompletedProcess[str]:
+def _open(path: str, venv: Path, *, limit_s: float = 20) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": path, "SEGLOOP_VENV": str(venv)}
     return subprocess.run(
-        [ROOT / "segloop", "status"], env=environment, check=False, capture_output=True, text=True, timeout=20
+        [ROOT / "segloop", "status"],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=limit_s,
     )
 
 
@@ -49,3 +55,24 @@ def test_the_lock_of_a_killed_installation_is_taken_over_and_given_back(
     (lock / "pid").write_text(f"{dead.pid}\n")
     assert _open(bare_path, tmp_path / "venv").returncode == 1
     assert not lock.exists()
+
+
+def test_a_process_that_got_the_dead_installers_pid_does_not_hold_the_lock(
+    bare_path: str, tmp_path: Path
+) -> None:
+    lock = tmp_path / "venv.lock"
+    lock.mkdir()
+    (lock / "pid").write_text(f"{os.getpid()}\n")
+    (lock / "started").write_text("1\n")
+    assert _open(bare_path, tmp_path / "venv").returncode == 1
+    assert not lock.exists()
+
+
+def test_an_installer_at_work_keeps_its_lock(bare_path: str, tmp_path: Path) -> None:
+    lock = tmp_path / "venv.lock"
+    lock.mkdir()
+    (lock / "pid").write_text(f"{os.getpid()}\n")
+    (lock / "started").write_text(Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19] + "\n")
+    with pytest.raises(subprocess.TimeoutExpired):
+        _open(bare_path, tmp_path / "venv", limit_s=2)
+    assert (lock / "pid").read_text() == f"{os.getpid()}\n"
