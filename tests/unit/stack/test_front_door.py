@@ -68,6 +68,18 @@ def test_a_process_that_got_the_dead_installers_pid_does_not_hold_the_lock(
     assert not lock.exists()
 
 
+def test_a_lock_whose_owner_was_killed_before_it_could_sign_is_taken_over(
+    bare_path: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bin/sleep").unlink()
+    (tmp_path / "bin/sleep").symlink_to(
+        str(shutil.which("true"))
+    )  # so that the seconds of patience pass at once
+    (tmp_path / "venv.lock").mkdir()
+    assert _open(bare_path, tmp_path / "venv").returncode == 1
+    assert not (tmp_path / "venv.lock").exists()
+
+
 def test_an_installer_at_work_keeps_its_lock(bare_path: str, tmp_path: Path) -> None:
     lock = tmp_path / "venv.lock"
     lock.mkdir()
