@@ -16,7 +16,7 @@ def client() -> ApiClient:
 
 st.set_page_config(page_title="Segloop", layout="wide")
 # The viewer needs the room that Streamlit leaves empty above a page.
-st.html("<style>.stMainBlockContainer { padding-top: 4.5rem; padding-bottom: 1rem }</style>")
+st.html("<style>.stMainBlockContainer { padding: 4.5rem 2rem 1rem }</style>")
 st.navigation(
     [
         st.Page(lambda: segment.page(client()), title="Segment", default=True),

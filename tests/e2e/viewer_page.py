@@ -125,11 +125,11 @@ class Viewer:
         page.goto(scene.url)
         page.wait_for_function("window.isLoaded")
 
-    def mount(self, host: str = "first", *, ready: str = "full", **changes: Any) -> None:
+    def mount(self, host: str = "first", *, renderer: str = "webgl", **changes: Any) -> None:
         """Mount, or update, the viewer and wait until its voxels are there."""
         data = self.scene.data(**changes)
         self.page.evaluate("([data, host]) => window.mountViewer(data, host)", [data, host])
-        self.page.locator(f".sv[data-ready={ready}][data-renderer]").wait_for(timeout=20_000)
+        self.page.locator(f".sv[data-ready=full][data-renderer={renderer}]").wait_for(timeout=20_000)
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Call one of the viewer's hooks."""

@@ -587,7 +587,7 @@ async function q(e, t, n) {
 	};
 	let r = document.createElement("canvas");
 	try {
-		let { NiivuePlanes: n } = await import("./adapter-B5r9EWyE.js");
+		let { NiivuePlanes: n } = await import("./adapter-B40vdNAC.js");
 		e.setCanvas(r);
 		let i = await n.create(r), a = i.limit(t);
 		return a ? (i.destroy(), {

@@ -6,7 +6,7 @@ import { Niivue, NVImage, SLICE_TYPE } from '@niivue/niivue'
 import type { Grid, Vec3 } from '../grid'
 import { pointToMm } from '../layout'
 import type { Box, Look, Renderer, Scene, Tile } from '../renderer'
-import { SLICE_SHADER, UNITS } from './slice_shader'
+import { UNITS, featureKey, sliceShader, type Features } from './slice_shader'
 import { VoxelTexture } from './textures'
 
 const OPTIONS = {
@@ -14,12 +14,15 @@ const OPTIONS = {
   isRadiologicalConvention: true, sagittalNoseLeft: true, isOrientationTextVisible: false, loadingText: '',
   backColor: [0, 0, 0, 1], sliceType: SLICE_TYPE.MULTIPLANAR, logLevel: 'error',
 }
+type SliceShader = NonNullable<Niivue['customSliceShader']> & { uniforms: Record<string, WebGLUniformLocation | null> }
 type Bounds = ReturnType<Niivue['screenFieldOfViewExtendedMM']>
 
 /** NiiVue with the field of view of each tile given from outside. */
 class Planes extends Niivue {
   tiles: Tile[] = []
+  shaders: SliceShader[] = [] // by plane
   depthMm: Vec3 = [1, 1, 1]
+  private isCompiling = false
 
   override screenFieldOfViewExtendedMM(axCorSag = 0): Bounds {
     const tile = this.tiles.find(({ view }) => (view.plane.index as number) === axCorSag)
@@ -40,7 +43,19 @@ class Planes extends Niivue {
 
   /** A tile fills its place; device pixels must be whole, or the viewport is cut short. */
   override draw2D(place: number[], axCorSag: SLICE_TYPE): void {
+    const shader = this.shaders[axCorSag]
+    if (this.isCompiling || !shader) return
+    this.customSliceShader = shader
     this.draw2DMain(place.map(Math.round), axCorSag)
+  }
+
+  /** Make a program, beside those there are; NiiVue itself keeps one, and draws with it at once. */
+  compile(source: string): SliceShader {
+    this.isCompiling = true
+    this.customSliceShader = null // else it would be deleted
+    this.setCustomSliceShader(source)
+    this.isCompiling = false
+    return this.customSliceShader! as SliceShader
   }
 
   override drawCrosshairs3D(): void { /* drawn over the canvas, where it never vanishes between pixels */ }
@@ -63,6 +78,7 @@ export class NiivuePlanes implements Renderer {
   private textures: Record<'low' | 'full' | 'mask' | 'compared', VoxelTexture>
   private colors: WebGLTexture
   private scene: Scene | null = null
+  private shaders = new Map<string, SliceShader>()
 
   private constructor(readonly canvas: HTMLCanvasElement, private planes: Planes) {
     const { gl } = planes
@@ -71,10 +87,6 @@ export class NiivuePlanes implements Renderer {
       mask: new VoxelTexture(gl, UNITS.mask, true), compared: new VoxelTexture(gl, UNITS.compared, true),
     }
     this.colors = gl.createTexture()
-    planes.setCustomSliceShader(SLICE_SHADER)
-    const { program } = planes.customSliceShader!
-    gl.useProgram(program)
-    for (const [name, unit] of Object.entries(UNITS)) gl.uniform1i(gl.getUniformLocation(program, name), unit)
   }
 
   /** Make a renderer in a canvas that is already in the page; throws where WebGL2 is missing or fails. */
@@ -123,7 +135,7 @@ export class NiivuePlanes implements Renderer {
     if (!scene || planes.gl.isContextLost()) return
     if (this.canvas.width !== width) this.canvas.width = width
     if (this.canvas.height !== height) this.canvas.height = height
-    this.setUniforms(scene, tiles, look)
+    this.useShaders(scene, tiles, look)
     planes.tiles = tiles
     planes.opts.isRadiologicalConvention = scene.camera.isRadiological
     planes.scene.crosshairPos = look.cross.map((v, axis) => (v + 0.5) / scene.camera.shape[axis]!) as Vec3
@@ -150,22 +162,45 @@ export class NiivuePlanes implements Renderer {
     }
   }
 
-  private setUniforms(scene: Scene, tiles: Tile[], look: Look): void {
+  /** The program for these features, made at its first use. */
+  private shaderFor(features: Features): SliceShader {
+    const { planes } = this
+    const key = featureKey(features)
+    let shader = this.shaders.get(key)
+    if (!shader) {
+      shader = planes.compile(sliceShader(features))
+      shader.use(planes.gl)
+      for (const [name, unit] of Object.entries(UNITS)) planes.gl.uniform1i(shader.uniforms[name] ?? null, unit)
+      this.shaders.set(key, shader)
+    }
+    return shader
+  }
+
+  private useShaders(scene: Scene, tiles: Tile[], look: Look): void {
     const { gl } = this.planes
-    const shader = this.planes.customSliceShader!
-    const u = shader.uniforms as Record<string, WebGLUniformLocation>
-    shader.use(gl)
-    const first = tiles[0]
+    const hasMask = scene.mask !== null && look.opacity > 0
+    const hasCompared = hasMask && scene.compared !== null
+    const isReviewed = look.isReviewed || hasCompared
     const volume = scene.full ?? scene.low
-    gl.uniform1f(u.nSlices!, scene.nSlices)
-    gl.uniform2f(u.range!, ...look.range)
-    gl.uniform1f(u.maskOpacity!, look.opacity)
-    gl.uniform1f(u.pixelRatio!, first ? first.rect[2] / first.view.width : 1)
-    gl.uniform1i(u.isUnsigned!, volume?.voxels instanceof Uint16Array ? 1 : 0)
-    gl.uniform1i(u.isSmooth!, look.isSmooth ? 1 : 0)
-    gl.uniform1i(u.hasMask!, scene.mask ? 1 : 0)
-    gl.uniform1i(u.hasCompared!, scene.mask && scene.compared ? 1 : 0)
-    gl.uniform1i(u.isOutline!, look.isOutline ? 1 : 0)
-    gl.uniform1i(u.isReviewed!, look.isReviewed ? 1 : 0)
+    const features = {
+      isComplete: scene.nSlices === scene.camera.shape[2], isSmooth: look.isSmooth,
+      isUnsigned: volume?.voxels instanceof Uint16Array, hasMask, hasCompared,
+      hasEdges: hasMask && (look.isOutline || !isReviewed),
+    }
+    for (const { rect, view } of tiles) {
+      const shader = this.shaderFor({ plane: view.plane.index, ...features })
+      this.planes.shaders[view.plane.index] = shader
+      shader.use(gl)
+      const set = (name: string, ...values: number[]): void => {
+        const at = shader.uniforms[name]
+        if (at) gl[`uniform${values.length as 1 | 2}fv`](at, values)
+      }
+      set('nSlices', scene.nSlices)
+      set('range', ...look.range)
+      set('fill', look.isOutline ? 0 : look.opacity)
+      set('edge', Math.max(look.opacity, 0.9))
+      set('pixelRatio', rect[2] / view.width)
+      set('reviewed', isReviewed ? 1 : 0)
+    }
   }
 }

@@ -31441,9 +31441,46 @@ var km = {
 	mask: 22,
 	compared: 23,
 	colors: 24
-}, Am = "#version 300 es\nprecision highp int;\nprecision highp float;\nprecision highp isampler3D;\nprecision highp usampler3D;\nuniform int axCorSag;\nuniform isampler3D low;\nuniform isampler3D full;\nuniform usampler3D mask;\nuniform usampler3D compared;\nuniform sampler2D colors;\nuniform float nSlices;\nuniform vec2 range;\nuniform float maskOpacity;\nuniform float pixelRatio;\nuniform int isUnsigned;\nuniform int isSmooth;\nuniform int hasMask;\nuniform int hasCompared;\nuniform int isOutline;\nuniform int isReviewed;\nin vec3 texPos;\nout vec4 color;\n\nfloat stored(isampler3D voxels, ivec3 at, ivec3 last) {\n  int value = texelFetch(voxels, clamp(at, ivec3(0), last), 0).r;\n  return float(isUnsigned == 1 && value < 0 ? value + 65536 : value);\n}\n\n// Linear within the slice only: two slices are never blended.\nfloat sampled(isampler3D voxels) {\n  ivec3 n = textureSize(voxels, 0);\n  ivec3 at = ivec3(floor(texPos * vec3(n)));\n  if (isSmooth == 0) return stored(voxels, at, n - 1);\n  vec3 q = texPos * vec3(n) - 0.5;\n  ivec3 base = ivec3(floor(q));\n  vec3 part = q - floor(q);\n  ivec3 du = axCorSag == 2 ? ivec3(0, 1, 0) : ivec3(1, 0, 0);\n  ivec3 dv = axCorSag == 0 ? ivec3(0, 1, 0) : ivec3(0, 0, 1);\n  vec2 f = axCorSag == 0 ? part.xy : axCorSag == 1 ? part.xz : part.yz;\n  if (axCorSag == 0) base.z = at.z; else if (axCorSag == 1) base.y = at.y; else base.x = at.x;\n  return mix(mix(stored(voxels, base, n - 1), stored(voxels, base + du, n - 1), f.x),\n             mix(stored(voxels, base + dv, n - 1), stored(voxels, base + du + dv, n - 1), f.x), f.y);\n}\n\nvec4 colorOf(uint label) { return texelFetch(colors, ivec2(int(label & 255u), int(label >> 8u)), 0); }\n\n// A label that is hidden counts as background.\nuint shown(usampler3D labels, vec3 p) {\n  ivec3 n = textureSize(labels, 0);\n  uint label = texelFetch(labels, clamp(ivec3(floor(p * vec3(n))), ivec3(0), n - 1), 0).r;\n  return colorOf(label).a > 0.0 ? label : 0u;\n}\n\nuint at(vec3 p) {\n  uint first = shown(mask, p);\n  if (hasCompared == 0) return first;\n  uint second = shown(compared, p);\n  return first == second ? (first > 0u ? 1u : 0u) : first > 0u ? (second > 0u ? 4u : 2u) : 3u;\n}\n\nvec3 paint(uint value) {\n  if (hasCompared == 0) return colorOf(value).rgb;\n  return value == 1u ? vec3(0.302, 0.702, 0.349) : value == 2u ? vec3(0.949, 0.549, 0.122)\n    : value == 3u ? vec3(0.251, 0.502, 1.0) : vec3(0.851, 0.251, 0.851);\n}\n\nvoid main() {\n  float last = float(textureSize(full, 0).z);\n  float value = texPos.z * last < nSlices ? sampled(full) : sampled(low);\n  color = vec4(vec3(clamp((value - range.x) / (range.y - range.x), 0.0, 1.0)), 1.0);\n  if (hasMask == 0 || maskOpacity == 0.0) return;\n  uint here = at(texPos);\n  vec3 across = dFdx(texPos) * 1.5 * pixelRatio;\n  vec3 up = dFdy(texPos) * 1.5 * pixelRatio;\n  bool isEdge = here > 0u && (at(texPos - across) != here || at(texPos + across) != here\n    || at(texPos - up) != here || at(texPos + up) != here);\n  if (here == 0u) return;\n  float amount = isOutline == 1 ? 0.0 : maskOpacity;\n  if (isReviewed == 1 || hasCompared == 1) {\n    if (isOutline == 1 && isEdge) amount = max(maskOpacity, 0.9);\n  } else {\n    // Nobody has vouched for this mask: hatched, with a dashed edge.\n    bool isDash = mod(gl_FragCoord.x + gl_FragCoord.y, 9.0 * pixelRatio) < 5.5 * pixelRatio;\n    bool isHatch = mod(gl_FragCoord.x - gl_FragCoord.y, 7.0 * pixelRatio) < 2.5 * pixelRatio;\n    if (!isHatch) amount *= 0.45;\n    if (isEdge) amount = isDash ? max(maskOpacity, 0.9) : amount;\n  }\n  color.rgb = mix(color.rgb, paint(here), amount);\n}";
+};
+function Am(e) {
+	return Object.values(e).map(Number).join("");
+}
+var jm = "\nfloat stored(isampler3D voxels, ivec3 at) {\n  int value = texelFetch(voxels, at, 0).r;\n#ifdef IS_UNSIGNED\n  if (value < 0) value += 65536;\n#endif\n  return float(value);\n}\n\n// Linear within the slice only: two slices are never blended.\nfloat sampled(isampler3D voxels) {\n  ivec3 n = textureSize(voxels, 0);\n  vec3 p = texPos * vec3(n);\n  ivec3 at = min(ivec3(p), n - 1);\n#ifdef IS_SMOOTH\n  vec3 q = p - 0.5;\n  vec3 base = floor(q);\n  vec3 part = q - base;\n  ivec3 a = max(ivec3(base), 0);\n  ivec3 b = min(ivec3(base) + 1, n - 1);\n#if PLANE == 0\n  return mix(mix(stored(voxels, ivec3(a.x, a.y, at.z)), stored(voxels, ivec3(b.x, a.y, at.z)), part.x),\n             mix(stored(voxels, ivec3(a.x, b.y, at.z)), stored(voxels, ivec3(b.x, b.y, at.z)), part.x), part.y);\n#elif PLANE == 1\n  return mix(mix(stored(voxels, ivec3(a.x, at.y, a.z)), stored(voxels, ivec3(b.x, at.y, a.z)), part.x),\n             mix(stored(voxels, ivec3(a.x, at.y, b.z)), stored(voxels, ivec3(b.x, at.y, b.z)), part.x), part.z);\n#else\n  return mix(mix(stored(voxels, ivec3(at.x, a.y, a.z)), stored(voxels, ivec3(at.x, b.y, a.z)), part.y),\n             mix(stored(voxels, ivec3(at.x, a.y, b.z)), stored(voxels, ivec3(at.x, b.y, b.z)), part.y), part.z);\n#endif\n#else\n  return stored(voxels, at);\n#endif\n}\n", Mm = "\nvec4 colorOf(uint label) { return texelFetch(colors, ivec2(int(label & 255u), int(label >> 8u)), 0); }\n\nuint labelAt(usampler3D labels, vec3 p) {\n  ivec3 n = textureSize(labels, 0);\n  return texelFetch(labels, clamp(ivec3(floor(p * vec3(n))), ivec3(0), n - 1), 0).r;\n}\n\n#ifdef HAS_COMPARED\n// 1 agreement, 2 only in the first, 3 only in the second, 4 another label; a hidden label counts as background.\nuint at(vec3 p) {\n  uint first = labelAt(mask, p);\n  uint second = labelAt(compared, p);\n  first = colorOf(first).a > 0.0 ? first : 0u;\n  second = colorOf(second).a > 0.0 ? second : 0u;\n  return first == second ? (first > 0u ? 1u : 0u) : first > 0u ? (second > 0u ? 4u : 2u) : 3u;\n}\n\nvec4 paint(uint value) {\n  if (value == 0u) return vec4(0.0);\n  return vec4(value == 1u ? vec3(0.302, 0.702, 0.349) : value == 2u ? vec3(0.949, 0.549, 0.122)\n    : value == 3u ? vec3(0.251, 0.502, 1.0) : vec3(0.851, 0.251, 0.851), 1.0);\n}\n#else\nuint at(vec3 p) { return labelAt(mask, p); }\nvec4 paint(uint value) { return colorOf(value); }\n#endif\n\nvoid overlay() {\n  uint here = at(texPos);\n  vec4 label = paint(here);\n  float amount = fill;\n#ifdef HAS_EDGES\n  vec3 across = dFdx(texPos) * 1.5 * pixelRatio;\n  vec3 up = dFdy(texPos) * 1.5 * pixelRatio;\n  bool isEdge = at(texPos - across) != here || at(texPos + across) != here\n    || at(texPos - up) != here || at(texPos + up) != here;\n  // Nobody has vouched for an unreviewed mask: hatched, with a dashed edge.\n  bool isDash = reviewed > 0.5 || mod(gl_FragCoord.x + gl_FragCoord.y, 9.0 * pixelRatio) < 5.5 * pixelRatio;\n  bool isHatch = reviewed > 0.5 || mod(gl_FragCoord.x - gl_FragCoord.y, 7.0 * pixelRatio) < 2.5 * pixelRatio;\n  amount = isEdge && isDash ? edge : isHatch ? fill : 0.45 * fill;\n#endif\n  color.rgb = mix(color.rgb, label.rgb, amount * label.a);\n}\n";
+function Nm({ plane: e, ...t }) {
+	return `#version 300 es
+#define PLANE ${e}
+${Object.entries(t).filter(([, e]) => e).map(([e]) => `#define ${e.replace(/[A-Z]/g, (e) => `_${e}`).toUpperCase()}`).join("\n")}
+precision highp int;
+precision highp float;
+precision highp isampler3D;
+precision highp usampler3D;
+uniform isampler3D low;
+uniform isampler3D full;
+uniform usampler3D mask;
+uniform usampler3D compared;
+uniform sampler2D colors;
+uniform float nSlices;
+uniform vec2 range;
+uniform float fill;
+uniform float edge;
+uniform float pixelRatio;
+uniform float reviewed;
+in vec3 texPos;
+out vec4 color;
+${jm}
+${t.hasMask ? Mm : ""}
+void main() {
+#ifdef IS_COMPLETE
+  float value = sampled(full);
+#else
+  float value = texPos.z * float(textureSize(full, 0).z) < nSlices ? sampled(full) : sampled(low);
+#endif
+  color = vec4(vec3(clamp((value - range.x) / (range.y - range.x), 0.0, 1.0)), 1.0);
+${t.hasMask ? "  overlay();" : ""}
+}`;
+}
 // src/niivue/textures.ts
-function jm(e, t, n) {
+function Pm(e, t, n) {
 	return n ? t instanceof Uint8Array ? {
 		internal: e.R8UI,
 		format: e.RED_INTEGER,
@@ -31458,10 +31495,10 @@ function jm(e, t, n) {
 		type: e.SHORT
 	};
 }
-function Mm(e, t) {
+function Fm(e, t) {
 	return t ? e instanceof Int16Array ? new Uint16Array(e.buffer) : e : e instanceof Uint16Array ? new Int16Array(e.buffer) : e instanceof Uint8Array ? Int16Array.from(e) : e;
 }
-var Nm = class {
+var Im = class {
 	gl;
 	unit;
 	isLabels;
@@ -31490,7 +31527,7 @@ var Nm = class {
 	}
 	allocate(e) {
 		let { gl: t } = this;
-		t.deleteTexture(this.texture), this.texture = t.createTexture(), this.grid = e, this.kind = jm(t, e.voxels, this.isLabels), this.bind();
+		t.deleteTexture(this.texture), this.texture = t.createTexture(), this.grid = e, this.kind = Pm(t, e.voxels, this.isLabels), this.bind();
 		for (let e of [t.TEXTURE_MIN_FILTER, t.TEXTURE_MAG_FILTER]) t.texParameteri(t.TEXTURE_3D, e, t.NEAREST);
 		for (let e of [
 			t.TEXTURE_WRAP_R,
@@ -31517,7 +31554,7 @@ var Nm = class {
 	uploadBox({ from: e, to: t }) {
 		let { gl: n, kind: r, grid: i } = this;
 		if (!r || !i) return;
-		let a = Mm(i.voxels, this.isLabels);
+		let a = Fm(i.voxels, this.isLabels);
 		this.bind(), n.pixelStorei(n.UNPACK_ALIGNMENT, 1), n.pixelStorei(n.UNPACK_ROW_LENGTH, i.shape[0]), n.pixelStorei(n.UNPACK_IMAGE_HEIGHT, i.shape[1]), n.pixelStorei(n.UNPACK_SKIP_PIXELS, e[0]), n.pixelStorei(n.UNPACK_SKIP_ROWS, e[1]), n.pixelStorei(n.UNPACK_SKIP_IMAGES, e[2]), n.texSubImage3D(n.TEXTURE_3D, 0, ...e, t[0] - e[0] + 1, t[1] - e[1] + 1, t[2] - e[2] + 1, r.format, r.type, a);
 		for (let e of [
 			n.UNPACK_ROW_LENGTH,
@@ -31531,7 +31568,7 @@ var Nm = class {
 	bind() {
 		this.gl.activeTexture(this.gl.TEXTURE0 + this.unit), this.gl.bindTexture(this.gl.TEXTURE_3D, this.texture);
 	}
-}, Pm = {
+}, Lm = {
 	interactive: !1,
 	isResizeCanvas: !1,
 	dragAndDropEnabled: !1,
@@ -31549,13 +31586,15 @@ var Nm = class {
 	],
 	sliceType: po.MULTIPLANAR,
 	logLevel: "error"
-}, Fm = class extends Om {
+}, Rm = class extends Om {
 	tiles = [];
+	shaders = [];
 	depthMm = [
 		1,
 		1,
 		1
 	];
+	isCompiling = !1;
 	screenFieldOfViewExtendedMM(t = 0) {
 		let n = this.tiles.find(({ view: e }) => e.plane.index === t), r = super.screenFieldOfViewExtendedMM(t);
 		if (!n) return r;
@@ -31572,11 +31611,15 @@ var Nm = class {
 		return r;
 	}
 	draw2D(e, t) {
-		this.draw2DMain(e.map(Math.round), t);
+		let n = this.shaders[t];
+		!this.isCompiling && n && (this.customSliceShader = n, this.draw2DMain(e.map(Math.round), t));
+	}
+	compile(e) {
+		return this.isCompiling = !0, this.customSliceShader = null, this.setCustomSliceShader(e), this.isCompiling = !1, this.customSliceShader;
 	}
 	drawCrosshairs3D() {}
 };
-function Im(e) {
+function zm(e) {
 	let t = e.camera.shape.map((t, n) => t * e.camera.spacing[n] / 2), n = [
 		0,
 		1,
@@ -31610,28 +31653,26 @@ function Im(e) {
 	]).buffer;
 	return r.init(i, "extent.nii", "gray", 1, null, 0, 1, !0, .02, !1, !1, "", 0, void 0, NaN, NaN, !0, null, 0, i), r;
 }
-var Lm = class e {
+var Bm = class e {
 	canvas;
 	planes;
 	kind = "webgl";
 	textures;
 	colors;
 	scene = null;
+	shaders = /* @__PURE__ */ new Map();
 	constructor(e, t) {
 		this.canvas = e, this.planes = t;
 		let { gl: n } = t;
 		this.textures = {
-			low: new Nm(n, km.low, !1),
-			full: new Nm(n, km.full, !1),
-			mask: new Nm(n, km.mask, !0),
-			compared: new Nm(n, km.compared, !0)
-		}, this.colors = n.createTexture(), t.setCustomSliceShader(Am);
-		let { program: r } = t.customSliceShader;
-		n.useProgram(r);
-		for (let [e, t] of Object.entries(km)) n.uniform1i(n.getUniformLocation(r, e), t);
+			low: new Im(n, km.low, !1),
+			full: new Im(n, km.full, !1),
+			mask: new Im(n, km.mask, !0),
+			compared: new Im(n, km.compared, !0)
+		}, this.colors = n.createTexture();
 	}
 	static async create(t) {
-		let n = new Fm(Pm);
+		let n = new Rm(Lm);
 		return await n.attachToCanvas(t, !1), new e(t, n);
 	}
 	limit(e) {
@@ -31639,7 +31680,7 @@ var Lm = class e {
 		return Math.max(...e) > t ? `This browser's graphics take at most ${t} voxels per axis.` : null;
 	}
 	setScene(e) {
-		this.scene = e, e.low ? this.hold("low", e.low) : this.textures.low.clear(), e.full ? (this.textures.full.allocate(e.full), e.nSlices && this.textures.full.upload(0, e.nSlices)) : this.textures.full.clear(), this.setMask(e.mask), this.setCompared(e.compared), this.planes.depthMm = e.camera.shape.map((t, n) => t * e.camera.spacing[n]), this.planes.volumes = [], this.planes.addVolume(Im(e));
+		this.scene = e, e.low ? this.hold("low", e.low) : this.textures.low.clear(), e.full ? (this.textures.full.allocate(e.full), e.nSlices && this.textures.full.upload(0, e.nSlices)) : this.textures.full.clear(), this.setMask(e.mask), this.setCompared(e.compared), this.planes.depthMm = e.camera.shape.map((t, n) => t * e.camera.spacing[n]), this.planes.volumes = [], this.planes.addVolume(zm(e));
 	}
 	addSlices(e, t) {
 		this.textures.full.upload(e, t);
@@ -31661,7 +31702,7 @@ var Lm = class e {
 	}
 	draw(e, t, n, r) {
 		let { planes: i, scene: a } = this;
-		a && !i.gl.isContextLost() && (this.canvas.width !== e && (this.canvas.width = e), this.canvas.height !== t && (this.canvas.height = t), this.setUniforms(a, n, r), i.tiles = n, i.opts.isRadiologicalConvention = a.camera.isRadiological, i.scene.crosshairPos = r.cross.map((e, t) => (e + .5) / a.camera.shape[t]), i.customLayout = n.map(({ rect: [n, r, i, a], view: o }) => ({
+		a && !i.gl.isContextLost() && (this.canvas.width !== e && (this.canvas.width = e), this.canvas.height !== t && (this.canvas.height = t), this.useShaders(a, n, r), i.tiles = n, i.opts.isRadiologicalConvention = a.camera.isRadiological, i.scene.crosshairPos = r.cross.map((e, t) => (e + .5) / a.camera.shape[t]), i.customLayout = n.map(({ rect: [n, r, i, a], view: o }) => ({
 			sliceType: o.plane.index,
 			position: [
 				n / e,
@@ -31678,11 +31719,36 @@ var Lm = class e {
 		let n = this.textures[e];
 		t ? (n.allocate(t), n.upload(0, t.shape[2])) : n.clear();
 	}
-	setUniforms(e, t, n) {
-		let { gl: r } = this.planes, i = this.planes.customSliceShader, a = i.uniforms;
-		i.use(r);
-		let o = t[0], s = e.full ?? e.low;
-		r.uniform1f(a.nSlices, e.nSlices), r.uniform2f(a.range, ...n.range), r.uniform1f(a.maskOpacity, n.opacity), r.uniform1f(a.pixelRatio, o ? o.rect[2] / o.view.width : 1), r.uniform1i(a.isUnsigned, +(s?.voxels instanceof Uint16Array)), r.uniform1i(a.isSmooth, +!!n.isSmooth), r.uniform1i(a.hasMask, +!!e.mask), r.uniform1i(a.hasCompared, e.mask && e.compared ? 1 : 0), r.uniform1i(a.isOutline, +!!n.isOutline), r.uniform1i(a.isReviewed, +!!n.isReviewed);
+	shaderFor(e) {
+		let { planes: t } = this, n = Am(e), r = this.shaders.get(n);
+		if (!r) {
+			r = t.compile(Nm(e)), r.use(t.gl);
+			for (let [e, n] of Object.entries(km)) t.gl.uniform1i(r.uniforms[e] ?? null, n);
+			this.shaders.set(n, r);
+		}
+		return r;
+	}
+	useShaders(e, t, n) {
+		let { gl: r } = this.planes, i = e.mask !== null && n.opacity > 0, a = i && e.compared !== null, o = n.isReviewed || a, s = e.full ?? e.low, c = {
+			isComplete: e.nSlices === e.camera.shape[2],
+			isSmooth: n.isSmooth,
+			isUnsigned: s?.voxels instanceof Uint16Array,
+			hasMask: i,
+			hasCompared: a,
+			hasEdges: i && (n.isOutline || !o)
+		};
+		for (let { rect: i, view: a } of t) {
+			let t = this.shaderFor({
+				plane: a.plane.index,
+				...c
+			});
+			this.planes.shaders[a.plane.index] = t, t.use(r);
+			let s = (e, ...n) => {
+				let i = t.uniforms[e];
+				i && r[`uniform${n.length}fv`](i, n);
+			};
+			s("nSlices", e.nSlices), s("range", ...n.range), s("fill", n.isOutline ? 0 : n.opacity), s("edge", Math.max(n.opacity, .9)), s("pixelRatio", i[2] / a.width), s("reviewed", +!!o);
+		}
 	}
 };
-export { Lm as NiivuePlanes };
+export { Bm as NiivuePlanes };
