@@ -324,6 +324,141 @@ def test_nothing_lies_below_the_fold(page: Page, scene: Scene, size: tuple[int, 
     assert page.get_by_role("button", name="forty thousand").is_visible()
 
 
+def test_zooming_keeps_the_point_under_the_cursor_and_clicks_stay_exact(page: Page, scene: Scene) -> None:
+    viewer = Viewer(page, scene)
+    viewer.mount()
+    viewer.call("set", WINDOW)
+    ras = scene.ras(scene.volume)
+    for plane, voxel in ((0, [8, 27, 14]), (1, [31, 18, 6]), (2, [20, 9, 22])):
+        x, y = viewer.call("pointOf", plane, voxel)
+        page.mouse.move(x, y)
+        page.keyboard.down("Control")
+        page.mouse.wheel(0, -500)
+        page.keyboard.up("Control")
+        assert viewer.call("state")["zoom"] > 3
+        assert viewer.readout == (f"{ras[tuple(voxel)]} HU", voxel)
+        page.mouse.move(x + 1, y)
+        assert viewer.readout[1] == voxel
+        page.keyboard.down("Shift")
+        page.mouse.down()
+        page.mouse.move(x + 41, y + 23)
+        page.mouse.up()
+        page.keyboard.up("Shift")
+        page.mouse.move(x + 40, y + 23)
+        assert viewer.readout == (f"{ras[tuple(voxel)]} HU", voxel)
+        shown = viewer.pixels()[int(y + 23), int(x + 40)]
+        assert abs(float(shown[1]) - gray(ras[tuple(voxel)])) <= 1.5
+        page.locator(".surface").nth(plane).focus()
+        page.keyboard.press("0")
+        assert viewer.call("state")["zoom"] == 1
+
+
+def test_a_distance_is_measured_in_millimetres(page: Page, scene: Scene) -> None:
+    viewer = Viewer(page, scene)
+    viewer.mount()
+    page.get_by_role("button", name="Measure").click()
+    start, end = (viewer.call("pointOf", 1, voxel) for voxel in ([10, 18, 4], [26, 18, 20]))
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=3)
+    page.mouse.up()
+    viewer.settle()
+    shown = page.locator("[data-plane=coronal] .marks text").text_content()
+    assert shown is not None
+    expected = float(np.hypot(16 * SPACING[0], 16 * SPACING[2]))
+    assert abs(float(shown.removesuffix(" mm")) - expected) <= 0.2
+    assert viewer.call("crosshair") == [20, 18, 14]
+    page.locator("[data-plane=coronal]").focus()
+    page.keyboard.press("Escape")
+    viewer.settle()
+    assert page.locator(".marks text").count() == 0
+
+
+def test_two_masks_are_compared_voxel_by_voxel(page: Page, scene: Scene) -> None:
+    first = scene.masks["bytes"]
+    second = scene.masks["other"] = np.zeros_like(first)
+    second[10:18, 9:18, :] = 1
+    second[22:28, 9:18, :] = 3
+    second[2:7, 9:18, :] = 1
+    viewer = Viewer(page, scene)
+    viewer.mount(maskId="bytes", compareMaskId="other", labels=[*LABELS[:2], LABELS[2] | {"index": 3}])
+    viewer.call("set", WINDOW | {"opacity": 1})
+    viewer.call("setCrosshair", 39, 35, 10)
+    pixels = viewer.pixels()
+    colors = {
+        "agree": (77, 179, 89),
+        "first": (242, 140, 31),
+        "second": (64, 128, 255),
+        "other": (217, 64, 217),
+    }
+    seen = set()
+    for x, y, voxel in points_in(viewer, 0, 250):
+        a, b = int(first[tuple(voxel)]), int(second[tuple(voxel)])
+        if a == b == 0:
+            assert abs(float(pixels[y, x, 1]) - gray(scene.volume[tuple(voxel)])) <= 1.5
+            continue
+        kind = "agree" if a == b else "other" if a and b else "first" if a else "second"
+        assert np.abs(pixels[y, x].astype(int) - colors[kind]).max() <= 1, (voxel, kind)
+        seen.add(kind)
+    assert seen == set(colors)
+    assert page.get_by_text("only second").is_visible()
+
+
+def test_an_editor_gets_the_pointer_first_and_its_changed_box_is_seen(page: Page, scene: Scene) -> None:
+    viewer = Viewer(page, scene)
+    viewer.mount(maskId="bytes", labels=LABELS)
+    viewer.call("set", WINDOW | {"opacity": 1})
+    cross = viewer.call("crosshair")
+    root = page.locator(".sv")
+    root.evaluate(
+        """root => {
+          const { app } = root.segloop; root.seen = []
+          app.onPointer = (plane, voxel, event, phase) => {
+            if (phase === 'hover' || event.button === 2) return false
+            root.seen.push([plane.name, phase, voxel])
+            if (phase === 'up') return true
+            const mask = app.store.scene.mask
+            mask.voxels[voxel[0] + 40 * (voxel[1] + 36 * voxel[2])] = 2
+            app.updateMask({ from: voxel, to: voxel })
+            return true
+          }
+        }"""
+    )
+    start, end = (viewer.call("pointOf", 0, voxel) for voxel in ([3, 4, 14], [6, 4, 14]))
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end)
+    page.mouse.up()
+    steps = [["Axial", "down", [3, 4, 14]], ["Axial", "move", [6, 4, 14]], ["Axial", "up", [6, 4, 14]]]
+    assert root.evaluate("root => root.seen") == steps
+    assert viewer.call("crosshair") == cross
+    pixels = viewer.pixels()
+    for i, color in ((3, (60, 180, 75)), (6, (60, 180, 75)), (5, None)):
+        x, y = (int(value) for value in viewer.call("pointOf", 0, [i, 4, 14]))
+        want = color or [gray(scene.volume[i, 4, 14])] * 3
+        assert np.abs(pixels[y, x].astype(float) - want).max() <= 1.5
+
+
+def test_a_label_is_found_and_shown_in_3d_only_when_asked(page: Page, scene: Scene) -> None:
+    viewer = Viewer(page, scene)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    viewer.mount(maskId="wide", labels=LABELS)
+    page.get_by_role("button", name="forty thousand").click()
+    assert scene.masks["wide"][tuple(viewer.call("crosshair"))] == 40000
+    assert not any(url.partition("?")[0].endswith("levels/1") for url in asked)
+    page.get_by_role("button", name="3D").click()
+    page.locator(".solid-picture").wait_for()
+    page.wait_for_timeout(300)
+    box = page.locator(".solid").bounding_box()
+    assert box is not None
+    picture = viewer.pixels()[
+        int(box["y"]) : int(box["y"] + box["height"]), int(box["x"]) : int(box["x"] + box["width"])
+    ]
+    blue = (picture[..., 2].astype(int) - picture[..., 0]) > 60
+    assert blue.mean() > 0.005  # label 300
+
+
 def test_a_mask_of_another_grid_is_refused(page: Page, scene: Scene) -> None:
     other = make_scene((20, 18, 14))
     scene.levels["/api/v1/masks/other/levels/0"] = other._level(other.masks["bytes"], 0)

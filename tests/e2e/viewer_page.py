@@ -61,7 +61,7 @@ class Scene:
     @cached_property
     def levels(self) -> dict[str, tuple[bytes, dict[str, str]]]:
         """Every path of the API that the viewer asks for: body and headers."""
-        found = {f"/api/v1/volumes/v/levels/{n}": self._level(self.volume, n) for n in (0, 2)}
+        found = {f"/api/v1/volumes/v/levels/{n}": self._level(self.volume, n) for n in (0, 1, 2)}
         return found | {
             f"/api/v1/masks/{name}/levels/0": self._level(mask, 0) for name, mask in self.masks.items()
         }
@@ -80,6 +80,7 @@ class Scene:
         """What Python sends to the component."""
         data: dict[str, Any] = {"instance": "viewer", "apiBase": "/api", "volumeId": "v", "volumeTicket": "t"}
         data |= {"maskId": None, "maskTicket": "t", "compareMaskId": None, "compareMaskTicket": None}
+        data |= {"maskName": "first", "compareName": "second"}
         data |= {"labels": [], "notice": "Research use only.", "height": None, "isReviewed": True}
         return data | {"unit": "HU", "huOffset": 0} | changes
 

@@ -18,6 +18,8 @@ def viewer(
     mask_ticket: str | None = None,
     compare_mask_id: str | None = None,
     compare_mask_ticket: str | None = None,
+    mask_name: str = "first mask",
+    compare_name: str = "second mask",
     labels: Sequence[dict[str, Any]] = (),
     notice: str = "",
     reviewed: bool = False,
@@ -30,7 +32,7 @@ def viewer(
 
     Each label is a dict with `index`, `name`, `color` ("#rrggbb" or three numbers) and `volume_ml` (or None).
     A mask that is not `reviewed` is hatched and marked as unreviewed AI output. With a second mask, the
-    difference of both is shown. Values are shown, and windowed, as stored value + `hu_offset`, in `unit`
+    difference of both is shown, with their names in the legend. Values are shown, and windowed, as stored value + `hu_offset`, in `unit`
     ("HU", or "stored value" where they are not HU). Without a height the viewer reaches to the bottom of the
     window. The key is the viewer's identity: a viewer that comes back under the same key keeps its loaded
     voxels and state.
@@ -44,6 +46,8 @@ def viewer(
         "maskTicket": mask_ticket,
         "compareMaskId": compare_mask_id,
         "compareMaskTicket": compare_mask_ticket,
+        "maskName": mask_name,
+        "compareName": compare_name,
         "labels": [dict(label) for label in labels],
         "notice": notice,
         "isReviewed": reviewed,

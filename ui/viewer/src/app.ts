@@ -1,282 +1,195 @@
-// One viewer: its state, its voxels, and the page elements that show them.
+// One viewer: it ties state, voxels, renderer and page together.
+import { run } from './commands'
 import { Controls } from './controls'
 import { el } from './dom'
 import { middleOf } from './find'
-import { LoadError, sameVoxel, valueAt, type Grid, type Vec3 } from './grid'
+import { valueAt, type Vec3 } from './grid'
+import { makeHooks } from './hooks'
 import { bindKeys, helpCard } from './keys'
-import { showLabels } from './labels_panel'
-import { PLANES, pointToVoxel, voxelToPoint, type Camera } from './layout'
-import { bindPointers, zoomedAt, type Phase, type PointerHook, type PointerHost } from './pointer'
-import { extremes, type Box, type Look, type Renderer, type Scene } from './renderer'
+import { showLabels, showLegend } from './labels_panel'
+import type { Camera } from './layout'
+import { Measuring } from './measure'
+import { bindPointers, type Phase, type PointerHook, type PointerHost } from './pointer'
+import { extremes, type Box, type Look, type Renderer } from './renderer'
 import { makeRenderer, plainRenderer } from './rendering'
+import { SolidView } from './solid'
 import { Stage, type Pane } from './stage'
 import { CUSTOM, PRESETS, WHOLE_RANGE, clampVoxel, colorTable, initialState, type Data, type ViewState } from './state'
+import { VoxelStore, type Masks, type StoreHost } from './store'
 import { TEXT } from './text'
 import CSS from './viewer.css?inline'
-import { loadMask, loadVolume } from './voxels'
 
-const SLAB = 32 // slices uploaded at once while they arrive
 const BELOW = 24 // CSS pixels left free under the viewer
 const LEAST = 360
 
-export class App implements PointerHost {
+export class App implements PointerHost, StoreHost {
   readonly root = el('div', { class: 'sv', 'data-ready': '' })
   readonly stage = new Stage()
   readonly state = initialState()
+  readonly store: VoxelStore
   onPointer: PointerHook | null = null
-  private scene: Scene = this.emptyScene()
+  active: Pane = this.stage.panes[0]!
   private renderer: Renderer | null = null
-  private isMakingRenderer = false
+  private rendererReady: Promise<void> | null = null
   private nLost = 0
+  private solid = new SolidView(this.stage.solid)
+  private measuring = new Measuring()
   private colors: Uint32Array = new Uint32Array(65536)
-  private volumeLoad: AbortController | null = null
-  private maskLoad: AbortController | null = null
-  private comparedLoad: AbortController | null = null
-  private failed = new Set<'volume' | 'mask' | 'compared'>()
-  private active: Pane = this.stage.panes[0]!
   private frame = 0
   private notice = el('div', { class: 'notice' })
   private badge = el('strong', { class: 'badge' }, TEXT.unreviewed)
   private readout = el('div', { class: 'readout', 'aria-live': 'off' }, ' ')
   private status = el('div', { class: 'status', role: 'status' })
   private hint = el('div', { class: 'hint' })
+  private legend = el('div', { class: 'legend' })
   private labelList = el('div', { class: 'labels' })
   private controls: Controls
   private card: HTMLElement | null = null
   private observer = new ResizeObserver(() => this.resize())
   private onWindow = (): void => this.resize()
 
-  constructor(private data: Data) {
+  constructor(public data: Data) {
+    this.store = new VoxelStore(data, this)
     this.controls = new Controls({
       setPreset: (name) => this.setPreset(name), setWindow: (width, level) => this.setWindow(width, level),
-      set: (change) => this.set(change), run: (command) => { this.run(command, '') },
+      set: (change) => this.set(change), run: (command) => { run(this, command, '') },
     })
-    this.stage.side.append(this.readout, this.status, this.hint, this.labelList)
+    this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList)
     this.root.append(el('style', {}, CSS), el('div', { class: 'head' }, this.badge, this.notice), this.controls.row, this.stage.body)
     bindPointers(this)
-    bindKeys(this.root, (command, key) => this.run(command, key))
+    bindKeys(this.root, (command, key) => run(this, command, key))
     this.observer.observe(this.stage.body)
     window.addEventListener('resize', this.onWindow)
-    Object.assign(this.root, { segloop: this.hooks() })
+    Object.assign(this.root, { segloop: makeHooks(this) })
     this.showTexts()
-    void this.loadVolume()
+    void this.store.open()
   }
 
   // --- the life of the viewer ---
 
-  /** New data from Python: only what changed is loaded again; a new ticket alone changes nothing that is loaded. */
+  /** New data from Python: what changed is loaded and shown, the rest stays. */
   update(data: Data): void {
-    const old = this.data
     this.data = data
     this.showTexts()
-    const retry = (what: 'volume' | 'mask' | 'compared', before: string | null, now: string | null): boolean =>
-      this.failed.has(what) && before !== now
-    if (data.apiBase !== old.apiBase || data.volumeId !== old.volumeId || retry('volume', old.volumeTicket, data.volumeTicket)) {
-      void this.loadVolume()
-      return
-    }
-    if (data.maskId !== old.maskId || retry('mask', old.maskTicket, data.maskTicket)) void this.loadMasks()
-    else if (data.compareMaskId !== old.compareMaskId || retry('compared', old.compareMaskTicket, data.compareMaskTicket)) {
-      void this.loadCompared()
-    }
+    this.store.update(data)
     this.draw()
   }
 
   /** The root is in the page (again). */
   attached(): void {
     this.resize()
-    if (!this.renderer && !this.isMakingRenderer) void this.startRenderer()
+    void this.startRenderer()
   }
 
   destroy(): void {
-    for (const load of [this.volumeLoad, this.maskLoad, this.comparedLoad]) load?.abort()
+    this.store.close()
     this.observer.disconnect()
     window.removeEventListener('resize', this.onWindow)
     this.renderer?.destroy()
     this.renderer = null
+    this.solid.close()
     this.root.remove()
   }
 
-  // --- loading ---
+  // --- what the store tells ---
 
-  private emptyScene(): Scene {
-    return {
-      camera: { shape: [1, 1, 1], spacing: [1, 1, 1], centre: [0.5, 0.5, 0.5], zoom: 1, isRadiological: true },
-      low: null, full: null, nSlices: 0, mask: null, compared: null,
-    }
-  }
-
-  private geometry: Grid | null = null
-
-  private async loadVolume(): Promise<void> {
-    for (const load of [this.volumeLoad, this.maskLoad, this.comparedLoad]) load?.abort()
-    const load = (this.volumeLoad = new AbortController())
-    this.scene = this.emptyScene()
-    this.geometry = null
-    this.failed.clear()
-    this.root.dataset.ready = ''
-    delete this.root.dataset.error
-    this.say(TEXT.loadingVolume)
-    this.draw()
-    let masks: Promise<void> | null = null
-    let uploaded = 0
-    try {
-      await loadVolume(this.data, load.signal, {
-        onGeometry: (grid) => { if (!load.signal.aborted) this.setGeometry(grid) },
-        onLow: (grid) => {
-          this.scene.low = grid
-          void this.startRenderer().then(() => {
-            if (load.signal.aborted) return
-            this.renderer?.setScene(this.scene)
-            this.root.dataset.ready ||= 'low'
-            this.draw()
-          })
-          masks ??= this.loadMasks()
-        },
-        onSlices: (grid, n) => {
-          if (!this.scene.full) {
-            this.scene.full = grid
-            this.renderer?.setScene(this.scene)
-          }
-          const isAll = n === grid.shape[2]
-          if (n - uploaded < SLAB && !isAll) return
-          if (n > uploaded) {
-            this.scene.nSlices = n
-            this.renderer?.addSlices(uploaded, n)
-            uploaded = n
-            this.say(TEXT.loadingFull(n / grid.shape[2]))
-            this.draw()
-          }
-        },
-      })
-      if (load.signal.aborted) return
-      await this.startRenderer()
-      if (this.state.preset === WHOLE_RANGE) this.setPreset(WHOLE_RANGE)
-      this.root.dataset.ready = 'low'
-      await (masks ?? this.loadMasks())
-      if (load.signal.aborted) return
-      this.finish()
-    } catch (error) {
-      if (load.signal.aborted) return
-      this.failed.add('volume')
-      this.fail(TEXT.volumeFailed, error)
-    }
-  }
-
-  private setGeometry(grid: Grid): void {
-    this.geometry = grid
-    const { shape, spacing } = grid
-    this.scene.camera = { ...this.scene.camera, shape, spacing }
+  onGeometry(shape: Vec3): void {
     Object.assign(this.state, { cross: shape.map((n) => Math.floor(n / 2)), zoom: 1, centre: [0.5, 0.5, 0.5] })
+    this.measuring.clear()
+    this.solid.close()
   }
 
-  private async loadMasks(): Promise<void> {
-    await Promise.all([this.loadOne('mask'), this.loadOne('compared')])
-    if (this.scene.nSlices === this.scene.camera.shape[2]) this.finish()
-  }
-
-  private async loadCompared(): Promise<void> {
-    await this.loadOne('compared')
-    this.finish()
-  }
-
-  private async loadOne(what: 'mask' | 'compared'): Promise<void> {
-    const isMask = what === 'mask'
-    const load = new AbortController()
-    if (isMask) {
-      this.maskLoad?.abort()
-      this.maskLoad = load
-    } else {
-      this.comparedLoad?.abort()
-      this.comparedLoad = load
+  onScene(): void {
+    const limit = this.renderer?.limit(this.store.scene.camera.shape)
+    if (limit) {
+      this.fallBack(`${limit} ${TEXT.tooLarge}`)
+      return
     }
-    this.setLabels(what, null)
-    this.failed.delete(what)
-    if (!this.failed.size) delete this.root.dataset.error
-    const [id, ticket] = isMask ? [this.data.maskId, this.data.maskTicket] : [this.data.compareMaskId, this.data.compareMaskTicket]
-    if (!id || !this.geometry) return
-    if (this.root.dataset.ready === 'full') this.root.dataset.ready = 'low'
-    try {
-      const isAlone = this.scene.nSlices === this.geometry.shape[2]
-      const mask = await loadMask(this.data, id, ticket, this.geometry, load.signal,
-        (part) => { if (isAlone) this.say(TEXT.loadingMask(part)) })
-      if (!load.signal.aborted) this.setLabels(what, mask)
-    } catch (error) {
-      if (load.signal.aborted) return
-      this.failed.add(what)
-      this.fail(isMask ? TEXT.maskFailed : TEXT.comparedFailed, error)
-    }
+    this.renderer?.setScene(this.store.scene)
+    this.markReady()
+    this.draw()
   }
 
-  private setLabels(what: 'mask' | 'compared', mask: Grid | null): void {
-    this.scene[what] = mask
+  onSlices(z0: number, z1: number): void {
+    this.renderer?.addSlices(z0, z1)
+    if (this.store.isComplete() && this.state.preset === WHOLE_RANGE) this.setPreset(WHOLE_RANGE)
+    this.markReady()
+    this.draw()
+  }
+
+  onLabels(what: Masks): void {
+    const mask = this.store.scene[what]
     if (what === 'mask') this.renderer?.setMask(mask)
     else this.renderer?.setCompared(mask)
     this.showState()
-    this.draw()
-  }
-
-  private finish(): void {
-    this.root.dataset.ready = 'full'
-    if (!this.failed.size) this.say('')
+    this.showSolid()
     this.hover(null)
     this.draw()
   }
 
-  private say(text: string): void {
-    if (this.failed.size) return // what went wrong stays to be read
+  onReady(ready: '' | 'low' | 'full'): void {
+    this.root.dataset.ready = ready
+    this.hover(null)
+    this.showSolid()
+  }
+
+  onStatus(text: string): void {
     this.status.classList.remove('error')
     this.status.textContent = text
   }
 
-  private fail(start: string, error: unknown): void {
-    const text = error instanceof LoadError ? error.message : TEXT.unreachable
-    this.status.classList.add('error')
-    this.status.textContent = start + text
-    this.root.dataset.error = text
-    this.draw()
+  onError(start: string, text: string | null): void {
+    this.status.classList.toggle('error', text !== null)
+    if (text === null) delete this.root.dataset.error
+    else {
+      this.status.textContent = start + text
+      this.root.dataset.error = text
+    }
   }
 
   // --- rendering ---
 
-  private rendererReady: Promise<void> | null = null
+  /** Something is on the screen. */
+  private markReady(): void {
+    const { low, nSlices } = this.store.scene
+    if (this.renderer && (low || nSlices)) this.root.dataset.ready ||= 'low'
+  }
 
   private startRenderer(): Promise<void> {
-    this.rendererReady ??= this.useRenderer()
+    this.rendererReady ??= makeRenderer(this.stage, this.nLost).then(({ renderer, why }) => {
+      this.hint.textContent = why
+      this.adopt(renderer)
+    })
     return this.rendererReady
   }
 
-  private async useRenderer(): Promise<void> {
-    this.isMakingRenderer = true
-    const made = await makeRenderer(this.stage, this.scene.camera.shape, this.nLost)
-    this.isMakingRenderer = false
-    this.renderer = made.renderer
-    this.root.dataset.renderer = made.renderer.kind
-    this.hint.textContent = made.why
-    this.adopt(made.renderer)
-  }
-
   private adopt(renderer: Renderer): void {
+    this.renderer = renderer
+    this.root.dataset.renderer = renderer.kind
     renderer.setColors(this.colors)
-    renderer.setScene(this.scene)
     renderer.canvas.addEventListener('webglcontextlost', (event) => {
       event.preventDefault()
       if (this.renderer !== renderer) return
       // After a loss NiiVue stays black; all voxels are here, so a new canvas and renderer are made from them.
       this.nLost += 1
-      this.renderer = null
-      this.rendererReady = null
+      this.renderer = this.rendererReady = null
       renderer.destroy()
       setTimeout(() => void this.startRenderer(), 200)
     })
     this.showState()
-    this.draw()
+    this.onScene()
+  }
+
+  private fallBack(why: string): void {
+    this.renderer?.destroy()
+    this.hint.textContent = why
+    this.adopt(plainRenderer(this.stage))
   }
 
   camera(): Camera | null {
-    if (!this.geometry) return null
+    if (!this.store.geometry) return null
     const { zoom, centre, isRadiological } = this.state
-    return Object.assign(this.scene.camera, { zoom, centre, isRadiological })
+    return Object.assign(this.store.scene.camera, { zoom, centre, isRadiological })
   }
 
   private look(): Look {
@@ -289,27 +202,23 @@ export class App implements PointerHost {
   }
 
   draw(): void {
-    if (this.frame) return
-    this.frame = requestAnimationFrame(() => {
+    this.frame ||= requestAnimationFrame(() => {
       this.frame = 0
       this.drawNow()
     })
   }
 
-  private drawNow(): void {
+  drawNow(): void {
     const camera = this.camera()
     if (!camera || !this.root.isConnected) return
-    this.stage.decorate(camera, this.state.cross)
+    this.stage.decorate(camera, this.state.cross, (view) => this.measuring.marks(view, this.state.cross))
     if (!this.renderer) return
     try {
       this.renderer.draw(this.stage.width, this.stage.height, this.stage.tiles(camera), this.look())
     } catch (error) {
       if (this.renderer.kind === 'plain') throw error
       console.error(error)
-      this.renderer.destroy()
-      this.renderer = plainRenderer(this.stage)
-      this.hint.textContent = TEXT.plain
-      this.adopt(this.renderer)
+      this.fallBack(TEXT.plain)
     }
   }
 
@@ -317,6 +226,7 @@ export class App implements PointerHost {
     if (!this.root.isConnected) return
     this.root.style.height = `${this.data.height ?? this.roomBelow()}px`
     this.stage.arrange(this.state.layout, this.state.is3d)
+    this.solid.draw()
     this.draw()
   }
 
@@ -329,18 +239,26 @@ export class App implements PointerHost {
     return Math.max(LEAST, Math.floor(window.innerHeight - top - BELOW))
   }
 
+  private showSolid(): void {
+    const { state, store, data } = this
+    if ((!state.is3d && state.layout !== '3d') || this.renderer?.kind !== 'webgl') return
+    void this.solid.show(data, store.scene, this.colors)
+  }
+
   // --- what the user does ---
 
   set(change: Partial<ViewState>): void {
-    const isLayout = 'layout' in change || 'is3d' in change
     Object.assign(this.state, change)
-    if (isLayout) this.stage.arrange(this.state.layout, this.state.is3d)
+    if ('layout' in change || 'is3d' in change) {
+      this.stage.arrange(this.state.layout, this.state.is3d)
+      this.showSolid()
+    }
     this.showState()
     this.draw()
   }
 
   setPreset(name: string): void {
-    const volume = this.scene.full ?? this.scene.low
+    const volume = this.store.scene.full ?? this.store.scene.low
     let [width, level] = PRESETS[name] ?? [this.state.width, this.state.level]
     if (name === WHOLE_RANGE && volume) {
       const [low, high] = extremes(volume)
@@ -352,66 +270,61 @@ export class App implements PointerHost {
   setWindow(width: number, level: number): void { this.set({ width, level, preset: CUSTOM }) }
   setCamera(zoom: number, centre: Vec3): void { this.set({ zoom, centre }) }
   activate(pane: Pane): void { this.active = pane }
-  measure(_pane: Pane, _phase: Phase, _mm: [number, number]): void { /* see the measuring tool */ }
+
+  measure(pane: Pane, phase: Phase, mm: [number, number]): void {
+    this.measuring.drag(pane, phase, mm, this.state.cross)
+    this.draw()
+  }
 
   toggleLarge(pane: Pane): void {
     this.set({ layout: this.state.layout === 'all' ? pane.plane.index : 'all' })
   }
 
-  moveTo(voxel: Vec3): void {
-    if (!this.geometry) return
-    this.state.cross = clampVoxel(voxel, this.geometry.shape)
-    this.hover(null)
-    this.draw()
-  }
-
-  private run(command: string, key: string): boolean {
-    const { state } = this
-    const axis = this.active.plane.normal
-    const step = (by: number): void => {
-      const cross = [...state.cross] as Vec3
-      cross[axis] += by
-      this.moveTo(cross)
-    }
-    switch (command) {
-      case 'slice1': step(key === 'ArrowUp' ? 1 : -1); break
-      case 'slice10': step(key === 'PageUp' ? 10 : -10); break
-      case 'sliceEnd': step(key === 'Home' ? -1e6 : 1e6); break
-      case 'preset': this.setPreset([...Object.keys(PRESETS), WHOLE_RANGE][Number(key) - 1]!); break
-      case 'mask': this.set({ isMaskHidden: !state.isMaskHidden }); break
-      case 'outline': this.set({ isOutline: !state.isOutline }); break
-      case 'smooth': this.set({ isSmooth: !state.isSmooth }); break
-      case 'zoom': this.zoomActive(key === '+' ? 1.25 : 0.8); break
-      case 'reset': this.set({ zoom: 1, centre: [0.5, 0.5, 0.5] }); break
-      case 'large': this.toggleLarge(this.active); break
-      case 'convention': this.set({ isRadiological: !state.isRadiological }); break
-      case 'help': this.toggleHelp(); break
-      case 'escape': this.card ? this.toggleHelp() : this.set({ mode: 'cross' }); break
-      default: return false
-    }
-    return true
-  }
-
-  private zoomActive(factor: number): void {
-    const camera = this.camera()
-    if (!camera) return
-    const view = this.stage.viewOf(this.active, camera)
-    const { zoom, centre } = zoomedAt(view, camera, factor, ...voxelToPoint(view, camera, this.state.cross))
-    this.setCamera(zoom, centre)
-  }
-
-  private toggleHelp(): void {
+  toggleHelp(): void {
     this.card?.remove()
     this.card = this.card ? null : helpCard(() => this.toggleHelp())
     if (this.card) this.root.append(this.card)
   }
 
+  /** Close what is open: first the card, then measuring with its lines. */
+  escape(): void {
+    if (this.card) this.toggleHelp()
+    else {
+      this.measuring.clear()
+      this.set({ mode: 'cross' })
+    }
+  }
+
+  moveTo(voxel: Vec3): void {
+    if (!this.store.geometry) return
+    this.state.cross = clampVoxel(voxel, this.store.geometry.shape)
+    this.hover(null)
+    this.draw()
+  }
+
+  jumpTo(label: number): void {
+    const { mask, compared } = this.store.scene
+    const voxel = (mask && middleOf(mask, label)) ?? (compared && middleOf(compared, label))
+    if (!voxel) return
+    const { shape } = this.store.scene.camera
+    this.moveTo(voxel)
+    if (this.state.zoom > 1) this.set({ centre: voxel.map((v, axis) => (v + 0.5) / shape[axis]!) as Vec3 })
+  }
+
+  /** The mask's voxels of a box were changed in place, in the array that was loaded (RAS order, x fastest). */
+  updateMask(box: Box): void {
+    this.renderer?.updateMask(box)
+    this.hover(null)
+    this.draw()
+  }
+
   // --- what the user reads ---
 
   private showTexts(): void {
-    const { labels, notice, isReviewed, maskId } = this.data
+    const { labels, notice, isReviewed, maskId, compareMaskId } = this.data
     this.notice.textContent = notice
     this.badge.hidden = isReviewed || !maskId
+    showLegend(this.legend, compareMaskId ? [this.data.maskName, this.data.compareName] : null)
     showLabels(this.labelList, labels, {
       isHidden: (index) => this.state.hidden.has(index),
       setHidden: (index, isHidden) => {
@@ -419,10 +332,7 @@ export class App implements PointerHost {
         else this.state.hidden.delete(index)
         this.showColors()
       },
-      jumpTo: (index) => {
-        const voxel = this.scene.mask && middleOf(this.scene.mask, index)
-        if (voxel) this.moveTo(voxel)
-      },
+      jumpTo: (index) => this.jumpTo(index),
     })
     this.showColors()
     this.showState()
@@ -432,63 +342,27 @@ export class App implements PointerHost {
   private showColors(): void {
     this.colors = colorTable(this.data.labels, this.state.hidden)
     this.renderer?.setColors(this.colors)
+    this.showSolid()
     this.draw()
   }
 
   private showState(): void {
-    this.controls?.show(this.state, this.scene.mask !== null, this.renderer?.kind === 'plain')
+    this.controls.show(this.state, this.store.scene.mask !== null, this.renderer?.kind === 'plain')
   }
 
-  private valueOf(voxel: Vec3): number | null {
-    const { low, full, nSlices, camera } = this.scene
-    const value = full && voxel[2] < nSlices ? valueAt(full, voxel)
-      : low && valueAt(low, sameVoxel(camera.shape, low.shape, voxel))
-    return value === null ? null : value + this.data.huOffset
+  private nameAt(what: Masks, voxel: Vec3): string {
+    const label = valueAt(this.store.scene[what], voxel)
+    if (label === null) return ''
+    return label ? (this.data.labels.find(({ index }) => index === label)?.name ?? TEXT.label(label)) : TEXT.noLabel
   }
 
+  /** Say what is at a voxel, or, without one, at the crosshair. */
   hover(voxel: Vec3 | null): void {
     const at = voxel ?? this.state.cross
-    const value = this.geometry && this.valueOf(at)
+    const value = this.store.geometry && this.store.valueOf(at)
     if (value === null) return
-    const label = valueAt(this.scene.mask, at)
-    const name = label ? (this.data.labels.find(({ index }) => index === label)?.name ?? TEXT.label(label)) : label === 0 ? TEXT.noLabel : ''
-    this.readout.textContent = `${value} ${this.data.unit}${name ? ` · ${name}` : ''}\nvoxel ${at.join(', ')}`
-  }
-
-  // --- for the editor and for tests ---
-
-  /** The mask's voxels of a box were changed in place, in the array that was loaded (RAS order, x fastest). */
-  updateMask(box: Box): void {
-    this.renderer?.updateMask(box)
-    this.draw()
-  }
-
-  private hooks(): object {
-    const paneOf = (plane: number): Pane => this.stage.panes[plane]!
-    return {
-      hu: (i: number, j: number, k: number) => {
-        const value = valueAt(this.scene.full, [i, j, k])
-        return value === null ? null : value + this.data.huOffset
-      },
-      label: (i: number, j: number, k: number) => valueAt(this.scene.mask, [i, j, k]),
-      crosshair: () => [...this.state.cross],
-      setCrosshair: (i: number, j: number, k: number) => this.moveTo([i, j, k]),
-      set: (change: Partial<ViewState>) => this.set(change),
-      state: () => ({ ...this.state, hidden: [...this.state.hidden] }),
-      /** Where the centre of a voxel is on the page. */
-      pointOf: (plane: number, voxel: Vec3) => {
-        const bounds = this.stage.body.getBoundingClientRect()
-        const { rect } = paneOf(plane)
-        const [x, y] = voxelToPoint(this.stage.viewOf(paneOf(plane), this.camera()!), this.camera()!, voxel)
-        return [bounds.left + rect[0] / this.stage.ratio + x, bounds.top + rect[1] / this.stage.ratio + y]
-      },
-      voxelAt: (plane: number, clientX: number, clientY: number) => {
-        const view = this.stage.viewOf(paneOf(plane), this.camera()!)
-        const [x, y] = this.stage.pointIn(paneOf(plane), { clientX, clientY })
-        return pointToVoxel(view, this.camera()!, x, y, this.state.cross)
-      },
-      planes: PLANES.map(({ name }) => name),
-      app: this,
-    }
+    const [first, second] = [this.nameAt('mask', at), this.nameAt('compared', at)]
+    const names = second ? `${this.data.maskName}: ${first} · ${this.data.compareName}: ${second}` : first
+    this.readout.textContent = `${value + this.data.huOffset} ${this.data.unit}${names && ` · ${names}`}\nvoxel ${at.join(', ')}`
   }
 }

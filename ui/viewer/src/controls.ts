@@ -27,12 +27,16 @@ export class Controls {
   private opacity = el('input', { type: 'range', min: '0', max: '100', 'aria-label': 'Mask opacity' })
   private style = options(el('select', { 'aria-label': 'Fill or outline' }), [['fill', 'Fill'], ['outline', 'Outline']])
   private layout = options(el('select', { 'aria-label': 'Layout' }),
-    [['all', 'All planes'], ['0', 'Axial'], ['1', 'Coronal'], ['2', 'Sagittal']])
+    [['all', 'All planes'], ['0', 'Axial'], ['1', 'Coronal'], ['2', 'Sagittal'], ['3d', '3D']])
   private convention = options(el('select', { 'aria-label': 'Convention', class: 'convention' }),
     [['1', TEXT.radiological], ['0', TEXT.neurological]])
+  private solid = el('button', { type: 'button', title: '3D view (D)' }, '3D')
+  private measure = el('button', { type: 'button', title: 'Drag to measure; Esc ends (M)' }, 'Measure')
+  private reset = el('button', { type: 'button', title: 'Whole picture (0); Ctrl + wheel zooms' })
   private help = el('button', { type: 'button', 'aria-label': 'Keys and mouse', title: 'Keys and mouse (?)' }, '?')
   readonly row = el('div', { class: 'tools' }, field('Window', this.preset), field('W', this.width), field('L', this.level),
-    field('Mask', this.opacity), this.style, field('Show', this.layout), this.convention, this.help)
+    field('Mask', this.opacity), this.style, this.layout, this.convention,
+    this.solid, this.measure, this.reset, this.help)
 
   constructor(host: ControlsHost) {
     this.preset.addEventListener('change', () => host.setPreset(this.preset.value))
@@ -49,7 +53,9 @@ export class Controls {
       host.set({ layout: (/^\d$/.test(value) ? Number(value) : value) as Layout })
     })
     this.convention.addEventListener('change', () => host.set({ isRadiological: this.convention.value === '1' }))
-    this.help.addEventListener('click', () => host.run('help'))
+    for (const [button, command] of [[this.help, 'help'], [this.solid, 'solid'], [this.measure, 'measure'], [this.reset, 'reset']] as const) {
+      button.addEventListener('click', () => host.run(command))
+    }
   }
 
   /** Show a state; a number that is being typed is left alone. */
@@ -63,6 +69,10 @@ export class Controls {
     this.style.value = state.isOutline ? 'outline' : 'fill'
     this.style.disabled = !hasMask || isPlain
     this.layout.value = String(state.layout)
+    this.solid.setAttribute('aria-pressed', String(state.is3d || state.layout === '3d'))
+    this.solid.disabled = isPlain
+    this.measure.setAttribute('aria-pressed', String(state.mode === 'measure'))
+    this.reset.textContent = `${Math.round(state.zoom * 100)} %`
     this.convention.value = state.isRadiological ? '1' : '0'
   }
 }

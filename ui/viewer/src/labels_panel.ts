@@ -3,6 +3,14 @@ import { el } from './dom'
 import { parseColor, type Label } from './state'
 import { TEXT } from './text'
 
+/** What the colours of a difference mean, as the renderers paint them. */
+export function showLegend(legend: HTMLElement, names: [string, string] | null): void {
+  const entries: [string, string][] = names ? [['#4db359', TEXT.agreement], ['#f28c1f', TEXT.onlyIn(names[0])],
+    ['#4080ff', TEXT.onlyIn(names[1])], ['#d940d9', TEXT.otherLabel]] : []
+  legend.replaceChildren(...entries.map(([color, text]) =>
+    el('span', {}, el('i', { style: `background:${color}` }), text)))
+}
+
 export interface LabelsHost {
   isHidden(index: number): boolean
   setHidden(index: number, isHidden: boolean): void

@@ -32,6 +32,8 @@ export interface Tile { rect: [number, number, number, number]; view: View }
 export interface Renderer {
   readonly kind: 'webgl' | 'plain'
   readonly canvas: HTMLCanvasElement
+  /** Say why it can't draw a volume of this shape; null when it can. */
+  limit(shape: Vec3): string | null
   /** Take over a scene: all of it, whatever was there before. */
   setScene(scene: Scene): void
   /** Slices z0 <= z < z1 of the full volume have arrived. */

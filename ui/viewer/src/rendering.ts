@@ -1,5 +1,4 @@
 // Choosing a renderer: NiiVue where the browser has WebGL2, else the plain canvas.
-import type { Vec3 } from './grid'
 import { PlainPlanes } from './plain/planes'
 import type { Renderer } from './renderer'
 import type { Stage } from './stage'
@@ -13,25 +12,16 @@ export function plainRenderer(stage: Stage): Renderer {
   return renderer
 }
 
-function hasWebgl2(): boolean {
-  const gl = document.createElement('canvas').getContext('webgl2')
-  gl?.getExtension('WEBGL_lose_context')?.loseContext()
-  return gl !== null
-}
-
 /** Make a renderer on the stage; `why` says why it is the plain one, or nothing. */
-export async function makeRenderer(stage: Stage, shape: Vec3, nLost: number): Promise<{ renderer: Renderer; why: string }> {
-  if (nLost > MOST_LOSSES || !hasWebgl2()) return { renderer: plainRenderer(stage), why: TEXT.plain }
+export async function makeRenderer(stage: Stage, nLost: number): Promise<{ renderer: Renderer; why: string }> {
+  if (nLost > MOST_LOSSES || !('WebGL2RenderingContext' in window)) return { renderer: plainRenderer(stage), why: TEXT.plain }
   const canvas = document.createElement('canvas')
   try {
     // Loaded only here: a megabyte that the plain view and the rest of the page don't wait for.
     const { NiivuePlanes } = await import('./niivue/adapter')
     stage.setCanvas(canvas)
     const renderer = await NiivuePlanes.create(canvas)
-    const limit = renderer.limit(shape)
-    if (!limit) return { renderer, why: '' }
-    renderer.destroy()
-    return { renderer: plainRenderer(stage), why: `${limit} ${TEXT.tooLarge}` }
+    return { renderer, why: '' }
   } catch (error) {
     console.error(error)
     canvas.remove()

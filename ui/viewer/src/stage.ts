@@ -103,7 +103,7 @@ export class Stage {
   }
 
   /** Letters, sliders and crosshairs for one frame. */
-  decorate(camera: Camera, cross: Vec3): void {
+  decorate(camera: Camera, cross: Vec3, marks: (view: View) => SVGElement[]): void {
     for (const pane of this.panes) {
       if (!this.isShown(pane)) continue
       const { plane } = pane
@@ -113,6 +113,7 @@ export class Stage {
       pane.slider.value = String(cross[plane.normal])
       pane.count.textContent = `${cross[plane.normal] + 1} / ${n}`
       const view = this.viewOf(pane, camera)
+      pane.marks.replaceChildren(...marks(view))
       const [x, y] = voxelToPoint(view, camera, cross)
       pane.cross.setAttribute('d',
         `M0 ${y}H${x - GAP}M${x + GAP} ${y}H${view.width}M${x} 0V${y - GAP}M${x} ${y + GAP}V${view.height}`)

@@ -9,6 +9,7 @@ export interface Data {
   instance: string; apiBase: string; volumeId: string; volumeTicket: string
   maskId: string | null; maskTicket: string | null
   compareMaskId: string | null; compareMaskTicket: string | null
+  maskName: string; compareName: string
   labels: Label[]; notice: string; height: number | null
   isReviewed: boolean; unit: string; huOffset: number
 }

@@ -14,8 +14,12 @@ export const TEXT = {
   plain: "This browser can't use its graphics hardware (WebGL2), so slices are drawn plainly: slower, no outline, no 3D. "
     + 'Another browser, or hardware acceleration switched on, gives the full view.',
   tooLarge: 'Slices are drawn plainly: slower, no outline, no 3D. ',
+  loadingSolid: 'Loading the 3D view ...',
+  noSolid: 'The 3D view could not be made.',
+  agreement: 'both agree',
+  onlyIn: (name: string) => `only ${name}`,
+  otherLabel: 'another label',
   noLabels: 'No labels',
   noLabel: 'no label',
   label: (index: number) => `label ${index}`,
-  zoom: (zoom: number) => `${Math.round(zoom * 100)} %`,
 }

@@ -9,14 +9,14 @@ export interface LoadingHost {
   onSlices(grid: Grid, n: number): void
 }
 
-function url(data: Data, kind: 'volumes' | 'masks', id: string, level: number, ticket: string | null): string {
+export function levelUrl(data: Data, kind: 'volumes' | 'masks', id: string, level: number, ticket: string | null): string {
   const query = ticket ? `?ticket=${encodeURIComponent(ticket)}` : ''
   return `${data.apiBase}/v1/${kind}/${encodeURIComponent(id)}/levels/${level}${query}`
 }
 
 /** Load the volume; the small copy only shortens the wait, so without it the full one still comes. */
 export async function loadVolume(data: Data, signal: AbortSignal, host: LoadingHost): Promise<Grid> {
-  const at = (level: number): string => url(data, 'volumes', data.volumeId, level, data.volumeTicket)
+  const at = (level: number): string => levelUrl(data, 'volumes', data.volumeId, level, data.volumeTicket)
   const small = fetchGrid(at(2), signal).catch(() => null)
   host.onGeometry(await probeGrid(at(0), signal))
   const low = await small
@@ -28,7 +28,7 @@ export async function loadVolume(data: Data, signal: AbortSignal, host: LoadingH
 export async function loadMask(
   data: Data, id: string, ticket: string | null, volume: Grid, signal: AbortSignal, onPart: (part: number) => void,
 ): Promise<Grid> {
-  const mask = await fetchGrid(url(data, 'masks', id, 0, ticket), signal, (grid, n) => onPart(n / grid.shape[2]))
+  const mask = await fetchGrid(levelUrl(data, 'masks', id, 0, ticket), signal, (grid, n) => onPart(n / grid.shape[2]))
   const problem = gridProblem(mask, volume)
   if (problem) throw new LoadError(problem)
   return mask

@@ -1,23 +1,13 @@
 import { a as e, i as t, n, o as r, r as i, s as a, t as o } from "./layout-CLsOC_Ty.js";
-// src/dom.ts
-function s(e, t = {}, ...n) {
-	let r = document.createElement(e);
-	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
-	return r.append(...n), r;
-}
-function c(e, t = {}, ...n) {
-	let r = document.createElementNS("http://www.w3.org/2000/svg", e);
-	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
-	return r.append(...n), r;
-}
+import { a as s, i as c, n as l, o as u, r as d, t as f } from "./grid-Cyd5ase_.js";
 // src/state.ts
-var l = {
+var p = {
 	Brain: [80, 40],
 	"Soft tissue": [400, 40],
 	Lung: [1500, -600],
 	Bone: [2e3, 500]
-}, u = "Whole range", d = "Custom";
-function f() {
+}, m = "Whole range", h = "Custom";
+function g() {
 	return {
 		cross: [
 			0,
@@ -44,13 +34,13 @@ function f() {
 		]
 	};
 }
-function p(e, t) {
+function ee(e, t) {
 	return e.map((e, n) => Math.min(t[n] - 1, Math.max(0, Math.round(e))));
 }
-function m(e) {
+function _(e) {
 	return Math.min(40, Math.max(.5, e));
 }
-function h(e) {
+function v(e) {
 	if (Array.isArray(e)) return [
 		e[0] ?? 255,
 		e[1] ?? 255,
@@ -67,18 +57,190 @@ function h(e) {
 		t & 255
 	];
 }
-function g(e, t) {
+function te(e, t) {
 	let n = (/* @__PURE__ */ new Uint32Array(65536)).fill(e.length ? 4278190335 : 0);
 	n[0] = 0;
 	for (let { index: r, color: i } of e) {
 		if (r <= 0 || r > 65535) continue;
-		let [e, a, o] = h(i);
+		let [e, a, o] = v(i);
 		n[r] = t.has(r) ? 0 : (255 << 24 | o << 16 | a << 8 | e) >>> 0;
 	}
 	return n;
 }
+// src/pointer.ts
+function y(e, t, n, r) {
+	let i = [...t.centre], { across: a, up: o } = e.plane, s = n / e.pxPerMm;
+	return i[a] += (e.isFlipped ? s : -s) / (t.shape[a] * t.spacing[a]), i[o] += r / e.pxPerMm / (t.shape[o] * t.spacing[o]), i.map((e) => Math.min(1, Math.max(0, e)));
+}
+function b(t, n, r, i, a) {
+	let o = _(n.zoom * r), [s, c] = e(t, i, a), l = n.zoom / o, u = [...n.centre], { across: d, up: f } = t.plane;
+	return u[d] = (s + (t.acrossMm - s) * l) / (n.shape[d] * n.spacing[d]), u[f] = (c + (t.upMm - c) * l) / (n.shape[f] * n.spacing[f]), {
+		zoom: o,
+		centre: o <= 1 ? [
+			.5,
+			.5,
+			.5
+		] : u.map((e) => Math.min(1, Math.max(0, e)))
+	};
+}
+var ne = class {
+	host;
+	pane;
+	action = null;
+	pointer = -1;
+	last = [0, 0];
+	constructor(e, t) {
+		this.host = e, this.pane = t;
+		let { surface: n } = t;
+		n.addEventListener("pointerdown", (e) => this.down(e)), n.addEventListener("pointermove", (e) => this.move(e)), n.addEventListener("pointerup", (e) => this.end(e, "up")), n.addEventListener("pointercancel", (e) => this.end(e, "cancel")), n.addEventListener("pointerleave", () => {
+			this.action || e.hover(null);
+		}), n.addEventListener("contextmenu", (e) => e.preventDefault()), n.addEventListener("dblclick", (n) => {
+			n.button === 0 && e.state.mode === "cross" && e.toggleLarge(t);
+		}), n.addEventListener("wheel", (e) => this.wheel(e), { passive: !1 });
+	}
+	pick(e) {
+		let t = this.host.camera();
+		if (!t) return null;
+		let n = this.host.stage.viewOf(this.pane, t), i = this.host.stage.pointIn(this.pane, e);
+		return {
+			view: n,
+			camera: t,
+			at: i,
+			voxel: r(n, t, i[0], i[1], this.host.state.cross)
+		};
+	}
+	down(t) {
+		let { host: n, pane: r } = this, i = this.pick(t);
+		!this.action && i && (n.activate(r), r.surface.focus({ preventScroll: !0 }), r.surface.setPointerCapture(t.pointerId), this.pointer = t.pointerId, this.last = [t.clientX, t.clientY], t.button === 1 && t.preventDefault(), this.action = t.button === 2 ? "window" : t.button === 1 || t.shiftKey ? "pan" : n.state.mode, n.onPointer?.(r.plane, i.voxel, t, "down") && (this.action = "hook"), this.action === "cross" && i.voxel && n.moveTo(i.voxel), this.action === "measure" && n.measure(r, "down", e(i.view, ...i.at)));
+	}
+	move(t) {
+		let { host: n, pane: r, action: i } = this, a = this.pick(t);
+		if (!a) return;
+		if (!i) {
+			n.onPointer?.(r.plane, a.voxel, t, "hover") || n.hover(a.voxel);
+			return;
+		}
+		if (t.pointerId !== this.pointer) return;
+		let [o, s] = [t.clientX - this.last[0], t.clientY - this.last[1]];
+		if (this.last = [t.clientX, t.clientY], i === "hook") n.onPointer?.(r.plane, a.voxel, t, "move");
+		else if (i === "cross" && a.voxel) n.moveTo(a.voxel);
+		else if (i === "window") {
+			let { width: e, level: t } = n.state, r = Math.max(1, e / 300);
+			n.setWindow(Math.max(1, Math.round(e + o * r)), Math.round(t + s * r));
+		} else i === "pan" ? n.setCamera(a.camera.zoom, y(a.view, a.camera, o, s)) : i === "measure" && n.measure(r, "move", e(a.view, ...a.at));
+	}
+	end(t, n) {
+		if (t.pointerId !== this.pointer || !this.action) return;
+		let { action: r } = this;
+		this.action = null, this.pointer = -1;
+		let i = this.pick(t);
+		r === "hook" && this.host.onPointer?.(this.pane.plane, i?.voxel ?? null, t, n), r === "measure" && i && this.host.measure(this.pane, n, e(i.view, ...i.at));
+	}
+	wheel(e) {
+		e.preventDefault();
+		let t = this.pick(e);
+		if (!t || !e.deltaY) return;
+		if (e.ctrlKey || e.metaKey) {
+			let { zoom: n, centre: r } = b(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
+			this.host.setCamera(n, r);
+			return;
+		}
+		let n = [...this.host.state.cross];
+		n[this.pane.plane.normal] += e.deltaY > 0 ? -1 : 1, this.host.moveTo(n);
+	}
+};
+function re(e) {
+	for (let t of e.stage.panes) new ne(e, t), t.slider.addEventListener("input", () => {
+		let n = [...e.state.cross];
+		n[t.plane.normal] = t.slider.valueAsNumber, e.moveTo(n);
+	}), t.surface.addEventListener("focus", () => e.activate(t));
+}
+// src/commands.ts
+function x(e, t) {
+	let n = [...e.state.cross];
+	n[e.active.plane.normal] += t, e.moveTo(n);
+}
+function ie(e, t) {
+	let n = e.camera();
+	if (!n) return;
+	let r = e.stage.viewOf(e.active, n), i = b(r, n, t, ...a(r, n, e.state.cross));
+	e.setCamera(i.zoom, i.centre);
+}
+function S(e, t, n) {
+	let { state: r } = e;
+	switch (t) {
+		case "slice1":
+			x(e, n === "ArrowUp" ? 1 : -1);
+			break;
+		case "slice10":
+			x(e, n === "PageUp" ? 10 : -10);
+			break;
+		case "sliceEnd":
+			x(e, n === "Home" ? -1e6 : 1e6);
+			break;
+		case "preset":
+			e.setPreset([...Object.keys(p), m][Number(n) - 1]);
+			break;
+		case "mask":
+			e.set({ isMaskHidden: !r.isMaskHidden });
+			break;
+		case "outline":
+			e.set({ isOutline: !r.isOutline });
+			break;
+		case "smooth":
+			e.set({ isSmooth: !r.isSmooth });
+			break;
+		case "zoom":
+			ie(e, n === "+" ? 1.25 : .8);
+			break;
+		case "reset":
+			e.set({
+				zoom: 1,
+				centre: [
+					.5,
+					.5,
+					.5
+				]
+			});
+			break;
+		case "large":
+			e.toggleLarge(e.active);
+			break;
+		case "solid":
+			e.set({
+				is3d: !r.is3d,
+				layout: r.layout === "3d" ? "all" : r.layout
+			});
+			break;
+		case "measure":
+			e.set({ mode: r.mode === "measure" ? "cross" : "measure" });
+			break;
+		case "convention":
+			e.set({ isRadiological: !r.isRadiological });
+			break;
+		case "help":
+			e.toggleHelp();
+			break;
+		case "escape":
+			e.escape();
+			break;
+		default: return !1;
+	}
+	return !0;
+}
+// src/dom.ts
+function C(e, t = {}, ...n) {
+	let r = document.createElement(e);
+	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
+	return r.append(...n), r;
+}
+function w(e, t = {}, ...n) {
+	let r = document.createElementNS("http://www.w3.org/2000/svg", e);
+	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
+	return r.append(...n), r;
+}
 // src/text.ts
-var _ = {
+var T = {
 	unreviewed: "AI - NOT REVIEWED",
 	radiological: "Radiological (R left)",
 	neurological: "Neurological (R right)",
@@ -91,58 +253,75 @@ var _ = {
 	unreachable: "The server could not be reached.",
 	plain: "This browser can't use its graphics hardware (WebGL2), so slices are drawn plainly: slower, no outline, no 3D. Another browser, or hardware acceleration switched on, gives the full view.",
 	tooLarge: "Slices are drawn plainly: slower, no outline, no 3D. ",
+	loadingSolid: "Loading the 3D view ...",
+	noSolid: "The 3D view could not be made.",
+	agreement: "both agree",
+	onlyIn: (e) => `only ${e}`,
+	otherLabel: "another label",
 	noLabels: "No labels",
 	noLabel: "no label",
-	label: (e) => `label ${e}`,
-	zoom: (e) => `${Math.round(e * 100)} %`
+	label: (e) => `label ${e}`
 };
 // src/controls.ts
-function v(e, t) {
-	return s("label", {}, s("span", {}, e), t);
+function E(e, t) {
+	return C("label", {}, C("span", {}, e), t);
 }
-function y(e, t) {
-	return e.append(...t.map(([e, t]) => s("option", { value: e }, t))), e;
+function D(e, t) {
+	return e.append(...t.map(([e, t]) => C("option", { value: e }, t))), e;
 }
-var ee = class {
-	preset = y(s("select", { "aria-label": "Window preset" }), [
-		...Object.keys(l),
-		u,
-		d
+var ae = class {
+	preset = D(C("select", { "aria-label": "Window preset" }), [
+		...Object.keys(p),
+		m,
+		h
 	].map((e) => [e, e]));
-	width = s("input", {
+	width = C("input", {
 		type: "number",
 		min: "1",
 		step: "10",
 		"aria-label": "Window width"
 	});
-	level = s("input", {
+	level = C("input", {
 		type: "number",
 		step: "10",
 		"aria-label": "Window level"
 	});
-	opacity = s("input", {
+	opacity = C("input", {
 		type: "range",
 		min: "0",
 		max: "100",
 		"aria-label": "Mask opacity"
 	});
-	style = y(s("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
-	layout = y(s("select", { "aria-label": "Layout" }), [
+	style = D(C("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
+	layout = D(C("select", { "aria-label": "Layout" }), [
 		["all", "All planes"],
 		["0", "Axial"],
 		["1", "Coronal"],
-		["2", "Sagittal"]
+		["2", "Sagittal"],
+		["3d", "3D"]
 	]);
-	convention = y(s("select", {
+	convention = D(C("select", {
 		"aria-label": "Convention",
 		class: "convention"
-	}), [["1", _.radiological], ["0", _.neurological]]);
-	help = s("button", {
+	}), [["1", T.radiological], ["0", T.neurological]]);
+	solid = C("button", {
+		type: "button",
+		title: "3D view (D)"
+	}, "3D");
+	measure = C("button", {
+		type: "button",
+		title: "Drag to measure; Esc ends (M)"
+	}, "Measure");
+	reset = C("button", {
+		type: "button",
+		title: "Whole picture (0); Ctrl + wheel zooms"
+	});
+	help = C("button", {
 		type: "button",
 		"aria-label": "Keys and mouse",
 		title: "Keys and mouse (?)"
 	}, "?");
-	row = s("div", { class: "tools" }, v("Window", this.preset), v("W", this.width), v("L", this.level), v("Mask", this.opacity), this.style, v("Show", this.layout), this.convention, this.help);
+	row = C("div", { class: "tools" }, E("Window", this.preset), E("W", this.width), E("L", this.level), E("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
 	constructor(e) {
 		this.preset.addEventListener("change", () => e.setPreset(this.preset.value));
 		for (let t of [this.width, this.level]) t.addEventListener("input", () => {
@@ -155,15 +334,21 @@ var ee = class {
 		})), this.style.addEventListener("change", () => e.set({ isOutline: this.style.value === "outline" })), this.layout.addEventListener("change", () => {
 			let t = this.layout.value;
 			e.set({ layout: /^\d$/.test(t) ? Number(t) : t });
-		}), this.convention.addEventListener("change", () => e.set({ isRadiological: this.convention.value === "1" })), this.help.addEventListener("click", () => e.run("help"));
+		}), this.convention.addEventListener("change", () => e.set({ isRadiological: this.convention.value === "1" }));
+		for (let [t, n] of [
+			[this.help, "help"],
+			[this.solid, "solid"],
+			[this.measure, "measure"],
+			[this.reset, "reset"]
+		]) t.addEventListener("click", () => e.run(n));
 	}
 	show(e, t, n) {
 		let r = this.row.getRootNode().activeElement;
-		this.preset.value = e.preset, r !== this.width && (this.width.value = String(e.width)), r !== this.level && (this.level.value = String(e.level)), this.opacity.value = String(Math.round(e.opacity * 100)), this.opacity.disabled = !t, this.style.value = e.isOutline ? "outline" : "fill", this.style.disabled = !t || n, this.layout.value = String(e.layout), this.convention.value = e.isRadiological ? "1" : "0";
+		this.preset.value = e.preset, r !== this.width && (this.width.value = String(e.width)), r !== this.level && (this.level.value = String(e.level)), this.opacity.value = String(Math.round(e.opacity * 100)), this.opacity.disabled = !t, this.style.value = e.isOutline ? "outline" : "fill", this.style.disabled = !t || n, this.layout.value = String(e.layout), this.solid.setAttribute("aria-pressed", String(e.is3d || e.layout === "3d")), this.solid.disabled = n, this.measure.setAttribute("aria-pressed", String(e.mode === "measure")), this.reset.textContent = `${Math.round(e.zoom * 100)} %`, this.convention.value = e.isRadiological ? "1" : "0";
 	}
 };
 // src/find.ts
-function b(e, t) {
+function O(e, t) {
 	let [n, r, i] = e.shape, { voxels: a } = e, o = n * r, [s, c] = [-1, 0];
 	for (let e = 0; e < i; e++) {
 		let n = 0;
@@ -185,92 +370,50 @@ function b(e, t) {
 		s
 	];
 }
-// src/grid.ts
-var x = class extends Error {};
-function S(e) {
-	for (let t = 0; t < 3; t++) {
-		let n = [
-			0,
-			1,
-			2
-		].map((n) => e[n][t]);
-		if (n[t] < Math.max(...n.map(Math.abs))) throw new x("The volume is not in RAS order, so left and right are not certain; it is not shown.");
-	}
-}
-function te(e, t) {
-	return e.shape.join() === t.shape.join() ? e.affine.some((e, n) => e.some((e, r) => Math.abs(e - t.affine[n][r]) > .01)) ? "It does not lie where the volume lies." : null : "Its grid is not the volume's grid.";
-}
-function C(e, [t, n, r]) {
-	return !e || [
-		t,
-		n,
-		r
-	].some((t, n) => t < 0 || t >= e.shape[n]) ? null : e.voxels[t + e.shape[0] * (n + e.shape[1] * r)] ?? null;
-}
-function w(e, t, n) {
-	return n.map((n, r) => Math.min(t[r] - 1, Math.floor((n + .5) / e[r] * t[r])));
-}
-async function T(e) {
-	let t = await e.json().catch(() => null);
-	return typeof t?.detail == "string" ? t.detail : `The server answered ${e.status}.`;
-}
-function E(e) {
-	let t = JSON.parse(e.get("X-Shape") ?? "null"), n = JSON.parse(e.get("X-Affine") ?? "null")?.flat();
-	if (!t || n?.length !== 16) throw new x("The server did not say how the voxels lie.");
-	let r = [
-		0,
-		4,
-		8,
-		12
-	].map((e) => n.slice(e, e + 4));
-	return S(r), {
-		shape: t,
-		affine: r,
-		spacing: [
-			0,
-			1,
-			2
-		].map((e) => Math.hypot(r[0][e], r[1][e], r[2][e])),
-		voxels: /* @__PURE__ */ new Uint8Array()
+// src/hooks.ts
+function oe(e) {
+	let t = (t) => e.stage.panes[t];
+	return {
+		app: e,
+		hu: (t, n, r) => {
+			let i = u(e.store.scene.full, [
+				t,
+				n,
+				r
+			]);
+			return i === null ? null : i + e.data.huOffset;
+		},
+		label: (t, n, r) => u(e.store.scene.mask, [
+			t,
+			n,
+			r
+		]),
+		crosshair: () => [...e.state.cross],
+		setCrosshair: (t, n, r) => e.moveTo([
+			t,
+			n,
+			r
+		]),
+		set: (t) => e.set(t),
+		state: () => ({
+			...e.state,
+			hidden: [...e.state.hidden]
+		}),
+		pointOf: (n, r) => {
+			let i = e.stage.body.getBoundingClientRect(), { rect: o } = t(n), [s, c] = a(e.stage.viewOf(t(n), e.camera()), e.camera(), r);
+			return [i.left + o[0] / e.stage.ratio + s, i.top + o[1] / e.stage.ratio + c];
+		},
+		voxelAt: (n, i, a) => {
+			let o = e.stage.viewOf(t(n), e.camera()), [s, c] = e.stage.pointIn(t(n), {
+				clientX: i,
+				clientY: a
+			});
+			return r(o, e.camera(), s, c, e.state.cross);
+		}
 	};
 }
-function ne(e) {
-	if (/uint16|u2/.test(e)) return Uint16Array;
-	if (/uint8|u1/.test(e)) return Uint8Array;
-	if (/int16|i2/.test(e)) return Int16Array;
-	throw new x(`Voxels of type "${e}" can't be shown.`);
-}
-async function re(e, t) {
-	let n = await fetch(e, {
-		signal: t,
-		credentials: "same-origin",
-		cache: "no-store",
-		headers: { Range: "bytes=0-0" }
-	});
-	if (!n.ok) throw new x(await T(n));
-	let r = E(n.headers);
-	return await n.body?.cancel(), r;
-}
-async function D(e, t, n) {
-	let r = await fetch(e, {
-		signal: t,
-		credentials: "same-origin"
-	});
-	if (!r.ok) throw new x(await T(r));
-	let i = E(r.headers), a = ne(r.headers.get("X-Dtype") ?? ""), [o, s, c] = i.shape, l = new Uint8Array(o * s * c * a.BYTES_PER_ELEMENT);
-	i.voxels = new a(l.buffer);
-	let u = l.length / c, d = 0, f = r.body.getReader();
-	for (;;) {
-		let { done: e, value: t } = await f.read();
-		if (e) break;
-		if (d + t.length > l.length) throw new x("The server sent more voxels than announced.");
-		l.set(t, d), d += t.length, n?.(i, Math.floor(d / u));
-	}
-	if (d !== l.length) throw new x("The server sent fewer voxels than announced.");
-	return i;
-}
 // src/keys.ts
-var O = [
+var k = [
 	[
 		["ArrowUp", "ArrowDown"],
 		"one slice up, down",
@@ -352,7 +495,7 @@ var O = [
 		"end measuring, close the card",
 		"escape"
 	]
-], k = [
+], A = [
 	["click, drag", "move the crosshair"],
 	["wheel", "slices"],
 	["Ctrl + wheel", "zoom"],
@@ -360,7 +503,7 @@ var O = [
 	["Shift or middle drag", "move the picture"],
 	["double click", "this plane large, or all"]
 ];
-function A(e, t) {
+function j(e, t) {
 	for (let t of [
 		"keydown",
 		"keyup",
@@ -369,133 +512,87 @@ function A(e, t) {
 	e.addEventListener("keydown", (e) => {
 		let n = e.target;
 		if (e.ctrlKey || e.metaKey || e.altKey || n.closest("input[type=number], select") || n.closest("input") && /^(Arrow|Page|Home|End)/.test(e.key)) return;
-		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = O.find(([e]) => e.includes(r));
+		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = k.find(([e]) => e.includes(r));
 		i && t(i[2], r) && e.preventDefault();
 	});
 }
-function j(e) {
-	let t = (e) => e.map(([e, t]) => s("tr", {}, s("th", { scope: "row" }, e), s("td", {}, t))), n = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), r = s("button", {
+function M(e) {
+	let t = (e) => e.map(([e, t]) => C("tr", {}, C("th", { scope: "row" }, e), C("td", {}, t))), n = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), r = C("button", {
 		type: "button",
 		class: "close"
 	}, "Close");
-	return r.addEventListener("click", e), s("div", {
+	return r.addEventListener("click", e), C("div", {
 		class: "help",
 		role: "dialog",
 		"aria-label": "Keys and mouse"
-	}, s("div", { class: "columns" }, s("table", {}, s("caption", {}, "Keys"), ...t(O.map(([e, t]) => [n(e), t]))), s("table", {}, s("caption", {}, "Mouse"), ...t(k))), r);
+	}, C("div", { class: "columns" }, C("table", {}, C("caption", {}, "Keys"), ...t(k.map(([e, t]) => [n(e), t]))), C("table", {}, C("caption", {}, "Mouse"), ...t(A))), r);
 }
 // src/labels_panel.ts
-function M(e) {
+function N(e, t) {
+	let n = t ? [
+		["#4db359", T.agreement],
+		["#f28c1f", T.onlyIn(t[0])],
+		["#4080ff", T.onlyIn(t[1])],
+		["#d940d9", T.otherLabel]
+	] : [];
+	e.replaceChildren(...n.map(([e, t]) => C("span", {}, C("i", { style: `background:${e}` }), t)));
+}
+function P(e) {
 	return e == null ? "-" : `${e.toFixed(e < 10 ? 2 : 1)} ml`;
 }
-function N(e, t) {
-	let [n, r, i] = h(e.color), a = s("input", {
+function F(e, t) {
+	let [n, r, i] = v(e.color), a = C("input", {
 		type: "checkbox",
 		"aria-label": `Show ${e.name}`
 	});
 	a.checked = !t.isHidden(e.index), a.addEventListener("change", () => t.setHidden(e.index, !a.checked));
-	let o = s("button", {
+	let o = C("button", {
 		class: "text",
 		type: "button",
 		title: `Go to ${e.name}`
 	}, e.name);
-	return o.addEventListener("click", () => t.jumpTo(e.index)), s("div", {
+	return o.addEventListener("click", () => t.jumpTo(e.index)), C("div", {
 		class: "row",
 		"data-label": String(e.index)
-	}, a, s("i", { style: `background:rgb(${n},${r},${i})` }), o, s("span", { class: "ml" }, M(e.volume_ml)));
+	}, a, C("i", { style: `background:rgb(${n},${r},${i})` }), o, C("span", { class: "ml" }, P(e.volume_ml)));
 }
-function P(e, t, n) {
-	let r = t.map((e) => N(e, n));
-	e.replaceChildren(...r.length ? r : [s("div", { class: "none" }, _.noLabels)]);
+function I(e, t, n) {
+	let r = t.map((e) => F(e, n));
+	e.replaceChildren(...r.length ? r : [C("div", { class: "none" }, T.noLabels)]);
 }
-// src/pointer.ts
-function F(e, t, n, r) {
-	let i = [...t.centre], { across: a, up: o } = e.plane, s = n / e.pxPerMm;
-	return i[a] += (e.isFlipped ? s : -s) / (t.shape[a] * t.spacing[a]), i[o] += r / e.pxPerMm / (t.shape[o] * t.spacing[o]), i.map((e) => Math.min(1, Math.max(0, e)));
+// src/measure.ts
+function L({ from: e, to: t }) {
+	return Math.hypot(t[0] - e[0], t[1] - e[1]);
 }
-function I(t, n, r, i, a) {
-	let o = m(n.zoom * r), [s, c] = e(t, i, a), l = n.zoom / o, u = [...n.centre], { across: d, up: f } = t.plane;
-	return u[d] = (s + (t.acrossMm - s) * l) / (n.shape[d] * n.spacing[d]), u[f] = (c + (t.upMm - c) * l) / (n.shape[f] * n.spacing[f]), {
-		zoom: o,
-		centre: o <= 1 ? [
-			.5,
-			.5,
-			.5
-		] : u.map((e) => Math.min(1, Math.max(0, e)))
-	};
-}
-var L = class {
-	host;
-	pane;
-	action = null;
-	pointer = -1;
-	last = [0, 0];
-	constructor(e, t) {
-		this.host = e, this.pane = t;
-		let { surface: n } = t;
-		n.addEventListener("pointerdown", (e) => this.down(e)), n.addEventListener("pointermove", (e) => this.move(e)), n.addEventListener("pointerup", (e) => this.end(e, "up")), n.addEventListener("pointercancel", (e) => this.end(e, "cancel")), n.addEventListener("pointerleave", () => {
-			this.action || e.hover(null);
-		}), n.addEventListener("contextmenu", (e) => e.preventDefault()), n.addEventListener("dblclick", (n) => {
-			n.button === 0 && e.state.mode === "cross" && e.toggleLarge(t);
-		}), n.addEventListener("wheel", (e) => this.wheel(e), { passive: !1 });
+var R = class {
+	lines = [];
+	open = null;
+	drag(e, t, n, r) {
+		t === "down" ? (this.open = {
+			plane: e.plane.index,
+			slice: r[e.plane.normal],
+			from: n,
+			to: n
+		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || L(e) > 0), this.open = null);
 	}
-	pick(e) {
-		let t = this.host.camera();
-		if (!t) return null;
-		let n = this.host.stage.viewOf(this.pane, t), i = this.host.stage.pointIn(this.pane, e);
-		return {
-			view: n,
-			camera: t,
-			at: i,
-			voxel: r(n, t, i[0], i[1], this.host.state.cross)
-		};
+	clear() {
+		this.lines = [], this.open = null;
 	}
-	down(t) {
-		let { host: n, pane: r } = this, i = this.pick(t);
-		!this.action && i && (n.activate(r), r.surface.focus({ preventScroll: !0 }), r.surface.setPointerCapture(t.pointerId), this.pointer = t.pointerId, this.last = [t.clientX, t.clientY], t.button === 1 && t.preventDefault(), this.action = t.button === 2 ? "window" : t.button === 1 || t.shiftKey ? "pan" : n.state.mode, n.onPointer?.(r.plane, i.voxel, t, "down") && (this.action = "hook"), this.action === "cross" && i.voxel && n.moveTo(i.voxel), this.action === "measure" && n.measure(r, "down", e(i.view, ...i.at)));
-	}
-	move(t) {
-		let { host: n, pane: r, action: i } = this, a = this.pick(t);
-		if (!a) return;
-		if (!i) {
-			n.onPointer?.(r.plane, a.voxel, t, "hover") || n.hover(a.voxel);
-			return;
-		}
-		if (t.pointerId !== this.pointer) return;
-		let [o, s] = [t.clientX - this.last[0], t.clientY - this.last[1]];
-		if (this.last = [t.clientX, t.clientY], i === "hook") n.onPointer?.(r.plane, a.voxel, t, "move");
-		else if (i === "cross" && a.voxel) n.moveTo(a.voxel);
-		else if (i === "window") {
-			let { width: e, level: t } = n.state, r = Math.max(1, e / 300);
-			n.setWindow(Math.max(1, Math.round(e + o * r)), Math.round(t + s * r));
-		} else i === "pan" ? n.setCamera(a.camera.zoom, F(a.view, a.camera, o, s)) : i === "measure" && n.measure(r, "move", e(a.view, ...a.at));
-	}
-	end(t, n) {
-		if (t.pointerId !== this.pointer || !this.action) return;
-		let { action: r } = this;
-		this.action = null, this.pointer = -1;
-		let i = this.pick(t);
-		r === "hook" && this.host.onPointer?.(this.pane.plane, i?.voxel ?? null, t, n), r === "measure" && i && this.host.measure(this.pane, n, e(i.view, ...i.at));
-	}
-	wheel(e) {
-		e.preventDefault();
-		let t = this.pick(e);
-		if (!t || !e.deltaY) return;
-		if (e.ctrlKey || e.metaKey) {
-			let { zoom: n, centre: r } = I(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
-			this.host.setCamera(n, r);
-			return;
-		}
-		let n = [...this.host.state.cross];
-		n[this.pane.plane.normal] += e.deltaY > 0 ? -1 : 1, this.host.moveTo(n);
+	marks(e, n) {
+		return this.lines.filter(({ plane: t, slice: r }) => t === e.plane.index && r === n[e.plane.normal]).flatMap((n) => {
+			let [r, i] = t(e, ...n.from), [a, o] = t(e, ...n.to), s = w("text", {
+				x: String(Math.max(r, a) + 6),
+				y: String((r > a ? i : o) + 4)
+			});
+			return s.textContent = `${L(n).toFixed(1)} mm`, [w("line", {
+				x1: String(r),
+				y1: String(i),
+				x2: String(a),
+				y2: String(o)
+			}), s];
+		});
 	}
 };
-function R(e) {
-	for (let t of e.stage.panes) new L(e, t), t.slider.addEventListener("input", () => {
-		let n = [...e.state.cross];
-		n[t.plane.normal] = t.slider.valueAsNumber, e.moveTo(n);
-	}), t.surface.addEventListener("focus", () => e.activate(t));
-}
 // src/renderer.ts
 function z(e) {
 	let t = Infinity, n = -Infinity;
@@ -508,6 +605,9 @@ var B = 4284068685, V = 4280257778, H = 4294934592, U = 4292427993, W = class {
 	canvas = document.createElement("canvas");
 	scene = null;
 	slice = document.createElement("canvas");
+	limit() {
+		return null;
+	}
 	setScene(e) {
 		this.scene = e;
 	}
@@ -537,24 +637,24 @@ var B = 4284068685, V = 4280257778, H = 4294934592, U = 4292427993, W = class {
 	drawTile(e, { view: n }, r) {
 		let i = this.scene;
 		if (!i) return;
-		let { shape: a, spacing: o } = i.camera, { across: s, up: c } = n.plane, l = t(n, 0, 0), u = t(n, a[s] * o[s], a[c] * o[c]), d = (t, i, o) => {
-			this.fill(t, n.plane, n.isFlipped, w(a, t.shape, r.cross), o), e.imageSmoothingEnabled = i, e.drawImage(this.slice, Math.min(l[0], u[0]), u[1], Math.abs(u[0] - l[0]), l[1] - u[1]);
-		}, f = i.full && i.nSlices === a[2] ? i.full : i.low;
-		if (f) {
+		let { shape: a, spacing: o } = i.camera, { across: c, up: l } = n.plane, u = t(n, 0, 0), d = t(n, a[c] * o[c], a[l] * o[l]), f = (t, i, o) => {
+			this.fill(t, n.plane, n.isFlipped, s(a, t.shape, r.cross), o), e.imageSmoothingEnabled = i, e.drawImage(this.slice, Math.min(u[0], d[0]), d[1], Math.abs(d[0] - u[0]), u[1] - d[1]);
+		}, p = i.full && i.nSlices === a[2] ? i.full : i.low;
+		if (p) {
 			let e = 255 / (r.range[1] - r.range[0]);
-			d(f, r.isSmooth, (t) => {
-				let n = Math.min(255, Math.max(0, Math.round((f.voxels[t] - r.range[0]) * e)));
+			f(p, r.isSmooth, (t) => {
+				let n = Math.min(255, Math.max(0, Math.round((p.voxels[t] - r.range[0]) * e)));
 				return (255 << 24 | n << 16 | n << 8 | n) >>> 0;
 			});
 		}
-		let { mask: p, compared: m } = i;
-		if (!p || r.opacity === 0) return;
+		let { mask: m, compared: h } = i;
+		if (!m || r.opacity === 0) return;
 		e.globalAlpha = r.opacity;
-		let h = (e) => r.colors[e];
-		m ? d(p, !1, (e) => {
-			let t = h(p.voxels[e]) ? p.voxels[e] : 0, n = h(m.voxels[e]) ? m.voxels[e] : 0;
+		let g = (e) => r.colors[e];
+		h ? f(m, !1, (e) => {
+			let t = g(m.voxels[e]) ? m.voxels[e] : 0, n = g(h.voxels[e]) ? h.voxels[e] : 0;
 			return !t && !n ? 0 : t === n ? B : t && n ? U : t ? V : H;
-		}) : d(p, !1, (e, t, n) => !r.isReviewed && (t + n) % 4 > 1 ? 0 : h(p.voxels[e]));
+		}) : f(m, !1, (e, t, n) => !r.isReviewed && (t + n) % 4 > 1 ? 0 : g(m.voxels[e]));
 	}
 	fill(e, t, n, r, i) {
 		let a = [
@@ -571,47 +671,92 @@ var B = 4284068685, V = 4280257778, H = 4294934592, U = 4292427993, W = class {
 		}
 		this.slice.getContext("2d").putImageData(c, 0, 0);
 	}
-}, ie = 3;
-function G(e) {
+}, G = 3;
+function K(e) {
 	let t = new W();
 	return e.setCanvas(t.canvas), t;
 }
-function K() {
-	let e = document.createElement("canvas").getContext("webgl2");
-	return e?.getExtension("WEBGL_lose_context")?.loseContext(), e !== null;
-}
-async function q(e, t, n) {
-	if (n > ie || !K()) return {
-		renderer: G(e),
-		why: _.plain
+async function q(e, t) {
+	if (t > G || !("WebGL2RenderingContext" in window)) return {
+		renderer: K(e),
+		why: T.plain
 	};
-	let r = document.createElement("canvas");
+	let n = document.createElement("canvas");
 	try {
-		let { NiivuePlanes: n } = await import("./adapter-B40vdNAC.js");
-		e.setCanvas(r);
-		let i = await n.create(r), a = i.limit(t);
-		return a ? (i.destroy(), {
-			renderer: G(e),
-			why: `${a} ${_.tooLarge}`
-		}) : {
-			renderer: i,
+		let { NiivuePlanes: t } = await import("./adapter-BZXhiY0n.js");
+		return e.setCanvas(n), {
+			renderer: await t.create(n),
 			why: ""
 		};
 	} catch (t) {
-		return console.error(t), r.remove(), {
-			renderer: G(e),
-			why: _.plain
+		return console.error(t), n.remove(), {
+			renderer: K(e),
+			why: T.plain
 		};
 	}
 }
-// src/stage.ts
-var J = 720, Y = [
+// src/voxels.ts
+function J(e, t, n, r, i) {
+	let a = i ? `?ticket=${encodeURIComponent(i)}` : "";
+	return `${e.apiBase}/v1/${t}/${encodeURIComponent(n)}/levels/${r}${a}`;
+}
+async function se(e, t, n) {
+	let r = (t) => J(e, "volumes", e.volumeId, t, e.volumeTicket), i = l(r(2), t).catch(() => null);
+	n.onGeometry(await c(r(0), t));
+	let a = await i;
+	return a && !t.aborted && n.onLow(a), l(r(0), t, (e, r) => {
+		t.aborted || n.onSlices(e, r);
+	});
+}
+async function ce(e, t, n, r, i, a) {
+	let o = await l(J(e, "masks", t, 0, n), i, (e, t) => a(t / e.shape[2])), s = d(o, r);
+	if (s) throw new f(s);
+	return o;
+}
+// src/solid.ts
+var le = [150, 1400], ue = class {
+	host;
+	message = C("div", { class: "message" }, T.loadingSolid);
+	made = null;
+	solid = null;
+	mask = null;
+	colors = null;
+	nClosed = 0;
+	constructor(e) {
+		this.host = e, e.append(C("div", { class: "name" }, "3D"), this.message);
+	}
+	async show(e, t, n) {
+		this.made ??= this.make(e);
+		let r = await this.made;
+		r && r === this.solid && ((t.mask !== this.mask || n !== this.colors) && (this.mask = t.mask, this.colors = n, r.setMask(t.mask, e.labels, n)), r.draw());
+	}
+	draw() {
+		this.solid?.draw();
+	}
+	close() {
+		this.nClosed += 1, this.solid?.destroy(), this.solid = this.made = this.mask = this.colors = null;
+	}
+	async make(e) {
+		let { nClosed: t } = this;
+		this.message.hidden = !1, this.message.textContent = T.loadingSolid;
+		try {
+			let { Solid: n } = await import("./three_d-AL4ORpTb.js"), r = await l(J(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
+			if (t !== this.nClosed) return null;
+			let i = await n.create(this.host), [a, o] = z(r), s = e.unit === "HU" ? le.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
+			return i.setVolume(r, s), i.canvas.addEventListener("webglcontextlost", () => {
+				this.solid === i && this.close();
+			}), this.solid = i, this.message.hidden = !0, i;
+		} catch (e) {
+			return console.error(e), this.message.textContent = e instanceof f ? e.message : T.noSolid, this.made = null, null;
+		}
+	}
+}, de = 720, Y = [
 	"A",
 	"C",
 	"S"
 ], X = 9;
-function ae(e) {
-	let t = c("path", { class: "cross" }), n = c("g", { class: "marks" }), r = c("svg", {
+function fe(e) {
+	let t = w("path", { class: "cross" }), n = w("g", { class: "marks" }), r = w("svg", {
 		class: "overlay",
 		"aria-hidden": "true"
 	}, t, n), i = [
@@ -619,25 +764,25 @@ function ae(e) {
 		1,
 		2,
 		3
-	].map((e) => s("div", { class: `letter l${e}` })), a = s("div", {
+	].map((e) => C("div", { class: `letter l${e}` })), a = C("div", {
 		class: "surface",
 		tabindex: "0",
 		role: "img",
 		"data-plane": e.name.toLowerCase(),
 		"aria-label": `${e.name} plane; arrow up and down change the slice, ? shows all keys`
-	}, r, s("div", { class: "name" }, e.name), ...i), o = s("input", {
+	}, r, C("div", { class: "name" }, e.name), ...i), o = C("input", {
 		type: "range",
 		min: "0",
 		max: "0",
 		value: "0",
 		"aria-label": `${e.name} slice`
-	}), l = s("span", { class: "count" });
+	}), s = C("span", { class: "count" });
 	return {
 		plane: e,
-		box: s("div", { class: "pane" }, a, s("div", { class: "bar" }, o, l)),
+		box: C("div", { class: "pane" }, a, C("div", { class: "bar" }, o, s)),
 		surface: a,
 		slider: o,
-		count: l,
+		count: s,
 		letters: i,
 		cross: t,
 		marks: n,
@@ -649,11 +794,11 @@ function ae(e) {
 		]
 	};
 }
-var oe = class {
-	panes = o.map(ae);
-	side = s("div", { class: "side" });
-	solid = s("div", { class: "pane solid" });
-	body = s("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
+var pe = class {
+	panes = o.map(fe);
+	side = C("div", { class: "side" });
+	solid = C("div", { class: "pane solid" });
+	body = C("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
 	width = 1;
 	height = 1;
 	ratio = 1;
@@ -661,7 +806,7 @@ var oe = class {
 		e.className = "picture", this.body.prepend(e);
 	}
 	arrange(e, t) {
-		let n = this.body.clientWidth < J, r = n ? "180px" : "232px", [i, a] = ["\"A C P\" \"A S P\"", `3fr 2fr ${r}`], o = t ? "ACSD" : "ACS";
+		let n = this.body.clientWidth < de, r = n ? "180px" : "232px", [i, a] = ["\"A C P\" \"A S P\"", `3fr 2fr ${r}`], o = t ? "ACSD" : "ACS";
 		e === "all" ? t ? [i, a] = ["\"A C P\" \"S D P\"", `1fr 1fr ${r}`] : n && ([i, a] = ["\"A C\" \"S P\"", "1fr 1fr"]) : (o = e === "3d" ? "D" : Y[e], [i, a] = [`"${o} P"`, `1fr ${r}`]), this.body.style.gridTemplateAreas = i, this.body.style.gridTemplateColumns = a, this.body.style.gridTemplateRows = i.includes("\" \"") ? "1fr 1fr" : "1fr", this.panes.forEach((e, t) => {
 			e.box.style.gridArea = Y[t], e.box.hidden = !o.includes(Y[t]);
 		}), this.solid.style.gridArea = "D", this.solid.hidden = !o.includes("D"), this.side.style.gridArea = "P", this.measure();
@@ -701,233 +846,249 @@ var oe = class {
 		let n = this.body.getBoundingClientRect();
 		return [t.clientX - n.left - e.rect[0] / this.ratio, t.clientY - n.top - e.rect[1] / this.ratio];
 	}
-	decorate(e, t) {
-		for (let r of this.panes) {
-			if (!this.isShown(r)) continue;
-			let { plane: i } = r;
-			n(i, e.isRadiological).forEach((e, t) => {
-				r.letters[t].textContent = e;
+	decorate(e, t, r) {
+		for (let i of this.panes) {
+			if (!this.isShown(i)) continue;
+			let { plane: o } = i;
+			n(o, e.isRadiological).forEach((e, t) => {
+				i.letters[t].textContent = e;
 			});
-			let o = e.shape[i.normal];
-			r.slider.max = String(o - 1), r.slider.value = String(t[i.normal]), r.count.textContent = `${t[i.normal] + 1} / ${o}`;
-			let s = this.viewOf(r, e), [c, l] = a(s, e, t);
-			r.cross.setAttribute("d", `M0 ${l}H${c - X}M${c + X} ${l}H${s.width}M${c} 0V${l - X}M${c} ${l + X}V${s.height}`);
+			let s = e.shape[o.normal];
+			i.slider.max = String(s - 1), i.slider.value = String(t[o.normal]), i.count.textContent = `${t[o.normal] + 1} / ${s}`;
+			let c = this.viewOf(i, e);
+			i.marks.replaceChildren(...r(c));
+			let [l, u] = a(c, e, t);
+			i.cross.setAttribute("d", `M0 ${u}H${l - X}M${l + X} ${u}H${c.width}M${l} 0V${u - X}M${l} ${u + X}V${c.height}`);
 		}
 	}
-}, se = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools select:disabled{opacity:.5}.tools input[type=range]{width:80px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:2px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;max-width:96%;max-height:calc(100% - 48px);padding:10px 16px;font-size:13px;position:absolute;inset:40px auto auto 50%;overflow:auto;transform:translate(-50%);box-shadow:0 4px 24px #0006}.help .columns{align-items:flex-start;gap:28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}";
-// src/voxels.ts
-function Z(e, t, n, r, i) {
-	let a = i ? `?ticket=${encodeURIComponent(i)}` : "";
-	return `${e.apiBase}/v1/${t}/${encodeURIComponent(n)}/levels/${r}${a}`;
+}, me = 32;
+function Z() {
+	return {
+		camera: {
+			shape: [
+				1,
+				1,
+				1
+			],
+			spacing: [
+				1,
+				1,
+				1
+			],
+			centre: [
+				.5,
+				.5,
+				.5
+			],
+			zoom: 1,
+			isRadiological: !0
+		},
+		low: null,
+		full: null,
+		nSlices: 0,
+		mask: null,
+		compared: null
+	};
 }
-async function Q(e, t, n) {
-	let r = (t) => Z(e, "volumes", e.volumeId, t, e.volumeTicket), i = D(r(2), t).catch(() => null);
-	n.onGeometry(await re(r(0), t));
-	let a = await i;
-	return a && !t.aborted && n.onLow(a), D(r(0), t, (e, r) => {
-		t.aborted || n.onSlices(e, r);
-	});
-}
-async function ce(e, t, n, r, i, a) {
-	let o = await D(Z(e, "masks", t, 0, n), i, (e, t) => a(t / e.shape[2])), s = te(o, r);
-	if (s) throw new x(s);
-	return o;
-}
-// src/app.ts
-var le = 32, ue = 24, de = 360, fe = class {
+var Q = class {
 	data;
-	root = s("div", {
-		class: "sv",
-		"data-ready": ""
-	});
-	stage = new oe();
-	state = f();
-	onPointer = null;
-	scene = this.emptyScene();
-	renderer = null;
-	isMakingRenderer = !1;
-	nLost = 0;
-	colors = /* @__PURE__ */ new Uint32Array(65536);
-	volumeLoad = null;
-	maskLoad = null;
-	comparedLoad = null;
+	host;
+	scene = Z();
+	geometry = null;
 	failed = /* @__PURE__ */ new Set();
-	active = this.stage.panes[0];
-	frame = 0;
-	notice = s("div", { class: "notice" });
-	badge = s("strong", { class: "badge" }, _.unreviewed);
-	readout = s("div", {
-		class: "readout",
-		"aria-live": "off"
-	}, " ");
-	status = s("div", {
-		class: "status",
-		role: "status"
-	});
-	hint = s("div", { class: "hint" });
-	labelList = s("div", { class: "labels" });
-	controls;
-	card = null;
-	observer = new ResizeObserver(() => this.resize());
-	onWindow = () => this.resize();
-	constructor(e) {
-		this.data = e, this.controls = new ee({
-			setPreset: (e) => this.setPreset(e),
-			setWindow: (e, t) => this.setWindow(e, t),
-			set: (e) => this.set(e),
-			run: (e) => {
-				this.run(e, "");
-			}
-		}), this.stage.side.append(this.readout, this.status, this.hint, this.labelList), this.root.append(s("style", {}, se), s("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), R(this), A(this.root, (e, t) => this.run(e, t)), this.observer.observe(this.stage.body), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: this.hooks() }), this.showTexts(), this.loadVolume();
+	loads = {
+		volume: null,
+		mask: null,
+		compared: null
+	};
+	constructor(e, t) {
+		this.data = e, this.host = t;
 	}
 	update(e) {
 		let t = this.data;
-		this.data = e, this.showTexts();
+		this.data = e;
 		let n = (e, t, n) => this.failed.has(e) && t !== n;
-		e.apiBase !== t.apiBase || e.volumeId !== t.volumeId || n("volume", t.volumeTicket, e.volumeTicket) ? this.loadVolume() : (e.maskId !== t.maskId || n("mask", t.maskTicket, e.maskTicket) ? this.loadMasks() : (e.compareMaskId !== t.compareMaskId || n("compared", t.compareMaskTicket, e.compareMaskTicket)) && this.loadCompared(), this.draw());
+		if (e.apiBase !== t.apiBase || e.volumeId !== t.volumeId || n("volume", t.volumeTicket, e.volumeTicket)) {
+			this.open();
+			return;
+		}
+		let r = e.maskId !== t.maskId || n("mask", t.maskTicket, e.maskTicket), i = e.compareMaskId !== t.compareMaskId || n("compared", t.compareMaskTicket, e.compareMaskTicket);
+		(r || i) && Promise.all([r && this.loadLabels("mask"), i && this.loadLabels("compared")]).then(() => this.finish());
 	}
-	attached() {
-		this.resize(), !this.renderer && !this.isMakingRenderer && this.startRenderer();
+	close() {
+		for (let e of Object.values(this.loads)) e?.abort();
 	}
-	destroy() {
-		for (let e of [
-			this.volumeLoad,
-			this.maskLoad,
-			this.comparedLoad
-		]) e?.abort();
-		this.observer.disconnect(), window.removeEventListener("resize", this.onWindow), this.renderer?.destroy(), this.renderer = null, this.root.remove();
+	isComplete() {
+		return this.geometry !== null && this.scene.nSlices === this.geometry.shape[2];
 	}
-	emptyScene() {
-		return {
-			camera: {
-				shape: [
-					1,
-					1,
-					1
-				],
-				spacing: [
-					1,
-					1,
-					1
-				],
-				centre: [
-					.5,
-					.5,
-					.5
-				],
-				zoom: 1,
-				isRadiological: !0
-			},
-			low: null,
-			full: null,
-			nSlices: 0,
-			mask: null,
-			compared: null
-		};
+	valueOf(e) {
+		let { low: t, full: n, nSlices: r, camera: i } = this.scene;
+		return n && e[2] < r ? u(n, e) : t && u(t, s(i.shape, t.shape, e));
 	}
-	geometry = null;
-	async loadVolume() {
-		for (let e of [
-			this.volumeLoad,
-			this.maskLoad,
-			this.comparedLoad
-		]) e?.abort();
-		let e = this.volumeLoad = new AbortController();
-		this.scene = this.emptyScene(), this.geometry = null, this.failed.clear(), this.root.dataset.ready = "", delete this.root.dataset.error, this.say(_.loadingVolume), this.draw();
-		let t = null, n = 0;
+	async open() {
+		this.close();
+		let e = this.loads.volume = new AbortController();
+		this.scene = Z(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(T.loadingVolume);
+		let t = null, n = () => t ??= Promise.all([this.loadLabels("mask"), this.loadLabels("compared")]);
 		try {
-			if (await Q(this.data, e.signal, {
+			if (await se(this.data, e.signal, {
 				onGeometry: (t) => {
 					e.signal.aborted || this.setGeometry(t);
 				},
-				onLow: (n) => {
-					this.scene.low = n, this.startRenderer().then(() => {
-						e.signal.aborted || (this.renderer?.setScene(this.scene), this.root.dataset.ready ||= "low", this.draw());
-					}), t ??= this.loadMasks();
+				onLow: (e) => {
+					this.scene.low = e, this.host.onScene(), n();
 				},
-				onSlices: (e, t) => {
-					this.scene.full || (this.scene.full = e, this.renderer?.setScene(this.scene));
-					let r = t === e.shape[2];
-					t - n < le && !r || t > n && (this.scene.nSlices = t, this.renderer?.addSlices(n, t), n = t, this.say(_.loadingFull(t / e.shape[2])), this.draw());
-				}
-			}), e.signal.aborted || (await this.startRenderer(), this.state.preset === "Whole range" && this.setPreset(u), this.root.dataset.ready = "low", await (t ?? this.loadMasks()), e.signal.aborted)) return;
-			this.finish();
+				onSlices: (e, t) => this.addSlices(e, t)
+			}), e.signal.aborted) return;
+			await n(), e.signal.aborted || this.finish();
 		} catch (t) {
-			if (e.signal.aborted) return;
-			this.failed.add("volume"), this.fail(_.volumeFailed, t);
+			e.signal.aborted || this.fail("volume", T.volumeFailed, t);
 		}
 	}
 	setGeometry(e) {
 		this.geometry = e;
 		let { shape: t, spacing: n } = e;
-		this.scene.camera = {
-			...this.scene.camera,
+		Object.assign(this.scene.camera, {
 			shape: t,
 			spacing: n
-		}, Object.assign(this.state, {
-			cross: t.map((e) => Math.floor(e / 2)),
+		}), this.host.onGeometry(t);
+	}
+	addSlices(e, t) {
+		let { scene: n } = this;
+		n.full || (n.full = e, this.host.onScene());
+		let r = n.nSlices, i = e.shape[2];
+		t === r || t - r < me && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(T.loadingFull(t / i)));
+	}
+	async loadLabels(e) {
+		this.loads[e]?.abort();
+		let t = this.loads[e] = new AbortController(), { data: n } = this, [r, i] = e === "mask" ? [n.maskId, n.maskTicket] : [n.compareMaskId, n.compareMaskTicket];
+		if (this.failed.delete(e), this.failed.size || this.host.onError("", null), this.setLabels(e, null), r && this.geometry) {
+			this.isComplete() && this.host.onReady("low");
+			try {
+				let a = await ce(n, r, i, this.geometry, t.signal, (e) => {
+					this.isComplete() && !this.failed.size && this.host.onStatus(T.loadingMask(e));
+				});
+				t.signal.aborted || this.setLabels(e, a);
+			} catch (n) {
+				t.signal.aborted || this.fail(e, e === "mask" ? T.maskFailed : T.comparedFailed, n);
+			}
+		}
+	}
+	setLabels(e, t) {
+		this.scene[e] = t, this.host.onLabels(e);
+	}
+	finish() {
+		this.isComplete() && (this.failed.size || this.host.onStatus(""), this.host.onReady("full"));
+	}
+	fail(e, t, n) {
+		this.failed.add(e), this.host.onError(t, n instanceof f ? n.message : T.unreachable);
+	}
+}, he = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools select:disabled{opacity:.5}.tools input[type=range]{width:80px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:2px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:1fr;gap:1px;padding-bottom:4px;font-size:12px;display:grid}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", ge = 24, _e = 360, ve = class {
+	data;
+	root = C("div", {
+		class: "sv",
+		"data-ready": ""
+	});
+	stage = new pe();
+	state = g();
+	store;
+	onPointer = null;
+	active = this.stage.panes[0];
+	renderer = null;
+	rendererReady = null;
+	nLost = 0;
+	solid = new ue(this.stage.solid);
+	measuring = new R();
+	colors = /* @__PURE__ */ new Uint32Array(65536);
+	frame = 0;
+	notice = C("div", { class: "notice" });
+	badge = C("strong", { class: "badge" }, T.unreviewed);
+	readout = C("div", {
+		class: "readout",
+		"aria-live": "off"
+	}, " ");
+	status = C("div", {
+		class: "status",
+		role: "status"
+	});
+	hint = C("div", { class: "hint" });
+	legend = C("div", { class: "legend" });
+	labelList = C("div", { class: "labels" });
+	controls;
+	card = null;
+	observer = new ResizeObserver(() => this.resize());
+	onWindow = () => this.resize();
+	constructor(e) {
+		this.data = e, this.store = new Q(e, this), this.controls = new ae({
+			setPreset: (e) => this.setPreset(e),
+			setWindow: (e, t) => this.setWindow(e, t),
+			set: (e) => this.set(e),
+			run: (e) => {
+				S(this, e, "");
+			}
+		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(C("style", {}, he), C("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), re(this), j(this.root, (e, t) => S(this, e, t)), this.observer.observe(this.stage.body), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: oe(this) }), this.showTexts(), this.store.open();
+	}
+	update(e) {
+		this.data = e, this.showTexts(), this.store.update(e), this.draw();
+	}
+	attached() {
+		this.resize(), this.startRenderer();
+	}
+	destroy() {
+		this.store.close(), this.observer.disconnect(), window.removeEventListener("resize", this.onWindow), this.renderer?.destroy(), this.renderer = null, this.solid.close(), this.root.remove();
+	}
+	onGeometry(e) {
+		Object.assign(this.state, {
+			cross: e.map((e) => Math.floor(e / 2)),
 			zoom: 1,
 			centre: [
 				.5,
 				.5,
 				.5
 			]
-		});
+		}), this.measuring.clear(), this.solid.close();
 	}
-	async loadMasks() {
-		await Promise.all([this.loadOne("mask"), this.loadOne("compared")]), this.scene.nSlices === this.scene.camera.shape[2] && this.finish();
+	onScene() {
+		let e = this.renderer?.limit(this.store.scene.camera.shape);
+		e ? this.fallBack(`${e} ${T.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
 	}
-	async loadCompared() {
-		await this.loadOne("compared"), this.finish();
+	onSlices(e, t) {
+		this.renderer?.addSlices(e, t), this.store.isComplete() && this.state.preset === "Whole range" && this.setPreset(m), this.markReady(), this.draw();
 	}
-	async loadOne(e) {
-		let t = e === "mask", n = new AbortController();
-		t ? (this.maskLoad?.abort(), this.maskLoad = n) : (this.comparedLoad?.abort(), this.comparedLoad = n), this.setLabels(e, null), this.failed.delete(e), this.failed.size || delete this.root.dataset.error;
-		let [r, i] = t ? [this.data.maskId, this.data.maskTicket] : [this.data.compareMaskId, this.data.compareMaskTicket];
-		if (r && this.geometry) {
-			this.root.dataset.ready === "full" && (this.root.dataset.ready = "low");
-			try {
-				let t = this.scene.nSlices === this.geometry.shape[2], a = await ce(this.data, r, i, this.geometry, n.signal, (e) => {
-					t && this.say(_.loadingMask(e));
-				});
-				n.signal.aborted || this.setLabels(e, a);
-			} catch (r) {
-				if (n.signal.aborted) return;
-				this.failed.add(e), this.fail(t ? _.maskFailed : _.comparedFailed, r);
-			}
-		}
+	onLabels(e) {
+		let t = this.store.scene[e];
+		e === "mask" ? this.renderer?.setMask(t) : this.renderer?.setCompared(t), this.showState(), this.showSolid(), this.hover(null), this.draw();
 	}
-	setLabels(e, t) {
-		this.scene[e] = t, e === "mask" ? this.renderer?.setMask(t) : this.renderer?.setCompared(t), this.showState(), this.draw();
+	onReady(e) {
+		this.root.dataset.ready = e, this.hover(null), this.showSolid();
 	}
-	finish() {
-		this.root.dataset.ready = "full", this.failed.size || this.say(""), this.hover(null), this.draw();
+	onStatus(e) {
+		this.status.classList.remove("error"), this.status.textContent = e;
 	}
-	say(e) {
-		this.failed.size || (this.status.classList.remove("error"), this.status.textContent = e);
+	onError(e, t) {
+		this.status.classList.toggle("error", t !== null), t === null ? delete this.root.dataset.error : (this.status.textContent = e + t, this.root.dataset.error = t);
 	}
-	fail(e, t) {
-		let n = t instanceof x ? t.message : _.unreachable;
-		this.status.classList.add("error"), this.status.textContent = e + n, this.root.dataset.error = n, this.draw();
+	markReady() {
+		let { low: e, nSlices: t } = this.store.scene;
+		this.renderer && (e || t) && (this.root.dataset.ready ||= "low");
 	}
-	rendererReady = null;
 	startRenderer() {
-		return this.rendererReady ??= this.useRenderer(), this.rendererReady;
-	}
-	async useRenderer() {
-		this.isMakingRenderer = !0;
-		let e = await q(this.stage, this.scene.camera.shape, this.nLost);
-		this.isMakingRenderer = !1, this.renderer = e.renderer, this.root.dataset.renderer = e.renderer.kind, this.hint.textContent = e.why, this.adopt(e.renderer);
+		return this.rendererReady ??= q(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
+			this.hint.textContent = t, this.adopt(e);
+		}), this.rendererReady;
 	}
 	adopt(e) {
-		e.setColors(this.colors), e.setScene(this.scene), e.canvas.addEventListener("webglcontextlost", (t) => {
-			t.preventDefault(), this.renderer === e && (this.nLost += 1, this.renderer = null, this.rendererReady = null, e.destroy(), setTimeout(() => void this.startRenderer(), 200));
-		}), this.showState(), this.draw();
+		this.renderer = e, this.root.dataset.renderer = e.kind, e.setColors(this.colors), e.canvas.addEventListener("webglcontextlost", (t) => {
+			t.preventDefault(), this.renderer === e && (this.nLost += 1, this.renderer = this.rendererReady = null, e.destroy(), setTimeout(() => void this.startRenderer(), 200));
+		}), this.showState(), this.onScene();
+	}
+	fallBack(e) {
+		this.renderer?.destroy(), this.hint.textContent = e, this.adopt(K(this.stage));
 	}
 	camera() {
-		if (!this.geometry) return null;
+		if (!this.store.geometry) return null;
 		let { zoom: e, centre: t, isRadiological: n } = this.state;
-		return Object.assign(this.scene.camera, {
+		return Object.assign(this.store.scene.camera, {
 			zoom: e,
 			centre: t,
 			isRadiological: n
@@ -952,27 +1113,30 @@ var le = 32, ue = 24, de = 360, fe = class {
 	}
 	drawNow() {
 		let e = this.camera();
-		if (e && this.root.isConnected && (this.stage.decorate(e, this.state.cross), this.renderer)) try {
+		if (e && this.root.isConnected && (this.stage.decorate(e, this.state.cross, (e) => this.measuring.marks(e, this.state.cross)), this.renderer)) try {
 			this.renderer.draw(this.stage.width, this.stage.height, this.stage.tiles(e), this.look());
 		} catch (e) {
 			if (this.renderer.kind === "plain") throw e;
-			console.error(e), this.renderer.destroy(), this.renderer = G(this.stage), this.hint.textContent = _.plain, this.adopt(this.renderer);
+			console.error(e), this.fallBack(T.plain);
 		}
 	}
 	resize() {
-		this.root.isConnected && (this.root.style.height = `${this.data.height ?? this.roomBelow()}px`, this.stage.arrange(this.state.layout, this.state.is3d), this.draw());
+		this.root.isConnected && (this.root.style.height = `${this.data.height ?? this.roomBelow()}px`, this.stage.arrange(this.state.layout, this.state.is3d), this.solid.draw(), this.draw());
 	}
 	roomBelow() {
 		let e = this.root.getBoundingClientRect().top, t = this.root.getRootNode(), n = t instanceof ShadowRoot ? t.host : this.root.parentElement;
 		for (; n; n = n.parentElement) e += n.scrollTop;
-		return Math.max(de, Math.floor(window.innerHeight - e - ue));
+		return Math.max(_e, Math.floor(window.innerHeight - e - ge));
+	}
+	showSolid() {
+		let { state: e, store: t, data: n } = this;
+		!e.is3d && e.layout !== "3d" || this.renderer?.kind !== "webgl" || this.solid.show(n, t.scene, this.colors);
 	}
 	set(e) {
-		let t = "layout" in e || "is3d" in e;
-		Object.assign(this.state, e), t && this.stage.arrange(this.state.layout, this.state.is3d), this.showState(), this.draw();
+		Object.assign(this.state, e), ("layout" in e || "is3d" in e) && (this.stage.arrange(this.state.layout, this.state.is3d), this.showSolid()), this.showState(), this.draw();
 	}
 	setPreset(e) {
-		let t = this.scene.full ?? this.scene.low, [n, r] = l[e] ?? [this.state.width, this.state.level];
+		let t = this.store.scene.full ?? this.store.scene.low, [n, r] = p[e] ?? [this.state.width, this.state.level];
 		if (e === "Whole range" && t) {
 			let [e, i] = z(t);
 			[n, r] = [Math.max(1, i - e), Math.round((i + e) / 2) + this.data.huOffset];
@@ -987,7 +1151,7 @@ var le = 32, ue = 24, de = 360, fe = class {
 		this.set({
 			width: e,
 			level: t,
-			preset: d
+			preset: h
 		});
 	}
 	setCamera(e, t) {
@@ -999,158 +1163,62 @@ var le = 32, ue = 24, de = 360, fe = class {
 	activate(e) {
 		this.active = e;
 	}
-	measure(e, t, n) {}
+	measure(e, t, n) {
+		this.measuring.drag(e, t, n, this.state.cross), this.draw();
+	}
 	toggleLarge(e) {
 		this.set({ layout: this.state.layout === "all" ? e.plane.index : "all" });
 	}
-	moveTo(e) {
-		this.geometry && (this.state.cross = p(e, this.geometry.shape), this.hover(null), this.draw());
-	}
-	run(e, t) {
-		let { state: n } = this, r = this.active.plane.normal, i = (e) => {
-			let t = [...n.cross];
-			t[r] += e, this.moveTo(t);
-		};
-		switch (e) {
-			case "slice1":
-				i(t === "ArrowUp" ? 1 : -1);
-				break;
-			case "slice10":
-				i(t === "PageUp" ? 10 : -10);
-				break;
-			case "sliceEnd":
-				i(t === "Home" ? -1e6 : 1e6);
-				break;
-			case "preset":
-				this.setPreset([...Object.keys(l), u][Number(t) - 1]);
-				break;
-			case "mask":
-				this.set({ isMaskHidden: !n.isMaskHidden });
-				break;
-			case "outline":
-				this.set({ isOutline: !n.isOutline });
-				break;
-			case "smooth":
-				this.set({ isSmooth: !n.isSmooth });
-				break;
-			case "zoom":
-				this.zoomActive(t === "+" ? 1.25 : .8);
-				break;
-			case "reset":
-				this.set({
-					zoom: 1,
-					centre: [
-						.5,
-						.5,
-						.5
-					]
-				});
-				break;
-			case "large":
-				this.toggleLarge(this.active);
-				break;
-			case "convention":
-				this.set({ isRadiological: !n.isRadiological });
-				break;
-			case "help":
-				this.toggleHelp();
-				break;
-			case "escape":
-				this.card ? this.toggleHelp() : this.set({ mode: "cross" });
-				break;
-			default: return !1;
-		}
-		return !0;
-	}
-	zoomActive(e) {
-		let t = this.camera();
-		if (!t) return;
-		let n = this.stage.viewOf(this.active, t), { zoom: r, centre: i } = I(n, t, e, ...a(n, t, this.state.cross));
-		this.setCamera(r, i);
-	}
 	toggleHelp() {
-		this.card?.remove(), this.card = this.card ? null : j(() => this.toggleHelp()), this.card && this.root.append(this.card);
+		this.card?.remove(), this.card = this.card ? null : M(() => this.toggleHelp()), this.card && this.root.append(this.card);
+	}
+	escape() {
+		this.card ? this.toggleHelp() : (this.measuring.clear(), this.set({ mode: "cross" }));
+	}
+	moveTo(e) {
+		this.store.geometry && (this.state.cross = ee(e, this.store.geometry.shape), this.hover(null), this.draw());
+	}
+	jumpTo(e) {
+		let { mask: t, compared: n } = this.store.scene, r = (t && O(t, e)) ?? (n && O(n, e));
+		if (!r) return;
+		let { shape: i } = this.store.scene.camera;
+		this.moveTo(r), this.state.zoom > 1 && this.set({ centre: r.map((e, t) => (e + .5) / i[t]) });
+	}
+	updateMask(e) {
+		this.renderer?.updateMask(e), this.hover(null), this.draw();
 	}
 	showTexts() {
-		let { labels: e, notice: t, isReviewed: n, maskId: r } = this.data;
-		this.notice.textContent = t, this.badge.hidden = n || !r, P(this.labelList, e, {
+		let { labels: e, notice: t, isReviewed: n, maskId: r, compareMaskId: i } = this.data;
+		this.notice.textContent = t, this.badge.hidden = n || !r, N(this.legend, i ? [this.data.maskName, this.data.compareName] : null), I(this.labelList, e, {
 			isHidden: (e) => this.state.hidden.has(e),
 			setHidden: (e, t) => {
 				t ? this.state.hidden.add(e) : this.state.hidden.delete(e), this.showColors();
 			},
-			jumpTo: (e) => {
-				let t = this.scene.mask && b(this.scene.mask, e);
-				t && this.moveTo(t);
-			}
+			jumpTo: (e) => this.jumpTo(e)
 		}), this.showColors(), this.showState(), this.resize();
 	}
 	showColors() {
-		this.colors = g(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.draw();
+		this.colors = te(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
 	}
 	showState() {
-		this.controls?.show(this.state, this.scene.mask !== null, this.renderer?.kind === "plain");
+		this.controls.show(this.state, this.store.scene.mask !== null, this.renderer?.kind === "plain");
 	}
-	valueOf(e) {
-		let { low: t, full: n, nSlices: r, camera: i } = this.scene, a = n && e[2] < r ? C(n, e) : t && C(t, w(i.shape, t.shape, e));
-		return a === null ? null : a + this.data.huOffset;
+	nameAt(e, t) {
+		let n = u(this.store.scene[e], t);
+		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? T.label(n) : T.noLabel;
 	}
 	hover(e) {
-		let t = e ?? this.state.cross, n = this.geometry && this.valueOf(t);
+		let t = e ?? this.state.cross, n = this.store.geometry && this.store.valueOf(t);
 		if (n === null) return;
-		let r = C(this.scene.mask, t), i = r ? this.data.labels.find(({ index: e }) => e === r)?.name ?? _.label(r) : r === 0 ? _.noLabel : "";
-		this.readout.textContent = `${n} ${this.data.unit}${i ? ` · ${i}` : ""}\nvoxel ${t.join(", ")}`;
+		let [r, i] = [this.nameAt("mask", t), this.nameAt("compared", t)], a = i ? `${this.data.maskName}: ${r} · ${this.data.compareName}: ${i}` : r;
+		this.readout.textContent = `${n + this.data.huOffset} ${this.data.unit}${a && ` · ${a}`}\nvoxel ${t.join(", ")}`;
 	}
-	updateMask(e) {
-		this.renderer?.updateMask(e), this.draw();
-	}
-	hooks() {
-		let e = (e) => this.stage.panes[e];
-		return {
-			hu: (e, t, n) => {
-				let r = C(this.scene.full, [
-					e,
-					t,
-					n
-				]);
-				return r === null ? null : r + this.data.huOffset;
-			},
-			label: (e, t, n) => C(this.scene.mask, [
-				e,
-				t,
-				n
-			]),
-			crosshair: () => [...this.state.cross],
-			setCrosshair: (e, t, n) => this.moveTo([
-				e,
-				t,
-				n
-			]),
-			set: (e) => this.set(e),
-			state: () => ({
-				...this.state,
-				hidden: [...this.state.hidden]
-			}),
-			pointOf: (t, n) => {
-				let r = this.stage.body.getBoundingClientRect(), { rect: i } = e(t), [o, s] = a(this.stage.viewOf(e(t), this.camera()), this.camera(), n);
-				return [r.left + i[0] / this.stage.ratio + o, r.top + i[1] / this.stage.ratio + s];
-			},
-			voxelAt: (t, n, i) => {
-				let a = this.stage.viewOf(e(t), this.camera()), [o, s] = this.stage.pointIn(e(t), {
-					clientX: n,
-					clientY: i
-				});
-				return r(a, this.camera(), o, s, this.state.cross);
-			},
-			planes: o.map(({ name: e }) => e),
-			app: this
-		};
-	}
-}, $ = /* @__PURE__ */ new Map(), pe = 3;
-function me({ data: e, parentElement: t }) {
+}, $ = /* @__PURE__ */ new Map(), ye = 3;
+function be({ data: e, parentElement: t }) {
 	let n = $.get(e.instance);
-	n ? (n.update(e), $.delete(e.instance)) : n = new fe(e), $.set(e.instance, n);
+	n ? (n.update(e), $.delete(e.instance)) : n = new ve(e), $.set(e.instance, n);
 	for (let [e, t] of $) {
-		if ($.size <= pe) break;
+		if ($.size <= ye) break;
 		t.root.isConnected || t === n || (t.destroy(), $.delete(e));
 	}
 	let r = n;
@@ -1158,4 +1226,4 @@ function me({ data: e, parentElement: t }) {
 		r.root.parentNode === t && r.root.remove();
 	};
 }
-export { me as default };
+export { be as default };

@@ -96,10 +96,9 @@ export class NiivuePlanes implements Renderer {
     return new NiivuePlanes(canvas, planes)
   }
 
-  /** Say why this machine can't hold such a volume; null when it can. */
   limit(shape: Vec3): string | null {
     const most = this.planes.gl.getParameter(this.planes.gl.MAX_3D_TEXTURE_SIZE) as number
-    return Math.max(...shape) > most ? `This browser's graphics take at most ${most} voxels per axis.` : null
+    return Math.max(...shape) > most ? `This browser's graphics take at most ${most} voxels along an axis.` : null
   }
 
   setScene(scene: Scene): void {

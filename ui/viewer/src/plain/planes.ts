@@ -14,6 +14,7 @@ export class PlainPlanes implements Renderer {
   private scene: Scene | null = null
   private slice = document.createElement('canvas')
 
+  limit(): null { return null }
   setScene(scene: Scene): void { this.scene = scene }
   addSlices(_from: number, to: number): void { if (this.scene) this.scene.nSlices = to }
   setMask(mask: Grid | null): void { if (this.scene) this.scene.mask = mask }
