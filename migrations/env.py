@@ -5,7 +5,9 @@ from sqlalchemy import text
 
 # The declared tables, so that migrations can be checked against them.
 import segloop.audit.table
+import segloop.feedback.table
 import segloop.jobs.table
+import segloop.masks.drafts.table
 import segloop.masks.table
 import segloop.model_versions.table
 import segloop.projects.table

@@ -26,6 +26,10 @@ FORWARDED = {
     "if-range",
     "idempotency-key",
     "x-content-sha256",
+    "x-operation",
+    "x-label",
+    "x-parent-hash",
+    "x-hash",
 }
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "server", "date"}
 

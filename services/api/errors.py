@@ -13,6 +13,7 @@ from segloop.schemas import Problem
 log = logging.getLogger(__name__)
 
 STATUS: list[tuple[type[errors.SegloopError], int, str]] = [
+    (errors.TooLarge, 413, "Too large"),
     (errors.InvalidInput, 422, "Invalid input"),
     (errors.NotFound, 404, "Not found"),
     (errors.Conflict, 409, "Conflict"),

@@ -20,6 +20,10 @@ class InvalidInput(SegloopError):
     """The request or file is wrong; sending it again unchanged can't help."""
 
 
+class TooLarge(InvalidInput):
+    """The body is longer than this is made for."""
+
+
 class NotFound(SegloopError):
     """The object is absent, or not the caller's to see: the answer is the same."""
 

@@ -1,7 +1,7 @@
 """Bodies of HTTP requests and responses, shared by the API and the UI's client."""
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -223,8 +223,31 @@ class JobEvent(Result):
     at: datetime
 
 
+SliceRange = Annotated[list[int], Field(min_length=2, max_length=2)]
+
+
+class ReviewedRegion(Body):
+    """What a person vouches for: slice ranges [first, last] in RAS order, inclusive; labels, null for all."""
+
+    whole: bool = False
+    axial: list[SliceRange] = []
+    coronal: list[SliceRange] = []
+    sagittal: list[SliceRange] = []
+    labels: list[int] | None = None
+
+
+class LabelDifference(Body):
+    """How one label differs from the parent mask; Dice is null where neither has it."""
+
+    index: int
+    name: str
+    voxels_added: int
+    voxels_removed: int
+    dice: float | None
+
+
 class Mask(Result):
-    """A mask on exactly its volume's grid."""
+    """A mask on exactly its volume's grid; a correction says how it differs from its parent."""
 
     id: str
     project_id: str
@@ -237,6 +260,9 @@ class Mask(Result):
     profile: str | None
     sha256: str
     size_bytes: int
+    difference: list[LabelDifference] | None
+    reviewed: ReviewedRegion | None
+    active_time_s: float | None
     created_by: str
     created_at: datetime
     notice: str = NOTICE

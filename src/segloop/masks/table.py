@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     Index,
     Row,
@@ -38,6 +39,10 @@ masks = Table(
     Column("sha256", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("statistics", JSONB, nullable=False),
+    # What a person did to the parent, and what of the result that person vouches for.
+    Column("difference", JSONB(none_as_null=True)),
+    Column("reviewed", JSONB(none_as_null=True)),
+    Column("active_time_s", Float),
     CheckConstraint(
         "kind IN ('prediction', 'correction', 'ground_truth', 'imported')",
         name="kind_known",

@@ -1,0 +1,1 @@
+"""Feedback: people's verdicts on masks, append-only."""

@@ -1,0 +1,126 @@
+"""Finalize a draft: its edited voxels become a new mask whose parent is the base mask."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row
+
+from segloop.audit.record import record
+from segloop.database import Connection, Engine, transaction
+from segloop.errors import Conflict
+from segloop.imaging.labels import LabelSet
+from segloop.imaging.metrics import differences
+from segloop.masks import save
+from segloop.masks import table as masks_table
+from segloop.masks.drafts import region, table
+from segloop.masks.drafts.entry import read_body
+from segloop.masks.drafts.grid import onto_volume, ras_grid
+from segloop.masks.drafts.replay import base_voxels, replay
+from segloop.masks.drafts.start import closed, head_of, require_own
+from segloop.storage import ObjectStore
+from segloop.volumes import table as volumes_table
+
+
+def finalize(
+    engine: Engine,
+    store: ObjectStore,
+    draft_id: str,
+    *,
+    sequence: int,
+    head_hash: str,
+    active_time_s: float | None,
+    actor: str,
+    scratch: Path,
+) -> tuple[Row[Any], bool]:
+    """Return (the mask of this draft, whether it is new); the objects are stored first, then row and closing at once.
+
+    Two transactions, because a whole mask is written in between and nobody should wait for it on a lock.
+
+    Raises:
+        NotFound: `draft_unknown`; Forbidden: `draft_not_yours`.
+        Conflict: `draft_conflict` when the head is another one, with the `head`; `draft_closed`, `draft_corrupt`.
+    """
+    with transaction(engine) as conn:
+        draft = table.get(conn, draft_id)
+        known = _known(conn, draft, sequence, head_hash, actor)
+        if known is not None:
+            return known, False
+        stored, values = _store(conn, store, draft, scratch)
+    with transaction(engine) as conn:
+        draft = table.get(conn, draft_id, lock=True)
+        known = _known(conn, draft, sequence, head_hash, actor)
+        if known is not None:
+            return known, False
+        return _insert(conn, draft, stored, actor=actor, active_time_s=active_time_s, **values), True
+
+
+def _known(conn: Connection, draft: Row[Any], sequence: int, head_hash: str, actor: str) -> Row[Any] | None:
+    """Return the mask a draft became already, or None where it may be finalized now."""
+    require_own(draft, actor)
+    same_head = (draft.head_sequence, draft.head_hash) == (sequence, head_hash)
+    if draft.state == "finalized" and same_head:
+        return masks_table.get(conn, draft.mask_id)
+    if draft.state != "open":
+        raise closed(draft)
+    if not same_head:
+        raise Conflict(
+            "draft_conflict",
+            "This draft has other edits than this window shows; reload the page, look, and finalize again.",
+            head=head_of(draft),
+        )
+    return None
+
+
+def _store(
+    conn: Connection, store: ObjectStore, draft: Row[Any], scratch: Path
+) -> tuple[save.StoredMask, dict[str, Any]]:
+    volume = volumes_table.get(conn, draft.volume_id)
+    labels = LabelSet.from_dicts(draft.labels)
+    edited = replay(conn, store, draft).voxels
+    difference = differences(base_voxels(conn, store, draft), edited, labels)
+    # The key names the head, so a repeat after a crash writes the same bytes to the same place.
+    stored = save.store_objects(
+        store,
+        key=f"masks/{draft.id}/{draft.head_sequence}-{draft.head_hash[:32]}",
+        array=onto_volume(edited, draft),
+        volume=volume,
+        labels=labels,
+        scratch=scratch,
+    )
+    return stored, {"difference": difference, "reviewed": _reviewed(conn, store, draft, labels)}
+
+
+def _reviewed(
+    conn: Connection, store: ObjectStore, draft: Row[Any], labels: LabelSet
+) -> dict[str, Any] | None:
+    entry = table.find_newest(conn, draft.id, operation="review")
+    if entry is None:
+        return None
+    return region.parse(read_body(store, entry), shape=ras_grid(draft).shape, indices=labels.indices)
+
+
+def _insert(
+    conn: Connection, draft: Row[Any], stored: save.StoredMask, *, actor: str, **values: object
+) -> Row[Any]:
+    mask = save.insert(
+        conn,
+        stored,
+        volume=volumes_table.get(conn, draft.volume_id),
+        kind="correction",
+        label_set_id=draft.label_set_id,
+        actor=actor,
+        parent_id=draft.base_mask_id,
+        **values,
+    )
+    table.close(conn, draft.id, state="finalized", mask_id=mask.id)
+    record(
+        conn,
+        actor=actor,
+        action="draft.finalized",
+        object_type="draft",
+        object_id=draft.id,
+        project_id=draft.project_id,
+        mask_id=mask.id,
+        sequence=draft.head_sequence,
+    )
+    return mask
