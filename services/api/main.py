@@ -14,6 +14,7 @@ from segloop.storage import open_store
 from services.api import errors
 from services.api.deps import Parts
 from services.api.routes import (
+    compare,
     draft_entries,
     drafts,
     health,
@@ -57,6 +58,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.parts = parts
     errors.install(app)
     app.include_router(health.router)
-    for module in (projects, uploads, volumes, jobs, masks, drafts, draft_entries, model_versions):
+    for module in (projects, uploads, volumes, jobs, masks, compare, drafts, draft_entries, model_versions):
         app.include_router(module.router, prefix="/v1")
     return app

@@ -1,10 +1,10 @@
-"""Bodies of the editor's HTTP requests and responses: drafts."""
+"""Bodies of the editor's HTTP requests and responses: drafts, comparisons."""
 
 from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from segloop.schemas import Body, Result
+from segloop.schemas import NOTICE, Body, Result
 
 
 class NewDraft(Body):
@@ -73,3 +73,39 @@ class Finalization(Body):
     sequence: int = Field(ge=0)
     hash: str = Field(pattern="^[0-9a-f]{64}$")
     active_time_s: float | None = Field(default=None, ge=0, le=10_000_000)
+
+
+class LabelAgreement(BaseModel):
+    """One label in two masks; null is what isn't defined, such as Dice where both lack it or HD95 where one does."""
+
+    index: int
+    name: str
+    color: str
+    dice: float | None
+    nsd: float | None
+    hd95_mm: float | None
+    volume_ml_a: float
+    volume_ml_b: float
+    voxels_only_a: int
+    voxels_only_b: int
+
+
+class Disagreement(BaseModel):
+    """A connected piece in which mask a says one label and mask b another; `centre` is a RAS voxel inside it."""
+
+    label_a: int
+    label_b: int
+    voxels: int
+    volume_ml: float
+    centre: tuple[int, int, int]
+
+
+class Comparison(BaseModel):
+    """How two masks of a volume agree; the largest disagreements first."""
+
+    mask_a: str
+    mask_b: str
+    tolerance_mm: float
+    labels: list[LabelAgreement]
+    disagreements: list[Disagreement]
+    notice: str = NOTICE
