@@ -72,9 +72,7 @@ class LabelSet:
         Raises:
             InvalidInput: `mask_labels`, naming the values.
         """
-        unknown = sorted(
-            set(np.flatnonzero(np.bincount(mask.ravel(order="K"))).tolist()) - {0, *self.indices}
-        )
+        unknown = sorted(set(np.flatnonzero(count_voxels(mask)).tolist()) - {0, *self.indices})
         if unknown:
             some = ", ".join(str(value) for value in unknown[:10])
             raise InvalidInput(
