@@ -110,9 +110,10 @@ def _offer(api: ApiClient, volume: Volume) -> None:
         f"The values run from {volume.hu_min:g} to {volume.hu_max:g} and don't look like HU of a CT. "
         "Segment it only if you know that it is one; what you state is recorded."
     )
-    offset = st.number_input("Add this offset to get HU (0: the values are HU)", value=0.0, step=1.0)
-    sure = st.checkbox("This is a CT, and the offset is right")
-    if st.button("Segment this CT", type="primary", disabled=not sure):
+    left, middle, right = st.columns([3, 3, 2], vertical_alignment="bottom")
+    offset = left.number_input("Add this to get HU (0: they are HU)", value=0.0, step=1.0)
+    sure = middle.checkbox("This is a CT, and the offset is right")
+    if right.button("Segment this CT", type="primary", disabled=not sure):
         _request(api, volume, hu_offset=offset, hu_confirmed=True)
 
 
@@ -198,6 +199,7 @@ def _look(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
     if mask is not None:
         labels = [item.model_dump() for item in api.statistics(mask.id).labels]
         notice = f"{notice} Mask: {_origin(api, mask)}."
+    offset = _stated_offset(api, mask)
     viewer(
         api_base=API_BASE,
         volume_id=volume.id,
@@ -207,9 +209,22 @@ def _look(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
         labels=labels,
         notice=notice,
         reviewed=mask is None or mask.model_version_id is None,
-        unit="HU" if volume.is_hu_like else "stored value",
+        unit="HU" if volume.is_hu_like or offset is not None else "stored value",
+        hu_offset=offset or 0.0,
         key=f"viewer-{volume.id}",
     )
+
+
+def _stated_offset(api: ApiClient, mask: Mask | None) -> float | None:
+    """Return what was stated, when the mask was asked for, that turns stored values into HU; None if nothing was."""
+    if mask is None or mask.job_id is None:
+        return None
+    offsets: dict[str, float | None] = st.session_state.setdefault("offsets", {})
+    if mask.job_id not in offsets:
+        parameters = api.job(mask.job_id).parameters
+        stated = parameters.get("hu_offset")
+        offsets[mask.job_id] = 0.0 if stated is None and parameters.get("hu_confirmed") else stated
+    return offsets[mask.job_id]
 
 
 def _ticket(api: ApiClient, kind: str, object_id: str) -> str:
