@@ -81,10 +81,10 @@ class LabelSet:
 
 
 def count_voxels(mask: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Return how many voxels each value of a mask (x, y, z) has, 0 to 65535, a few slices at a time."""
+    """Return how many voxels each value of a mask has, 0 to 65535, a part at a time."""
     counts = np.zeros(1 << 16, np.int64)
-    depth = max(1, (1 << 20) // max(1, mask.shape[0] * mask.shape[1]))
-    for z in range(0, mask.shape[2], depth):  # counting widens what it counts to 64 bits
-        found = np.bincount(mask[:, :, z : z + depth].ravel(order="K"))
+    flat = mask.ravel(order="K")  # in the memory's own order, which is quick for any permutation of axes
+    for at in range(0, flat.size, 1 << 20):  # counting widens what it counts to 64 bits
+        found = np.bincount(flat[at : at + (1 << 20)])
         counts[: len(found)] += found
     return counts
