@@ -1,0 +1,59 @@
+"""nnU-Net's Dice plus cross-entropy for voxels of which only a set of possible classes is known."""
+
+from typing import Any
+
+import torch
+from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
+from nnunetv2.utilities.helpers import softmax_helper_dim1
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segloop.training.label_sets import LabelSets
+
+
+class MarginalDiceCE(nn.Module):
+    """Dice plus cross-entropy; equal to nnU-Net's `DC_and_CE_loss` where every voxel has one class or is ignored.
+
+    A voxel with the set S of possible classes adds -log(sum of p_c over S) to the cross-entropy, the marginal loss of Shi
+    et al. (Medical Image Analysis 70, 2021, 101979). In the Dice of a class c it counts as *not c* where c is not in S and
+    is left out where it is. So the loss sees only the sum over S, never how it is shared out: a label-set loss function
+    in the sense of Fidon et al. (MICCAI 2021, arXiv 2107.03846). Erasing a label teaches that it is not there, and
+    nothing about the labels that nobody reviewed.
+    """
+
+    def __init__(self, table: LabelSets, *, batch_dice: bool, ddp: bool = False) -> None:
+        """`table` says what the target's codes mean; Dice leaves the background out, as nnU-Net's does."""
+        super().__init__()
+        self.ignore = table.ignore
+        self.register_buffer("membership", torch.from_numpy(table.membership), persistent=False)
+        dice: dict[str, Any] = {"batch_dice": batch_dice, "smooth": 1e-5, "do_bg": False, "ddp": ddp}
+        self.dc = MemoryEfficientSoftDiceLoss(apply_nonlin=softmax_helper_dim1, **dice)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of logits (b, c, ...) for codes (b, 1, ...) of any number type."""
+        codes = target[:, 0].long()
+        return self._cross_entropy(logits, codes) + self._dice(logits, codes)
+
+    def _cross_entropy(self, logits: Tensor, codes: Tensor) -> Tensor:
+        """Mean over the voxels that anybody vouched for; 0 if there are none."""
+        partial = codes > self.ignore
+        certain = torch.where(partial, self.ignore, codes)
+        total = functional.cross_entropy(logits, certain, ignore_index=self.ignore, reduction="sum")
+        if partial.any():
+            log_p = functional.log_softmax(logits.movedim(1, -1)[partial].float(), dim=1)
+            total = total - log_p.masked_fill(~self._members(codes[partial]), -torch.inf).logsumexp(1).sum()
+        return total / (codes != self.ignore).sum().clamp_min(1)
+
+    def _dice(self, logits: Tensor, codes: Tensor) -> Tensor:
+        """Minus the mean Dice of the foreground, each class over the voxels where it is known whether it is there."""
+        with torch.no_grad():
+            members = self._members(codes).movedim(-1, 1)
+            single = (codes < self.ignore)[:, None]
+            known = (single | ~members)[:, 1:]
+            present = members & single
+        loss: Tensor = self.dc(logits, present, loss_mask=known)
+        return loss
+
+    def _members(self, codes: Tensor) -> Tensor:
+        table: Tensor = self.get_buffer("membership")
+        return table.to(codes.device)[codes]
