@@ -1,10 +1,13 @@
 """nnU-Net's Dice plus cross-entropy for voxels of which only a set of possible classes is known."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from nnunetv2.utilities.helpers import softmax_helper_dim1
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -47,13 +50,34 @@ class MarginalDiceCE(nn.Module):
     def _dice(self, logits: Tensor, codes: Tensor) -> Tensor:
         """Minus the mean Dice of the foreground, each class over the voxels where it is known whether it is there."""
         with torch.no_grad():
-            members = self._members(codes).movedim(-1, 1)
-            single = (codes < self.ignore)[:, None]
-            known = (single | ~members)[:, 1:]
-            present = members & single
-        loss: Tensor = self.dc(logits, present, loss_mask=known)
+            present, known = _presence(codes, self.get_buffer("membership"), self.ignore)
+        loss: Tensor = self.dc(logits, present, loss_mask=known[:, 1:])
         return loss
 
     def _members(self, codes: Tensor) -> Tensor:
         table: Tensor = self.get_buffer("membership")
         return table.to(codes.device)[codes]
+
+
+def hard_counts(logits: Tensor, target: Tensor, table: LabelSets) -> NDArray[np.int64]:
+    """Return hits, false and missed voxels of each foreground class (3, n_classes - 1), where its presence is known."""
+    codes = target[:, 0].long()
+    present, known = _presence(codes, torch.from_numpy(table.membership), table.ignore)
+    predicted = functional.one_hot(logits.argmax(1), table.n_classes).movedim(-1, 1) > 0
+    counts = torch.stack([predicted & present, predicted & ~present & known, ~predicted & present])
+    found: NDArray[np.int64] = counts.sum([1, *range(3, counts.ndim)]).cpu().numpy()[:, 1:]
+    return found
+
+
+def pseudo_dice(counts: Sequence[NDArray[np.int64]]) -> list[float | None]:
+    """Return the Dice of each foreground class over all patches together; None where it neither was nor was found."""
+    hits, extra, missed = np.sum(counts, axis=0)
+    both = 2 * hits + extra + missed
+    return [round(float(2 * h / n), 4) if n else None for h, n in zip(hits, both, strict=True)]
+
+
+def _presence(codes: Tensor, membership: Tensor, ignore: int) -> tuple[Tensor, Tensor]:
+    """Return, as (b, n_classes, ...), where each class certainly is, and where it is known whether it is."""
+    members = membership.to(codes.device)[codes].movedim(-1, 1)
+    single = (codes < ignore)[:, None]
+    return members & single, single | ~members

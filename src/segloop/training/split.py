@@ -2,13 +2,13 @@
 
 import hashlib
 import hmac
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from segloop.errors import Conflict, InvalidInput
+from segloop.training.progress import write_json
 
 Part = Literal["training", "validation", "test", "held back"]
 
@@ -149,14 +149,10 @@ def _place(
     return Placed(case.case_id, case.patient_id, part, why)
 
 
-def write_splits(file: Path, split: Split) -> None:
+def write_splits(file: Path, training: Sequence[str], validation: Sequence[str]) -> None:
     """Write nnU-Net's splits_final.json with one fold, replacing what was there: nnU-Net reuses an old one silently.
 
-    Without validation patients the training cases stand in, because nnU-Net must validate on something. Test cases are
-    never named: they live outside what nnU-Net sees. The file appears whole or not at all.
+    Without validation cases the training cases stand in, because nnU-Net must validate on something. Test cases are never
+    named: they live outside what nnU-Net sees. The file appears whole or not at all.
     """
-    training = split.cases("training")
-    fold = {"train": training, "val": split.cases("validation") or training}
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps([fold], indent=1))
-    partial.replace(file)
+    write_json(file, [{"train": list(training), "val": list(validation) or list(training)}])

@@ -122,7 +122,7 @@ def test_a_policy_that_leaves_nobody_to_train_on_is_refused() -> None:
 def fold_of(tmp_path: Path, placed: Split) -> dict[str, list[str]]:
     file = tmp_path / "splits_final.json"
     file.write_text('[{"train": ["old"], "val": ["old"]}]')  # what nnU-Net would have reused
-    write_splits(file, placed)
+    write_splits(file, placed.cases("training"), placed.cases("validation"))
     (fold,) = json.loads(file.read_text())
     return dict(fold)
 
