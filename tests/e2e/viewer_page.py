@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from segloop.imaging.geometry import Geometry, reorient
-from segloop.imaging.pyramid import viewer_level
+from segloop.imaging.pyramid import slabs, viewer_level
 from tests.conftest import ROOT
 
 DIST = ROOT / "ui/viewer/segloop_viewer/dist"
@@ -67,10 +67,10 @@ class Scene:
         }
 
     def _level(self, array: NDArray[np.generic], level: int) -> tuple[bytes, dict[str, str]]:
-        body, grid = viewer_level(array, self.geometry, level=level)
+        view, grid = viewer_level(array, self.geometry, level=level)
         shape, affine = json.dumps(list(grid.shape)), json.dumps(grid.affine.tolist())
         dtype = str(array.dtype if array.dtype.kind in "iu" else "int16")
-        return body, {"X-Shape": shape, "X-Affine": affine, "X-Dtype": dtype}
+        return b"".join(slabs(view)), {"X-Shape": shape, "X-Affine": affine, "X-Dtype": dtype}
 
     def ras(self, array: NDArray[Any]) -> NDArray[Any]:
         """The same voxels in RAS order, as the viewer counts them."""

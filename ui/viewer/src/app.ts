@@ -7,7 +7,7 @@ import { valueAt, type Vec3 } from './grid'
 import { makeHooks } from './hooks'
 import { bindKeys, helpCard } from './keys'
 import { showLabels, showLegend } from './labels_panel'
-import type { Camera } from './layout'
+import { pointToVoxel, type Camera, type PlaneIndex, type View } from './layout'
 import { Measuring } from './measure'
 import { bindPointers, type Phase, type PointerHook, type PointerHost } from './pointer'
 import { extremes, type Box, type Look, type Renderer } from './renderer'
@@ -21,6 +21,7 @@ import CSS from './viewer.css?inline'
 
 const BELOW = 24 // CSS pixels left free under the viewer
 const LEAST = 360
+const AFTER_STROKE = 600 // ms until the 3D view follows an edit
 
 export class App implements PointerHost, StoreHost {
   readonly root = el('div', { class: 'sv', 'data-ready': '' })
@@ -28,6 +29,8 @@ export class App implements PointerHost, StoreHost {
   readonly state = initialState()
   readonly store: VoxelStore
   onPointer: PointerHook | null = null
+  /** More to draw over a plane in every frame, such as an editor's brush; in CSS pixels of the plane's box. */
+  onDecorate: ((view: View, cross: Vec3) => SVGElement[]) | null = null
   active: Pane = this.stage.panes[0]!
   private renderer: Renderer | null = null
   private rendererReady: Promise<void> | null = null
@@ -36,6 +39,7 @@ export class App implements PointerHost, StoreHost {
   private measuring = new Measuring()
   private colors: Uint32Array = new Uint32Array(65536)
   private frame = 0
+  private solidTimer = 0
   private notice = el('div', { class: 'notice' })
   private badge = el('strong', { class: 'badge' }, TEXT.unreviewed)
   private readout = el('div', { class: 'readout', 'aria-live': 'off' }, ' ')
@@ -43,7 +47,7 @@ export class App implements PointerHost, StoreHost {
   private hint = el('div', { class: 'hint' })
   private legend = el('div', { class: 'legend' })
   private labelList = el('div', { class: 'labels' })
-  private controls: Controls
+  readonly controls: Controls
   private card: HTMLElement | null = null
   private observer = new ResizeObserver(() => this.resize())
   private onWindow = (): void => this.resize()
@@ -58,7 +62,6 @@ export class App implements PointerHost, StoreHost {
     this.root.append(el('style', {}, CSS), el('div', { class: 'head' }, this.badge, this.notice), this.controls.row, this.stage.body)
     bindPointers(this)
     bindKeys(this.root, (command, key) => run(this, command, key))
-    this.observer.observe(this.stage.body)
     window.addEventListener('resize', this.onWindow)
     Object.assign(this.root, { segloop: makeHooks(this) })
     this.showTexts()
@@ -77,6 +80,11 @@ export class App implements PointerHost, StoreHost {
 
   /** The root is in the page (again). */
   attached(): void {
+    // What the page shows above the viewer may grow, too: then the viewer has less room.
+    const host = this.root.getRootNode()
+    const around = host instanceof ShadowRoot ? host.host.closest('.stMainBlockContainer') : null
+    this.observer.disconnect()
+    for (const node of [this.stage.body, around]) if (node) this.observer.observe(node)
     this.resize()
     void this.startRenderer()
   }
@@ -211,7 +219,9 @@ export class App implements PointerHost, StoreHost {
   drawNow(): void {
     const camera = this.camera()
     if (!camera || !this.root.isConnected) return
-    this.stage.decorate(camera, this.state.cross, (view) => this.measuring.marks(view, this.state.cross))
+    this.stage.decorate(camera, this.state.cross, (view) => [
+      ...this.measuring.marks(view, this.state.cross), ...(this.onDecorate?.(view, this.state.cross) ?? []),
+    ])
     if (!this.renderer) return
     try {
       this.renderer.draw(this.stage.width, this.stage.height, this.stage.tiles(camera), this.look())
@@ -316,6 +326,17 @@ export class App implements PointerHost, StoreHost {
     this.renderer?.updateMask(box)
     this.hover(null)
     this.draw()
+    clearTimeout(this.solidTimer)
+    this.solidTimer = window.setTimeout(() => {
+      this.solid.maskChanged()
+      this.showSolid()
+    }, AFTER_STROKE)
+  }
+
+  /** The voxel under a point of the page in one plane, or null; for the pieces of a fast stroke. */
+  voxelAt(plane: PlaneIndex, point: { clientX: number; clientY: number }): Vec3 | null {
+    const [camera, pane] = [this.camera(), this.stage.panes[plane]!]
+    return camera && pointToVoxel(this.stage.viewOf(pane, camera), camera, ...this.stage.pointIn(pane, point), this.state.cross)
   }
 
   // --- what the user reads ---

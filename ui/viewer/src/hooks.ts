@@ -1,7 +1,7 @@
 // What a page's tests, and a curious user's console, can ask of a viewer: `root.segloop`.
 import type { App } from './app'
 import { valueAt, type Vec3 } from './grid'
-import { pointToVoxel, voxelToPoint } from './layout'
+import { voxelToPoint, type PlaneIndex } from './layout'
 import type { ViewState } from './state'
 
 export function makeHooks(app: App): object {
@@ -26,10 +26,6 @@ export function makeHooks(app: App): object {
       return [bounds.left + rect[0] / app.stage.ratio + x, bounds.top + rect[1] / app.stage.ratio + y]
     },
     /** The voxel under a point of the page. */
-    voxelAt: (plane: number, clientX: number, clientY: number) => {
-      const view = app.stage.viewOf(paneAt(plane), app.camera()!)
-      const [x, y] = app.stage.pointIn(paneAt(plane), { clientX, clientY })
-      return pointToVoxel(view, app.camera()!, x, y, app.state.cross)
-    },
+    voxelAt: (plane: PlaneIndex, clientX: number, clientY: number) => app.voxelAt(plane, { clientX, clientY }),
   }
 }

@@ -23,6 +23,8 @@ export interface PointerHost {
   activate(pane: Pane): void
 }
 
+const TOUCHPAD = 25 // CSS pixels of two-finger scrolling per slice
+
 type Action = 'cross' | 'window' | 'pan' | 'measure' | 'hook'
 
 /** Move the shared centre so that the picture follows the pointer by some pixels. */
@@ -51,6 +53,7 @@ class PanePointer {
   private action: Action | null = null
   private pointer = -1
   private last: [number, number] = [0, 0]
+  private rolled = 0
 
   constructor(private host: PointerHost, private pane: Pane) {
     const { surface } = pane
@@ -119,6 +122,18 @@ class PanePointer {
     if (action === 'measure' && found) this.host.measure(this.pane, phase, pointToMm(found.view, ...found.at))
   }
 
+  /** Slices to move: one for each notch of a wheel, one for some way on a touchpad. */
+  private notches(event: WheelEvent): number {
+    if (event.deltaMode !== 0 || Math.abs(event.deltaY) >= 50) {
+      this.rolled = 0
+      return Math.sign(event.deltaY)
+    }
+    this.rolled += event.deltaY
+    const whole = Math.trunc(this.rolled / TOUCHPAD)
+    this.rolled -= whole * TOUCHPAD
+    return whole
+  }
+
   private wheel(event: WheelEvent): void {
     event.preventDefault()
     const found = this.pick(event)
@@ -129,7 +144,7 @@ class PanePointer {
       return
     }
     const cross = [...this.host.state.cross] as Vec3
-    cross[this.pane.plane.normal] += event.deltaY > 0 ? -1 : 1
+    cross[this.pane.plane.normal] -= this.notches(event)
     this.host.moveTo(cross)
   }
 }

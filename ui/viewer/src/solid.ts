@@ -34,6 +34,9 @@ export class SolidView {
     solid.draw()
   }
 
+  /** The mask's voxels were changed in place. */
+  maskChanged(): void { this.mask = null }
+
   draw(): void { this.solid?.draw() }
 
   close(): void {

@@ -139,7 +139,8 @@ export class VoxelStore {
     }
   }
 
-  private setLabels(what: Masks, mask: Grid | null): void {
+  /** Show another mask; an editor's own array, or a new empty one. It must lie on the volume's grid. */
+  setLabels(what: Masks, mask: Grid | null): void {
     this.scene[what] = mask
     this.host.onLabels(what)
   }

@@ -57,7 +57,7 @@ function v(e) {
 		t & 255
 	];
 }
-function te(e, t) {
+function y(e, t) {
 	let n = (/* @__PURE__ */ new Uint32Array(65536)).fill(e.length ? 4278190335 : 0);
 	n[0] = 0;
 	for (let { index: r, color: i } of e) {
@@ -68,11 +68,12 @@ function te(e, t) {
 	return n;
 }
 // src/pointer.ts
-function y(e, t, n, r) {
+var b = 25;
+function te(e, t, n, r) {
 	let i = [...t.centre], { across: a, up: o } = e.plane, s = n / e.pxPerMm;
 	return i[a] += (e.isFlipped ? s : -s) / (t.shape[a] * t.spacing[a]), i[o] += r / e.pxPerMm / (t.shape[o] * t.spacing[o]), i.map((e) => Math.min(1, Math.max(0, e)));
 }
-function b(t, n, r, i, a) {
+function x(t, n, r, i, a) {
 	let o = _(n.zoom * r), [s, c] = e(t, i, a), l = n.zoom / o, u = [...n.centre], { across: d, up: f } = t.plane;
 	return u[d] = (s + (t.acrossMm - s) * l) / (n.shape[d] * n.spacing[d]), u[f] = (c + (t.upMm - c) * l) / (n.shape[f] * n.spacing[f]), {
 		zoom: o,
@@ -89,6 +90,7 @@ var ne = class {
 	action = null;
 	pointer = -1;
 	last = [0, 0];
+	rolled = 0;
 	constructor(e, t) {
 		this.host = e, this.pane = t;
 		let { surface: n } = t;
@@ -127,7 +129,7 @@ var ne = class {
 		else if (i === "window") {
 			let { width: e, level: t } = n.state, r = Math.max(1, e / 300);
 			n.setWindow(Math.max(1, Math.round(e + o * r)), Math.round(t + s * r));
-		} else i === "pan" ? n.setCamera(a.camera.zoom, y(a.view, a.camera, o, s)) : i === "measure" && n.measure(r, "move", e(a.view, ...a.at));
+		} else i === "pan" ? n.setCamera(a.camera.zoom, te(a.view, a.camera, o, s)) : i === "measure" && n.measure(r, "move", e(a.view, ...a.at));
 	}
 	end(t, n) {
 		if (t.pointerId !== this.pointer || !this.action) return;
@@ -136,17 +138,23 @@ var ne = class {
 		let i = this.pick(t);
 		r === "hook" && this.host.onPointer?.(this.pane.plane, i?.voxel ?? null, t, n), r === "measure" && i && this.host.measure(this.pane, n, e(i.view, ...i.at));
 	}
+	notches(e) {
+		if (e.deltaMode !== 0 || Math.abs(e.deltaY) >= 50) return this.rolled = 0, Math.sign(e.deltaY);
+		this.rolled += e.deltaY;
+		let t = Math.trunc(this.rolled / b);
+		return this.rolled -= t * b, t;
+	}
 	wheel(e) {
 		e.preventDefault();
 		let t = this.pick(e);
 		if (!t || !e.deltaY) return;
 		if (e.ctrlKey || e.metaKey) {
-			let { zoom: n, centre: r } = b(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
+			let { zoom: n, centre: r } = x(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
 			this.host.setCamera(n, r);
 			return;
 		}
 		let n = [...this.host.state.cross];
-		n[this.pane.plane.normal] += e.deltaY > 0 ? -1 : 1, this.host.moveTo(n);
+		n[this.pane.plane.normal] -= this.notches(e), this.host.moveTo(n);
 	}
 };
 function re(e) {
@@ -156,27 +164,27 @@ function re(e) {
 	}), t.surface.addEventListener("focus", () => e.activate(t));
 }
 // src/commands.ts
-function x(e, t) {
+function S(e, t) {
 	let n = [...e.state.cross];
 	n[e.active.plane.normal] += t, e.moveTo(n);
 }
 function ie(e, t) {
 	let n = e.camera();
 	if (!n) return;
-	let r = e.stage.viewOf(e.active, n), i = b(r, n, t, ...a(r, n, e.state.cross));
+	let r = e.stage.viewOf(e.active, n), i = x(r, n, t, ...a(r, n, e.state.cross));
 	e.setCamera(i.zoom, i.centre);
 }
-function S(e, t, n) {
+function C(e, t, n) {
 	let { state: r } = e;
 	switch (t) {
 		case "slice1":
-			x(e, n === "ArrowUp" ? 1 : -1);
+			S(e, n === "ArrowUp" ? 1 : -1);
 			break;
 		case "slice10":
-			x(e, n === "PageUp" ? 10 : -10);
+			S(e, n === "PageUp" ? 10 : -10);
 			break;
 		case "sliceEnd":
-			x(e, n === "Home" ? -1e6 : 1e6);
+			S(e, n === "Home" ? -1e6 : 1e6);
 			break;
 		case "preset":
 			e.setPreset([...Object.keys(p), m][Number(n) - 1]);
@@ -229,18 +237,18 @@ function S(e, t, n) {
 	return !0;
 }
 // src/dom.ts
-function C(e, t = {}, ...n) {
+function w(e, t = {}, ...n) {
 	let r = document.createElement(e);
 	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
 	return r.append(...n), r;
 }
-function w(e, t = {}, ...n) {
+function T(e, t = {}, ...n) {
 	let r = document.createElementNS("http://www.w3.org/2000/svg", e);
 	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
 	return r.append(...n), r;
 }
 // src/text.ts
-var T = {
+var E = {
 	unreviewed: "AI - NOT REVIEWED",
 	radiological: "Radiological (R left)",
 	neurological: "Neurological (R right)",
@@ -263,65 +271,65 @@ var T = {
 	label: (e) => `label ${e}`
 };
 // src/controls.ts
-function E(e, t) {
-	return C("label", {}, C("span", {}, e), t);
-}
 function D(e, t) {
-	return e.append(...t.map(([e, t]) => C("option", { value: e }, t))), e;
+	return w("label", {}, w("span", {}, e), t);
 }
-var ae = class {
-	preset = D(C("select", { "aria-label": "Window preset" }), [
+function O(e, t) {
+	return e.append(...t.map(([e, t]) => w("option", { value: e }, t))), e;
+}
+var k = class {
+	preset = O(w("select", { "aria-label": "Window preset" }), [
 		...Object.keys(p),
 		m,
 		h
 	].map((e) => [e, e]));
-	width = C("input", {
+	width = w("input", {
 		type: "number",
 		min: "1",
 		step: "10",
 		"aria-label": "Window width"
 	});
-	level = C("input", {
+	level = w("input", {
 		type: "number",
 		step: "10",
 		"aria-label": "Window level"
 	});
-	opacity = C("input", {
+	opacity = w("input", {
 		type: "range",
 		min: "0",
 		max: "100",
 		"aria-label": "Mask opacity"
 	});
-	style = D(C("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
-	layout = D(C("select", { "aria-label": "Layout" }), [
+	style = O(w("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
+	layout = O(w("select", { "aria-label": "Layout" }), [
 		["all", "All planes"],
 		["0", "Axial"],
 		["1", "Coronal"],
 		["2", "Sagittal"],
 		["3d", "3D"]
 	]);
-	convention = D(C("select", {
+	convention = O(w("select", {
 		"aria-label": "Convention",
 		class: "convention"
-	}), [["1", T.radiological], ["0", T.neurological]]);
-	solid = C("button", {
+	}), [["1", E.radiological], ["0", E.neurological]]);
+	solid = w("button", {
 		type: "button",
 		title: "3D view (D)"
 	}, "3D");
-	measure = C("button", {
+	measure = w("button", {
 		type: "button",
 		title: "Drag to measure; Esc ends (M)"
 	}, "Measure");
-	reset = C("button", {
+	reset = w("button", {
 		type: "button",
 		title: "Whole picture (0); Ctrl + wheel zooms"
 	});
-	help = C("button", {
+	help = w("button", {
 		type: "button",
 		"aria-label": "Keys and mouse",
 		title: "Keys and mouse (?)"
 	}, "?");
-	row = C("div", { class: "tools" }, E("Window", this.preset), E("W", this.width), E("L", this.level), E("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
+	row = w("div", { class: "tools" }, D("Window", this.preset), D("W", this.width), D("L", this.level), D("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
 	constructor(e) {
 		this.preset.addEventListener("change", () => e.setPreset(this.preset.value));
 		for (let t of [this.width, this.level]) t.addEventListener("input", () => {
@@ -348,7 +356,7 @@ var ae = class {
 	}
 };
 // src/find.ts
-function O(e, t) {
+function A(e, t) {
 	let [n, r, i] = e.shape, { voxels: a } = e, o = n * r, [s, c] = [-1, 0];
 	for (let e = 0; e < i; e++) {
 		let n = 0;
@@ -371,7 +379,7 @@ function O(e, t) {
 	];
 }
 // src/hooks.ts
-function oe(e) {
+function ae(e) {
 	let t = (t) => e.stage.panes[t];
 	return {
 		app: e,
@@ -403,17 +411,14 @@ function oe(e) {
 			let i = e.stage.body.getBoundingClientRect(), { rect: o } = t(n), [s, c] = a(e.stage.viewOf(t(n), e.camera()), e.camera(), r);
 			return [i.left + o[0] / e.stage.ratio + s, i.top + o[1] / e.stage.ratio + c];
 		},
-		voxelAt: (n, i, a) => {
-			let o = e.stage.viewOf(t(n), e.camera()), [s, c] = e.stage.pointIn(t(n), {
-				clientX: i,
-				clientY: a
-			});
-			return r(o, e.camera(), s, c, e.state.cross);
-		}
+		voxelAt: (t, n, r) => e.voxelAt(t, {
+			clientX: n,
+			clientY: r
+		})
 	};
 }
 // src/keys.ts
-var k = [
+var j = [
 	[
 		["ArrowUp", "ArrowDown"],
 		"one slice up, down",
@@ -495,7 +500,7 @@ var k = [
 		"end measuring, close the card",
 		"escape"
 	]
-], A = [
+], M = [
 	["click, drag", "move the crosshair"],
 	["wheel", "slices"],
 	["Ctrl + wheel", "zoom"],
@@ -503,7 +508,7 @@ var k = [
 	["Shift or middle drag", "move the picture"],
 	["double click", "this plane large, or all"]
 ];
-function j(e, t) {
+function N(e, t) {
 	for (let t of [
 		"keydown",
 		"keyup",
@@ -512,59 +517,59 @@ function j(e, t) {
 	e.addEventListener("keydown", (e) => {
 		let n = e.target;
 		if (e.ctrlKey || e.metaKey || e.altKey || n.closest("input[type=number], select") || n.closest("input") && /^(Arrow|Page|Home|End)/.test(e.key)) return;
-		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = k.find(([e]) => e.includes(r));
+		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = j.find(([e]) => e.includes(r));
 		i && t(i[2], r) && e.preventDefault();
 	});
 }
-function M(e) {
-	let t = (e) => e.map(([e, t]) => C("tr", {}, C("th", { scope: "row" }, e), C("td", {}, t))), n = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), r = C("button", {
+function P(e) {
+	let t = (e) => e.map(([e, t]) => w("tr", {}, w("th", { scope: "row" }, e), w("td", {}, t))), n = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), r = w("button", {
 		type: "button",
 		class: "close"
 	}, "Close");
-	return r.addEventListener("click", e), C("div", {
+	return r.addEventListener("click", e), w("div", {
 		class: "help",
 		role: "dialog",
 		"aria-label": "Keys and mouse"
-	}, C("div", { class: "columns" }, C("table", {}, C("caption", {}, "Keys"), ...t(k.map(([e, t]) => [n(e), t]))), C("table", {}, C("caption", {}, "Mouse"), ...t(A))), r);
+	}, w("div", { class: "columns" }, w("table", {}, w("caption", {}, "Keys"), ...t(j.map(([e, t]) => [n(e), t]))), w("table", {}, w("caption", {}, "Mouse"), ...t(M))), r);
 }
 // src/labels_panel.ts
-function N(e, t) {
+function F(e, t) {
 	let n = t ? [
-		["#4db359", T.agreement],
-		["#f28c1f", T.onlyIn(t[0])],
-		["#4080ff", T.onlyIn(t[1])],
-		["#d940d9", T.otherLabel]
+		["#4db359", E.agreement],
+		["#f28c1f", E.onlyIn(t[0])],
+		["#4080ff", E.onlyIn(t[1])],
+		["#d940d9", E.otherLabel]
 	] : [];
-	e.replaceChildren(...n.map(([e, t]) => C("span", {}, C("i", { style: `background:${e}` }), t)));
+	e.replaceChildren(...n.map(([e, t]) => w("span", {}, w("i", { style: `background:${e}` }), t)));
 }
-function P(e) {
+function I(e) {
 	return e == null ? "-" : `${e.toFixed(e < 10 ? 2 : 1)} ml`;
 }
-function F(e, t) {
-	let [n, r, i] = v(e.color), a = C("input", {
+function L(e, t) {
+	let [n, r, i] = v(e.color), a = w("input", {
 		type: "checkbox",
 		"aria-label": `Show ${e.name}`
 	});
 	a.checked = !t.isHidden(e.index), a.addEventListener("change", () => t.setHidden(e.index, !a.checked));
-	let o = C("button", {
+	let o = w("button", {
 		class: "text",
 		type: "button",
 		title: `Go to ${e.name}`
 	}, e.name);
-	return o.addEventListener("click", () => t.jumpTo(e.index)), C("div", {
+	return o.addEventListener("click", () => t.jumpTo(e.index)), w("div", {
 		class: "row",
 		"data-label": String(e.index)
-	}, a, C("i", { style: `background:rgb(${n},${r},${i})` }), o, C("span", { class: "ml" }, P(e.volume_ml)));
+	}, a, w("i", { style: `background:rgb(${n},${r},${i})` }), o, w("span", { class: "ml" }, I(e.volume_ml)));
 }
-function I(e, t, n) {
-	let r = t.map((e) => F(e, n));
-	e.replaceChildren(...r.length ? r : [C("div", { class: "none" }, T.noLabels)]);
+function R(e, t, n) {
+	let r = t.map((e) => L(e, n));
+	e.replaceChildren(...r.length ? r : [w("div", { class: "none" }, E.noLabels)]);
 }
 // src/measure.ts
-function L({ from: e, to: t }) {
+function z({ from: e, to: t }) {
 	return Math.hypot(t[0] - e[0], t[1] - e[1]);
 }
-var R = class {
+var B = class {
 	lines = [];
 	open = null;
 	drag(e, t, n, r) {
@@ -573,18 +578,18 @@ var R = class {
 			slice: r[e.plane.normal],
 			from: n,
 			to: n
-		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || L(e) > 0), this.open = null);
+		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || z(e) > 0), this.open = null);
 	}
 	clear() {
 		this.lines = [], this.open = null;
 	}
 	marks(e, n) {
 		return this.lines.filter(({ plane: t, slice: r }) => t === e.plane.index && r === n[e.plane.normal]).flatMap((n) => {
-			let [r, i] = t(e, ...n.from), [a, o] = t(e, ...n.to), s = w("text", {
+			let [r, i] = t(e, ...n.from), [a, o] = t(e, ...n.to), s = T("text", {
 				x: String(Math.max(r, a) + 6),
 				y: String((r > a ? i : o) + 4)
 			});
-			return s.textContent = `${L(n).toFixed(1)} mm`, [w("line", {
+			return s.textContent = `${z(n).toFixed(1)} mm`, [T("line", {
 				x1: String(r),
 				y1: String(i),
 				x2: String(a),
@@ -594,13 +599,13 @@ var R = class {
 	}
 };
 // src/renderer.ts
-function z(e) {
+function V(e) {
 	let t = Infinity, n = -Infinity;
 	for (let r of e.voxels) r < t && (t = r), r > n && (n = r);
 	return [t, n];
 }
 // src/plain/planes.ts
-var B = 4284068685, V = 4280257778, H = 4294934592, U = 4292427993, W = class {
+var H = 4284068685, U = 4280257778, W = 4294934592, G = 4292427993, K = class {
 	kind = "plain";
 	canvas = document.createElement("canvas");
 	scene = null;
@@ -653,7 +658,7 @@ var B = 4284068685, V = 4280257778, H = 4294934592, U = 4292427993, W = class {
 		let g = (e) => r.colors[e];
 		h ? f(m, !1, (e) => {
 			let t = g(m.voxels[e]) ? m.voxels[e] : 0, n = g(h.voxels[e]) ? h.voxels[e] : 0;
-			return !t && !n ? 0 : t === n ? B : t && n ? U : t ? V : H;
+			return !t && !n ? 0 : t === n ? H : t && n ? G : t ? U : W;
 		}) : f(m, !1, (e, t, n) => !r.isReviewed && (t + n) % 4 > 1 ? 0 : g(m.voxels[e]));
 	}
 	fill(e, t, n, r, i) {
@@ -671,37 +676,37 @@ var B = 4284068685, V = 4280257778, H = 4294934592, U = 4292427993, W = class {
 		}
 		this.slice.getContext("2d").putImageData(c, 0, 0);
 	}
-}, G = 3;
-function K(e) {
-	let t = new W();
+}, q = 3;
+function J(e) {
+	let t = new K();
 	return e.setCanvas(t.canvas), t;
 }
-async function q(e, t) {
-	if (t > G || !("WebGL2RenderingContext" in window)) return {
-		renderer: K(e),
-		why: T.plain
+async function oe(e, t) {
+	if (t > q || !("WebGL2RenderingContext" in window)) return {
+		renderer: J(e),
+		why: E.plain
 	};
 	let n = document.createElement("canvas");
 	try {
-		let { NiivuePlanes: t } = await import("./adapter-BZXhiY0n.js");
+		let { NiivuePlanes: t } = await import("./adapter-uWvG8X7v.js");
 		return e.setCanvas(n), {
 			renderer: await t.create(n),
 			why: ""
 		};
 	} catch (t) {
 		return console.error(t), n.remove(), {
-			renderer: K(e),
-			why: T.plain
+			renderer: J(e),
+			why: E.plain
 		};
 	}
 }
 // src/voxels.ts
-function J(e, t, n, r, i) {
+function Y(e, t, n, r, i) {
 	let a = i ? `?ticket=${encodeURIComponent(i)}` : "";
 	return `${e.apiBase}/v1/${t}/${encodeURIComponent(n)}/levels/${r}${a}`;
 }
 async function se(e, t, n) {
-	let r = (t) => J(e, "volumes", e.volumeId, t, e.volumeTicket), i = l(r(2), t).catch(() => null);
+	let r = (t) => Y(e, "volumes", e.volumeId, t, e.volumeTicket), i = l(r(2), t).catch(() => null);
 	n.onGeometry(await c(r(0), t));
 	let a = await i;
 	return a && !t.aborted && n.onLow(a), l(r(0), t, (e, r) => {
@@ -709,26 +714,29 @@ async function se(e, t, n) {
 	});
 }
 async function ce(e, t, n, r, i, a) {
-	let o = await l(J(e, "masks", t, 0, n), i, (e, t) => a(t / e.shape[2])), s = d(o, r);
+	let o = await l(Y(e, "masks", t, 0, n), i, (e, t) => a(t / e.shape[2])), s = d(o, r);
 	if (s) throw new f(s);
 	return o;
 }
 // src/solid.ts
 var le = [150, 1400], ue = class {
 	host;
-	message = C("div", { class: "message" }, T.loadingSolid);
+	message = w("div", { class: "message" }, E.loadingSolid);
 	made = null;
 	solid = null;
 	mask = null;
 	colors = null;
 	nClosed = 0;
 	constructor(e) {
-		this.host = e, e.append(C("div", { class: "name" }, "3D"), this.message);
+		this.host = e, e.append(w("div", { class: "name" }, "3D"), this.message);
 	}
 	async show(e, t, n) {
 		this.made ??= this.make(e);
 		let r = await this.made;
 		r && r === this.solid && ((t.mask !== this.mask || n !== this.colors) && (this.mask = t.mask, this.colors = n, r.setMask(t.mask, e.labels, n)), r.draw());
+	}
+	maskChanged() {
+		this.mask = null;
 	}
 	draw() {
 		this.solid?.draw();
@@ -738,25 +746,25 @@ var le = [150, 1400], ue = class {
 	}
 	async make(e) {
 		let { nClosed: t } = this;
-		this.message.hidden = !1, this.message.textContent = T.loadingSolid;
+		this.message.hidden = !1, this.message.textContent = E.loadingSolid;
 		try {
-			let { Solid: n } = await import("./three_d-AL4ORpTb.js"), r = await l(J(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
+			let { Solid: n } = await import("./three_d-AL4ORpTb.js"), r = await l(Y(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
 			if (t !== this.nClosed) return null;
-			let i = await n.create(this.host), [a, o] = z(r), s = e.unit === "HU" ? le.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
+			let i = await n.create(this.host), [a, o] = V(r), s = e.unit === "HU" ? le.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
 			return i.setVolume(r, s), i.canvas.addEventListener("webglcontextlost", () => {
 				this.solid === i && this.close();
 			}), this.solid = i, this.message.hidden = !0, i;
 		} catch (e) {
-			return console.error(e), this.message.textContent = e instanceof f ? e.message : T.noSolid, this.made = null, null;
+			return console.error(e), this.message.textContent = e instanceof f ? e.message : E.noSolid, this.made = null, null;
 		}
 	}
-}, de = 720, Y = [
+}, de = 720, X = [
 	"A",
 	"C",
 	"S"
-], X = 9;
+], Z = 9;
 function fe(e) {
-	let t = w("path", { class: "cross" }), n = w("g", { class: "marks" }), r = w("svg", {
+	let t = T("path", { class: "cross" }), n = T("g", { class: "marks" }), r = T("svg", {
 		class: "overlay",
 		"aria-hidden": "true"
 	}, t, n), i = [
@@ -764,22 +772,22 @@ function fe(e) {
 		1,
 		2,
 		3
-	].map((e) => C("div", { class: `letter l${e}` })), a = C("div", {
+	].map((e) => w("div", { class: `letter l${e}` })), a = w("div", {
 		class: "surface",
 		tabindex: "0",
 		role: "img",
 		"data-plane": e.name.toLowerCase(),
 		"aria-label": `${e.name} plane; arrow up and down change the slice, ? shows all keys`
-	}, r, C("div", { class: "name" }, e.name), ...i), o = C("input", {
+	}, r, w("div", { class: "name" }, e.name), ...i), o = w("input", {
 		type: "range",
 		min: "0",
 		max: "0",
 		value: "0",
 		"aria-label": `${e.name} slice`
-	}), s = C("span", { class: "count" });
+	}), s = w("span", { class: "count" });
 	return {
 		plane: e,
-		box: C("div", { class: "pane" }, a, C("div", { class: "bar" }, o, s)),
+		box: w("div", { class: "pane" }, a, w("div", { class: "bar" }, o, s)),
 		surface: a,
 		slider: o,
 		count: s,
@@ -796,9 +804,9 @@ function fe(e) {
 }
 var pe = class {
 	panes = o.map(fe);
-	side = C("div", { class: "side" });
-	solid = C("div", { class: "pane solid" });
-	body = C("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
+	side = w("div", { class: "side" });
+	solid = w("div", { class: "pane solid" });
+	body = w("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
 	width = 1;
 	height = 1;
 	ratio = 1;
@@ -807,8 +815,8 @@ var pe = class {
 	}
 	arrange(e, t) {
 		let n = this.body.clientWidth < de, r = n ? "180px" : "232px", [i, a] = ["\"A C P\" \"A S P\"", `3fr 2fr ${r}`], o = t ? "ACSD" : "ACS";
-		e === "all" ? t ? [i, a] = ["\"A C P\" \"S D P\"", `1fr 1fr ${r}`] : n && ([i, a] = ["\"A C\" \"S P\"", "1fr 1fr"]) : (o = e === "3d" ? "D" : Y[e], [i, a] = [`"${o} P"`, `1fr ${r}`]), this.body.style.gridTemplateAreas = i, this.body.style.gridTemplateColumns = a, this.body.style.gridTemplateRows = i.includes("\" \"") ? "1fr 1fr" : "1fr", this.panes.forEach((e, t) => {
-			e.box.style.gridArea = Y[t], e.box.hidden = !o.includes(Y[t]);
+		e === "all" ? t ? [i, a] = ["\"A C P\" \"S D P\"", `1fr 1fr ${r}`] : n && ([i, a] = ["\"A C\" \"S P\"", "1fr 1fr"]) : (o = e === "3d" ? "D" : X[e], [i, a] = [`"${o} P"`, `1fr ${r}`]), this.body.style.gridTemplateAreas = i, this.body.style.gridTemplateColumns = a, this.body.style.gridTemplateRows = i.includes("\" \"") ? "1fr 1fr" : "1fr", this.panes.forEach((e, t) => {
+			e.box.style.gridArea = X[t], e.box.hidden = !o.includes(X[t]);
 		}), this.solid.style.gridArea = "D", this.solid.hidden = !o.includes("D"), this.side.style.gridArea = "P", this.measure();
 	}
 	measure() {
@@ -858,11 +866,11 @@ var pe = class {
 			let c = this.viewOf(i, e);
 			i.marks.replaceChildren(...r(c));
 			let [l, u] = a(c, e, t);
-			i.cross.setAttribute("d", `M0 ${u}H${l - X}M${l + X} ${u}H${c.width}M${l} 0V${u - X}M${l} ${u + X}V${c.height}`);
+			i.cross.setAttribute("d", `M0 ${u}H${l - Z}M${l + Z} ${u}H${c.width}M${l} 0V${u - Z}M${l} ${u + Z}V${c.height}`);
 		}
 	}
 }, me = 32;
-function Z() {
+function Q() {
 	return {
 		camera: {
 			shape: [
@@ -890,10 +898,10 @@ function Z() {
 		compared: null
 	};
 }
-var Q = class {
+var he = class {
 	data;
 	host;
-	scene = Z();
+	scene = Q();
 	geometry = null;
 	failed = /* @__PURE__ */ new Set();
 	loads = {
@@ -928,7 +936,7 @@ var Q = class {
 	async open() {
 		this.close();
 		let e = this.loads.volume = new AbortController();
-		this.scene = Z(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(T.loadingVolume);
+		this.scene = Q(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(E.loadingVolume);
 		let t = null, n = () => t ??= Promise.all([this.loadLabels("mask"), this.loadLabels("compared")]);
 		try {
 			if (await se(this.data, e.signal, {
@@ -942,7 +950,7 @@ var Q = class {
 			}), e.signal.aborted) return;
 			await n(), e.signal.aborted || this.finish();
 		} catch (t) {
-			e.signal.aborted || this.fail("volume", T.volumeFailed, t);
+			e.signal.aborted || this.fail("volume", E.volumeFailed, t);
 		}
 	}
 	setGeometry(e) {
@@ -957,7 +965,7 @@ var Q = class {
 		let { scene: n } = this;
 		n.full || (n.full = e, this.host.onScene());
 		let r = n.nSlices, i = e.shape[2];
-		t === r || t - r < me && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(T.loadingFull(t / i)));
+		t === r || t - r < me && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(E.loadingFull(t / i)));
 	}
 	async loadLabels(e) {
 		this.loads[e]?.abort();
@@ -966,11 +974,11 @@ var Q = class {
 			this.isComplete() && this.host.onReady("low");
 			try {
 				let a = await ce(n, r, i, this.geometry, t.signal, (e) => {
-					this.isComplete() && !this.failed.size && this.host.onStatus(T.loadingMask(e));
+					this.isComplete() && !this.failed.size && this.host.onStatus(E.loadingMask(e));
 				});
 				t.signal.aborted || this.setLabels(e, a);
 			} catch (n) {
-				t.signal.aborted || this.fail(e, e === "mask" ? T.maskFailed : T.comparedFailed, n);
+				t.signal.aborted || this.fail(e, e === "mask" ? E.maskFailed : E.comparedFailed, n);
 			}
 		}
 	}
@@ -981,11 +989,11 @@ var Q = class {
 		this.isComplete() && (this.failed.size || this.host.onStatus(""), this.host.onReady("full"));
 	}
 	fail(e, t, n) {
-		this.failed.add(e), this.host.onError(t, n instanceof f ? n.message : T.unreachable);
+		this.failed.add(e), this.host.onError(t, n instanceof f ? n.message : E.unreachable);
 	}
-}, he = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools select:disabled{opacity:.5}.tools input[type=range]{width:80px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:2px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:1fr;gap:1px;padding-bottom:4px;font-size:12px;display:grid}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", ge = 24, _e = 360, ve = class {
+}, ge = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools select:disabled{opacity:.5}.tools input[type=range]{width:80px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:2px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:1fr;gap:1px;padding-bottom:4px;font-size:12px;display:grid}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", _e = 24, ve = 360, ye = 600, be = class {
 	data;
-	root = C("div", {
+	root = w("div", {
 		class: "sv",
 		"data-ready": ""
 	});
@@ -993,45 +1001,50 @@ var Q = class {
 	state = g();
 	store;
 	onPointer = null;
+	onDecorate = null;
 	active = this.stage.panes[0];
 	renderer = null;
 	rendererReady = null;
 	nLost = 0;
 	solid = new ue(this.stage.solid);
-	measuring = new R();
+	measuring = new B();
 	colors = /* @__PURE__ */ new Uint32Array(65536);
 	frame = 0;
-	notice = C("div", { class: "notice" });
-	badge = C("strong", { class: "badge" }, T.unreviewed);
-	readout = C("div", {
+	solidTimer = 0;
+	notice = w("div", { class: "notice" });
+	badge = w("strong", { class: "badge" }, E.unreviewed);
+	readout = w("div", {
 		class: "readout",
 		"aria-live": "off"
 	}, " ");
-	status = C("div", {
+	status = w("div", {
 		class: "status",
 		role: "status"
 	});
-	hint = C("div", { class: "hint" });
-	legend = C("div", { class: "legend" });
-	labelList = C("div", { class: "labels" });
+	hint = w("div", { class: "hint" });
+	legend = w("div", { class: "legend" });
+	labelList = w("div", { class: "labels" });
 	controls;
 	card = null;
 	observer = new ResizeObserver(() => this.resize());
 	onWindow = () => this.resize();
 	constructor(e) {
-		this.data = e, this.store = new Q(e, this), this.controls = new ae({
+		this.data = e, this.store = new he(e, this), this.controls = new k({
 			setPreset: (e) => this.setPreset(e),
 			setWindow: (e, t) => this.setWindow(e, t),
 			set: (e) => this.set(e),
 			run: (e) => {
-				S(this, e, "");
+				C(this, e, "");
 			}
-		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(C("style", {}, he), C("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), re(this), j(this.root, (e, t) => S(this, e, t)), this.observer.observe(this.stage.body), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: oe(this) }), this.showTexts(), this.store.open();
+		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(w("style", {}, ge), w("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), re(this), N(this.root, (e, t) => C(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: ae(this) }), this.showTexts(), this.store.open();
 	}
 	update(e) {
 		this.data = e, this.showTexts(), this.store.update(e), this.draw();
 	}
 	attached() {
+		let e = this.root.getRootNode(), t = e instanceof ShadowRoot ? e.host.closest(".stMainBlockContainer") : null;
+		this.observer.disconnect();
+		for (let e of [this.stage.body, t]) e && this.observer.observe(e);
 		this.resize(), this.startRenderer();
 	}
 	destroy() {
@@ -1050,7 +1063,7 @@ var Q = class {
 	}
 	onScene() {
 		let e = this.renderer?.limit(this.store.scene.camera.shape);
-		e ? this.fallBack(`${e} ${T.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
+		e ? this.fallBack(`${e} ${E.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
 	}
 	onSlices(e, t) {
 		this.renderer?.addSlices(e, t), this.store.isComplete() && this.state.preset === "Whole range" && this.setPreset(m), this.markReady(), this.draw();
@@ -1073,7 +1086,7 @@ var Q = class {
 		this.renderer && (e || t) && (this.root.dataset.ready ||= "low");
 	}
 	startRenderer() {
-		return this.rendererReady ??= q(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
+		return this.rendererReady ??= oe(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
 			this.hint.textContent = t, this.adopt(e);
 		}), this.rendererReady;
 	}
@@ -1083,7 +1096,7 @@ var Q = class {
 		}), this.showState(), this.onScene();
 	}
 	fallBack(e) {
-		this.renderer?.destroy(), this.hint.textContent = e, this.adopt(K(this.stage));
+		this.renderer?.destroy(), this.hint.textContent = e, this.adopt(J(this.stage));
 	}
 	camera() {
 		if (!this.store.geometry) return null;
@@ -1113,11 +1126,11 @@ var Q = class {
 	}
 	drawNow() {
 		let e = this.camera();
-		if (e && this.root.isConnected && (this.stage.decorate(e, this.state.cross, (e) => this.measuring.marks(e, this.state.cross)), this.renderer)) try {
+		if (e && this.root.isConnected && (this.stage.decorate(e, this.state.cross, (e) => [...this.measuring.marks(e, this.state.cross), ...this.onDecorate?.(e, this.state.cross) ?? []]), this.renderer)) try {
 			this.renderer.draw(this.stage.width, this.stage.height, this.stage.tiles(e), this.look());
 		} catch (e) {
 			if (this.renderer.kind === "plain") throw e;
-			console.error(e), this.fallBack(T.plain);
+			console.error(e), this.fallBack(E.plain);
 		}
 	}
 	resize() {
@@ -1126,7 +1139,7 @@ var Q = class {
 	roomBelow() {
 		let e = this.root.getBoundingClientRect().top, t = this.root.getRootNode(), n = t instanceof ShadowRoot ? t.host : this.root.parentElement;
 		for (; n; n = n.parentElement) e += n.scrollTop;
-		return Math.max(_e, Math.floor(window.innerHeight - e - ge));
+		return Math.max(ve, Math.floor(window.innerHeight - e - _e));
 	}
 	showSolid() {
 		let { state: e, store: t, data: n } = this;
@@ -1138,7 +1151,7 @@ var Q = class {
 	setPreset(e) {
 		let t = this.store.scene.full ?? this.store.scene.low, [n, r] = p[e] ?? [this.state.width, this.state.level];
 		if (e === "Whole range" && t) {
-			let [e, i] = z(t);
+			let [e, i] = V(t);
 			[n, r] = [Math.max(1, i - e), Math.round((i + e) / 2) + this.data.huOffset];
 		}
 		this.set({
@@ -1170,7 +1183,7 @@ var Q = class {
 		this.set({ layout: this.state.layout === "all" ? e.plane.index : "all" });
 	}
 	toggleHelp() {
-		this.card?.remove(), this.card = this.card ? null : M(() => this.toggleHelp()), this.card && this.root.append(this.card);
+		this.card?.remove(), this.card = this.card ? null : P(() => this.toggleHelp()), this.card && this.root.append(this.card);
 	}
 	escape() {
 		this.card ? this.toggleHelp() : (this.measuring.clear(), this.set({ mode: "cross" }));
@@ -1179,17 +1192,23 @@ var Q = class {
 		this.store.geometry && (this.state.cross = ee(e, this.store.geometry.shape), this.hover(null), this.draw());
 	}
 	jumpTo(e) {
-		let { mask: t, compared: n } = this.store.scene, r = (t && O(t, e)) ?? (n && O(n, e));
+		let { mask: t, compared: n } = this.store.scene, r = (t && A(t, e)) ?? (n && A(n, e));
 		if (!r) return;
 		let { shape: i } = this.store.scene.camera;
 		this.moveTo(r), this.state.zoom > 1 && this.set({ centre: r.map((e, t) => (e + .5) / i[t]) });
 	}
 	updateMask(e) {
-		this.renderer?.updateMask(e), this.hover(null), this.draw();
+		this.renderer?.updateMask(e), this.hover(null), this.draw(), clearTimeout(this.solidTimer), this.solidTimer = window.setTimeout(() => {
+			this.solid.maskChanged(), this.showSolid();
+		}, ye);
+	}
+	voxelAt(e, t) {
+		let [n, i] = [this.camera(), this.stage.panes[e]];
+		return n && r(this.stage.viewOf(i, n), n, ...this.stage.pointIn(i, t), this.state.cross);
 	}
 	showTexts() {
 		let { labels: e, notice: t, isReviewed: n, maskId: r, compareMaskId: i } = this.data;
-		this.notice.textContent = t, this.badge.hidden = n || !r, N(this.legend, i ? [this.data.maskName, this.data.compareName] : null), I(this.labelList, e, {
+		this.notice.textContent = t, this.badge.hidden = n || !r, F(this.legend, i ? [this.data.maskName, this.data.compareName] : null), R(this.labelList, e, {
 			isHidden: (e) => this.state.hidden.has(e),
 			setHidden: (e, t) => {
 				t ? this.state.hidden.add(e) : this.state.hidden.delete(e), this.showColors();
@@ -1198,14 +1217,14 @@ var Q = class {
 		}), this.showColors(), this.showState(), this.resize();
 	}
 	showColors() {
-		this.colors = te(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
+		this.colors = y(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
 	}
 	showState() {
 		this.controls.show(this.state, this.store.scene.mask !== null, this.renderer?.kind === "plain");
 	}
 	nameAt(e, t) {
 		let n = u(this.store.scene[e], t);
-		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? T.label(n) : T.noLabel;
+		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? E.label(n) : E.noLabel;
 	}
 	hover(e) {
 		let t = e ?? this.state.cross, n = this.store.geometry && this.store.valueOf(t);
@@ -1213,12 +1232,12 @@ var Q = class {
 		let [r, i] = [this.nameAt("mask", t), this.nameAt("compared", t)], a = i ? `${this.data.maskName}: ${r} · ${this.data.compareName}: ${i}` : r;
 		this.readout.textContent = `${n + this.data.huOffset} ${this.data.unit}${a && ` · ${a}`}\nvoxel ${t.join(", ")}`;
 	}
-}, $ = /* @__PURE__ */ new Map(), ye = 3;
-function be({ data: e, parentElement: t }) {
+}, $ = /* @__PURE__ */ new Map(), xe = 3;
+function Se({ data: e, parentElement: t }) {
 	let n = $.get(e.instance);
-	n ? (n.update(e), $.delete(e.instance)) : n = new ve(e), $.set(e.instance, n);
+	n ? (n.update(e), $.delete(e.instance)) : n = new be(e), $.set(e.instance, n);
 	for (let [e, t] of $) {
-		if ($.size <= ye) break;
+		if ($.size <= xe) break;
 		t.root.isConnected || t === n || (t.destroy(), $.delete(e));
 	}
 	let r = n;
@@ -1226,4 +1245,4 @@ function be({ data: e, parentElement: t }) {
 		r.root.parentNode === t && r.root.remove();
 	};
 }
-export { be as default };
+export { Se as default };

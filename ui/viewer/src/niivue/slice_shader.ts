@@ -94,8 +94,8 @@ void overlay() {
   vec4 label = paint(here);
   float amount = fill;
 #ifdef HAS_EDGES
-  vec3 across = dFdx(texPos) * 1.5 * pixelRatio;
-  vec3 up = dFdy(texPos) * 1.5 * pixelRatio;
+  vec3 across = dFdx(texPos) * 2.0 * pixelRatio;
+  vec3 up = dFdy(texPos) * 2.0 * pixelRatio;
   bool isEdge = at(texPos - across) != here || at(texPos + across) != here
     || at(texPos - up) != here || at(texPos + up) != here;
   // Nobody has vouched for an unreviewed mask: hatched, with a dashed edge.
