@@ -11,7 +11,7 @@ from segloop.database import open_engine
 from segloop.imaging.sandbox import Sandbox
 from segloop.settings import Settings
 from segloop.storage import open_store
-from services.api import errors
+from services.api import errors, openapi
 from services.api.deps import Parts
 from services.api.routes import (
     compare,
@@ -60,4 +60,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.router)
     for module in (projects, uploads, volumes, jobs, masks, compare, drafts, draft_entries, model_versions):
         app.include_router(module.router, prefix="/v1")
+    openapi.install(app)
     return app

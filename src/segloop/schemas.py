@@ -160,20 +160,6 @@ class NewJob(Body):
     input: JobInput = JobInput()
     parameters: JobParameters = JobParameters()
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "kind": "segment",
-                    "project_id": "default",
-                    "input": {"volume_id": "019ab0c2-7b1e-7c8e-9d9a-3a3f6a0f2c11"},
-                    "parameters": {"priority": "routine"},
-                }
-            ]
-        },
-    )
-
 
 class JobError(BaseModel):
     """Why a job failed."""
