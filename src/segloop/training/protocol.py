@@ -102,12 +102,17 @@ class Protocol:
 
 @dataclass(frozen=True)
 class LabelScore:
-    """One label in one case: the metrics (NaN or None where undefined) and which side was empty."""
+    """One label in one case: the metrics (NaN or None where undefined) and which side was empty.
+
+    `hd95_mm` and `volume_difference_ml` (prediction minus reference) are shown and not judged by.
+    """
 
     dice: float | None
     nsd: float | None
     reference_empty: bool = False
     predicted_empty: bool = False
+    hd95_mm: float | None = None
+    volume_difference_ml: float | None = None
 
     def value(self, metric: Metric) -> float | None:
         """Return the metric after the table of missing values, or None where there is no number.
