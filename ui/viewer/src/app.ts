@@ -118,6 +118,11 @@ export class App implements PointerHost, StoreHost {
     this.draw()
   }
 
+  async firstImage(): Promise<void> {
+    await this.startRenderer()
+    this.drawNow()
+  }
+
   onSlices(z0: number, z1: number): void {
     this.renderer?.addSlices(z0, z1)
     if (this.store.isComplete() && this.state.preset === WHOLE_RANGE) this.setPreset(WHOLE_RANGE)

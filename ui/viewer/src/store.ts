@@ -10,6 +10,8 @@ export interface StoreHost {
   onGeometry(shape: Vec3): void
   /** A copy of the volume was replaced: take over the whole scene. */
   onScene(): void
+  /** Settles when the small copy is on the screen; the full one would slow that down. */
+  firstImage(): Promise<void>
   onSlices(z0: number, z1: number): void
   onLabels(what: Masks): void
   onReady(ready: '' | 'low' | 'full'): void
@@ -84,10 +86,11 @@ export class VoxelStore {
     try {
       await loadVolume(this.data, load.signal, {
         onGeometry: (grid) => { if (!load.signal.aborted) this.setGeometry(grid) },
-        onLow: (grid) => {
+        onLow: async (grid) => {
           this.scene.low = grid
           this.host.onScene()
-          void loadMasks()
+          await this.host.firstImage()
+          if (!load.signal.aborted) void loadMasks()
         },
         onSlices: (grid, n) => this.addSlices(grid, n),
       })

@@ -4,7 +4,8 @@ import type { Data } from './state'
 
 export interface LoadingHost {
   onGeometry(grid: Grid): void
-  onLow(grid: Grid): void
+  /** The small copy is there; the full one is fetched when this has been dealt with. */
+  onLow(grid: Grid): Promise<void>
   /** The first `n` slices of the full volume are there. */
   onSlices(grid: Grid, n: number): void
 }
@@ -20,7 +21,7 @@ export async function loadVolume(data: Data, signal: AbortSignal, host: LoadingH
   const small = fetchGrid(at(2), signal).catch(() => null)
   host.onGeometry(await probeGrid(at(0), signal))
   const low = await small
-  if (low && !signal.aborted) host.onLow(low)
+  if (low && !signal.aborted) await host.onLow(low)
   return fetchGrid(at(0), signal, (grid, n) => { if (!signal.aborted) host.onSlices(grid, n) })
 }
 

@@ -709,7 +709,7 @@ async function se(e, t, n) {
 	let r = (t) => Y(e, "volumes", e.volumeId, t, e.volumeTicket), i = l(r(2), t).catch(() => null);
 	n.onGeometry(await c(r(0), t));
 	let a = await i;
-	return a && !t.aborted && n.onLow(a), l(r(0), t, (e, r) => {
+	return a && !t.aborted && await n.onLow(a), l(r(0), t, (e, r) => {
 		t.aborted || n.onSlices(e, r);
 	});
 }
@@ -943,8 +943,8 @@ var he = class {
 				onGeometry: (t) => {
 					e.signal.aborted || this.setGeometry(t);
 				},
-				onLow: (e) => {
-					this.scene.low = e, this.host.onScene(), n();
+				onLow: async (t) => {
+					this.scene.low = t, this.host.onScene(), await this.host.firstImage(), e.signal.aborted || n();
 				},
 				onSlices: (e, t) => this.addSlices(e, t)
 			}), e.signal.aborted) return;
@@ -1064,6 +1064,9 @@ var he = class {
 	onScene() {
 		let e = this.renderer?.limit(this.store.scene.camera.shape);
 		e ? this.fallBack(`${e} ${E.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
+	}
+	async firstImage() {
+		await this.startRenderer(), this.drawNow();
 	}
 	onSlices(e, t) {
 		this.renderer?.addSlices(e, t), this.store.isComplete() && this.state.preset === "Whole range" && this.setPreset(m), this.markReady(), this.draw();
