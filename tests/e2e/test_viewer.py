@@ -401,7 +401,19 @@ def test_two_masks_are_compared_voxel_by_voxel(page: Page, scene: Scene) -> None
         assert np.abs(pixels[y, x].astype(int) - colors[kind]).max() <= 1, (voxel, kind)
         seen.add(kind)
     assert seen == set(colors)
-    assert page.get_by_text("only second").is_visible()
+    assert page.get_by_text("only second", exact=True).is_visible()
+    page.get_by_label("Shown mask").select_option("second")
+    pixels = viewer.pixels()
+    for x, y, voxel in points_in(viewer, 0, 60):
+        want = {0: [gray(scene.volume[tuple(voxel)])] * 3, 1: (230, 25, 75), 3: (67, 99, 216)}
+        assert np.abs(pixels[y, x].astype(float) - want[int(second[tuple(voxel)])]).max() <= 1.5
+    page.get_by_role("button", name="Next difference").click()
+    i, j, k = viewer.call("crosshair")
+    assert first[i, j, k] != second[i, j, k]
+    counts = (first != second).sum(axis=(0, 1))
+    assert counts[k] == counts.max()
+    page.get_by_role("button", name="Next difference").click()
+    assert abs(viewer.call("crosshair")[2] - k) * SPACING[2] >= 10
 
 
 def test_an_editor_gets_the_pointer_first_and_its_changed_box_is_seen(page: Page, scene: Scene) -> None:

@@ -2,7 +2,7 @@
 import { run } from './commands'
 import { Controls } from './controls'
 import { el } from './dom'
-import { middleOf } from './find'
+import { disagreements, middleOf } from './find'
 import { valueAt, type Vec3 } from './grid'
 import { makeHooks } from './hooks'
 import { bindKeys, helpCard } from './keys'
@@ -38,6 +38,8 @@ export class App implements PointerHost, StoreHost {
   private solid = new SolidView(this.stage.solid)
   private measuring = new Measuring()
   private colors: Uint32Array = new Uint32Array(65536)
+  private differences: Vec3[] | null = null
+  private nDifferences = 0
   private frame = 0
   private solidTimer = 0
   private notice = el('div', { class: 'notice' })
@@ -131,6 +133,7 @@ export class App implements PointerHost, StoreHost {
   }
 
   onLabels(what: Masks): void {
+    this.forgetDifferences()
     const mask = this.store.scene[what]
     if (what === 'mask') this.renderer?.setMask(mask)
     else this.renderer?.setCompared(mask)
@@ -206,11 +209,11 @@ export class App implements PointerHost, StoreHost {
   }
 
   private look(): Look {
-    const { cross, width, level, opacity, isMaskHidden, isOutline, isSmooth } = this.state
+    const { cross, width, level, opacity, isMaskHidden, isOutline, isSmooth, comparing } = this.state
     const low = level - width / 2 - this.data.huOffset
     return {
       cross, range: [low, low + width], opacity: isMaskHidden ? 0 : opacity, isOutline, isSmooth,
-      isReviewed: this.data.isReviewed, colors: this.colors,
+      isReviewed: this.data.isReviewed, colors: this.colors, comparing,
     }
   }
 
@@ -326,8 +329,24 @@ export class App implements PointerHost, StoreHost {
     if (this.state.zoom > 1) this.set({ centre: voxel.map((v, axis) => (v + 0.5) / shape[axis]!) as Vec3 })
   }
 
+  /** Go to where the two masks differ most, then to where they differ next. */
+  nextDisagreement(): void {
+    const { mask, compared } = this.store.scene
+    if (!mask || !compared) return
+    this.differences ??= disagreements(mask, compared, this.colors)
+    const voxel = this.differences[this.nDifferences++ % this.differences.length]
+    if (voxel) this.moveTo(voxel)
+    else this.onStatus(TEXT.noDifference)
+  }
+
+  private forgetDifferences(): void {
+    this.differences = null
+    this.nDifferences = 0
+  }
+
   /** The mask's voxels of a box were changed in place, in the array that was loaded (RAS order, x fastest). */
   updateMask(box: Box): void {
+    this.forgetDifferences()
     this.renderer?.updateMask(box)
     this.hover(null)
     this.draw()
@@ -350,7 +369,11 @@ export class App implements PointerHost, StoreHost {
     const { labels, notice, isReviewed, maskId, compareMaskId } = this.data
     this.notice.textContent = notice
     this.badge.hidden = isReviewed || !maskId
-    showLegend(this.legend, compareMaskId ? [this.data.maskName, this.data.compareName] : null)
+    showLegend(this.legend, compareMaskId ? [this.data.maskName, this.data.compareName] : null, {
+      comparing: this.state.comparing,
+      choose: (comparing) => this.set({ comparing }),
+      next: () => this.nextDisagreement(),
+    })
     showLabels(this.labelList, labels, {
       isHidden: (index) => this.state.hidden.has(index),
       setHidden: (index, isHidden) => {
@@ -366,6 +389,7 @@ export class App implements PointerHost, StoreHost {
   }
 
   private showColors(): void {
+    this.forgetDifferences()
     this.colors = colorTable(this.data.labels, this.state.hidden)
     this.renderer?.setColors(this.colors)
     this.showSolid()

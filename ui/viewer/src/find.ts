@@ -1,6 +1,42 @@
 // Finding a label in a mask.
 import type { Grid, Vec3 } from './grid'
 
+/** The voxel of a slice nearest to the middle of those that `isMeant`; null where there is none. */
+function middleInSlice(shape: Vec3, z: number, isMeant: (at: number) => boolean): Vec3 | null {
+  const [nx, ny] = shape
+  const start = z * nx * ny
+  const found: [number, number][] = []
+  for (let n = 0; n < nx * ny; n++) if (isMeant(start + n)) found.push([n % nx, Math.floor(n / nx)])
+  const [cx, cy] = [0, 1].map((axis) => found.reduce((sum, point) => sum + point[axis]!, 0) / found.length) as [number, number]
+  const distance = ([x, y]: [number, number]): number => (x - cx) ** 2 + (y - cy) ** 2
+  let nearest = found[0]
+  for (const point of found) if (distance(point) < distance(nearest!)) nearest = point
+  return nearest ? [nearest[0], nearest[1], z] : null
+}
+
+/**
+ * Where two masks of one volume differ, the axial slices with the most differing voxels first.
+ *
+ * Slices closer than `apartMm` to a listed one are left out; a label whose colour is transparent counts as background.
+ */
+export function disagreements(first: Grid, second: Grid, colors: Uint32Array, apartMm = 10, most = 20): Vec3[] {
+  const [nx, ny, nz] = first.shape
+  const [a, b] = [first.voxels, second.voxels]
+  const shown = (label: number): number => (colors[label] ? label : 0)
+  const differs = (at: number): boolean => a[at] !== b[at] && shown(a[at]!) !== shown(b[at]!)
+  const counts = Array.from({ length: nz }, (_, z) => {
+    let count = 0
+    for (let at = z * nx * ny, end = at + nx * ny; at < end; at++) if (differs(at)) count++
+    return { z, count }
+  })
+  const picked: number[] = []
+  for (const { z, count } of counts.sort((left, right) => right.count - left.count)) {
+    if (!count || picked.length === most) break
+    if (picked.every((other) => Math.abs(other - z) * first.spacing[2] >= apartMm)) picked.push(z)
+  }
+  return picked.map((z) => middleInSlice(first.shape, z, differs)!)
+}
+
 /** A voxel of the label near the middle of the axial slice that has most of it; null where the label is absent. */
 export function middleOf(mask: Grid, label: number): Vec3 | null {
   const [nx, ny, nz] = mask.shape
@@ -12,19 +48,5 @@ export function middleOf(mask: Grid, label: number): Vec3 | null {
     for (let at = z * inSlice, end = at + inSlice; at < end; at++) if (voxels[at] === label) count++
     if (count > most) [best, most] = [z, count]
   }
-  if (best < 0) return null
-  let [sumX, sumY] = [0, 0]
-  const found: [number, number][] = []
-  for (let at = best * inSlice, n = 0; n < inSlice; at++, n++) {
-    if (voxels[at] !== label) continue
-    const [x, y] = [n % nx, Math.floor(n / nx)]
-    sumX += x
-    sumY += y
-    found.push([x, y])
-  }
-  const [cx, cy] = [sumX / most, sumY / most]
-  let nearest = found[0]!
-  const distance = ([x, y]: [number, number]): number => (x - cx) ** 2 + (y - cy) ** 2
-  for (const point of found) if (distance(point) < distance(nearest)) nearest = point
-  return [nearest[0], nearest[1], best]
+  return best < 0 ? null : middleInSlice(mask.shape, best, (at) => voxels[at] === label)
 }

@@ -1,14 +1,32 @@
 // The list of labels: colour, name, visibility and volume; a click on a name goes there.
 import { el } from './dom'
-import { parseColor, type Label } from './state'
+import { parseColor, type Comparing, type Label } from './state'
 import { TEXT } from './text'
 
-/** What the colours of a difference mean, as the renderers paint them. */
-export function showLegend(legend: HTMLElement, names: [string, string] | null): void {
-  const entries: [string, string][] = names ? [['#4db359', TEXT.agreement], ['#f28c1f', TEXT.onlyIn(names[0])],
-    ['#4080ff', TEXT.onlyIn(names[1])], ['#d940d9', TEXT.otherLabel]] : []
-  legend.replaceChildren(...entries.map(([color, text]) =>
-    el('span', {}, el('i', { style: `background:${color}` }), text)))
+export interface LegendHost {
+  comparing: Comparing
+  choose(comparing: Comparing): void
+  next(): void
+}
+
+/** Which of two masks is shown, and what the colours of their difference mean, as the renderers paint them. */
+export function showLegend(legend: HTMLElement, names: [string, string] | null, host: LegendHost): void {
+  if (!names) {
+    legend.replaceChildren()
+    return
+  }
+  const choice = el('select', { 'aria-label': TEXT.comparing })
+  for (const [value, text] of [['difference', TEXT.difference], ['first', names[0]], ['second', names[1]]] as const) {
+    choice.append(el('option', { value }, text))
+  }
+  choice.value = host.comparing
+  choice.addEventListener('change', () => host.choose(choice.value as Comparing))
+  const next = el('button', { type: 'button' }, TEXT.nextDifference)
+  next.addEventListener('click', () => host.next())
+  const colors = [['#4db359', TEXT.agreement], ['#f28c1f', TEXT.onlyIn(names[0])], ['#4080ff', TEXT.onlyIn(names[1])],
+    ['#d940d9', TEXT.otherLabel]] as const
+  legend.replaceChildren(el('div', { class: 'choice' }, choice, next),
+    ...colors.map(([color, text]) => el('span', {}, el('i', { style: `background:${color}` }), text)))
 }
 
 export interface LabelsHost {

@@ -1,6 +1,7 @@
 // What the viewer asks of a renderer; the NiiVue adapter and the plain 2D canvas both give it.
 import type { Grid, Vec3 } from './grid'
 import type { Camera, View } from './layout'
+import type { Comparing } from './state'
 
 /** Voxels as they are known so far; arrays stay owned by the viewer, so a renderer can be made again from them. */
 export interface Scene {
@@ -22,6 +23,7 @@ export interface Look {
   opacity: number
   isOutline: boolean
   isReviewed: boolean
+  comparing: Comparing
   isSmooth: boolean
   colors: Uint32Array
 }

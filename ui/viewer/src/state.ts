@@ -15,6 +15,8 @@ export interface Data {
 }
 
 export type Layout = 'all' | PlaneIndex | '3d'
+/** With two masks: their difference, or one of them. */
+export type Comparing = 'difference' | 'first' | 'second'
 export type Mode = 'cross' | 'window' | 'pan' | 'measure'
 
 export interface ViewState {
@@ -22,6 +24,7 @@ export interface ViewState {
   preset: string; width: number; level: number // of the displayed values, offset included
   opacity: number; isMaskHidden: boolean; isOutline: boolean; isSmooth: boolean
   hidden: Set<number>
+  comparing: Comparing
   isRadiological: boolean
   layout: Layout; is3d: boolean; mode: Mode
   zoom: number; centre: Vec3
@@ -36,7 +39,7 @@ export const CUSTOM = 'Custom'
 export function initialState(): ViewState {
   return {
     cross: [0, 0, 0], preset: 'Soft tissue', width: 400, level: 40,
-    opacity: 0.5, isMaskHidden: false, isOutline: false, isSmooth: true, hidden: new Set(),
+    opacity: 0.5, isMaskHidden: false, isOutline: false, isSmooth: true, hidden: new Set(), comparing: 'difference',
     isRadiological: true, layout: 'all', is3d: false, mode: 'cross', zoom: 1, centre: [0.5, 0.5, 0.5],
   }
 }

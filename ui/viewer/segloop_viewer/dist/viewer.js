@@ -22,6 +22,7 @@ function g() {
 		isOutline: !1,
 		isSmooth: !0,
 		hidden: /* @__PURE__ */ new Set(),
+		comparing: "difference",
 		isRadiological: !0,
 		layout: "all",
 		is3d: !1,
@@ -34,10 +35,10 @@ function g() {
 		]
 	};
 }
-function ee(e, t) {
+function _(e, t) {
 	return e.map((e, n) => Math.min(t[n] - 1, Math.max(0, Math.round(e))));
 }
-function _(e) {
+function ee(e) {
 	return Math.min(40, Math.max(.5, e));
 }
 function v(e) {
@@ -57,7 +58,7 @@ function v(e) {
 		t & 255
 	];
 }
-function y(e, t) {
+function te(e, t) {
 	let n = (/* @__PURE__ */ new Uint32Array(65536)).fill(e.length ? 4278190335 : 0);
 	n[0] = 0;
 	for (let { index: r, color: i } of e) {
@@ -68,13 +69,13 @@ function y(e, t) {
 	return n;
 }
 // src/pointer.ts
-var b = 25;
-function te(e, t, n, r) {
+var y = 25;
+function ne(e, t, n, r) {
 	let i = [...t.centre], { across: a, up: o } = e.plane, s = n / e.pxPerMm;
 	return i[a] += (e.isFlipped ? s : -s) / (t.shape[a] * t.spacing[a]), i[o] += r / e.pxPerMm / (t.shape[o] * t.spacing[o]), i.map((e) => Math.min(1, Math.max(0, e)));
 }
-function x(t, n, r, i, a) {
-	let o = _(n.zoom * r), [s, c] = e(t, i, a), l = n.zoom / o, u = [...n.centre], { across: d, up: f } = t.plane;
+function b(t, n, r, i, a) {
+	let o = ee(n.zoom * r), [s, c] = e(t, i, a), l = n.zoom / o, u = [...n.centre], { across: d, up: f } = t.plane;
 	return u[d] = (s + (t.acrossMm - s) * l) / (n.shape[d] * n.spacing[d]), u[f] = (c + (t.upMm - c) * l) / (n.shape[f] * n.spacing[f]), {
 		zoom: o,
 		centre: o <= 1 ? [
@@ -84,7 +85,7 @@ function x(t, n, r, i, a) {
 		] : u.map((e) => Math.min(1, Math.max(0, e)))
 	};
 }
-var ne = class {
+var x = class {
 	host;
 	pane;
 	action = null;
@@ -129,7 +130,7 @@ var ne = class {
 		else if (i === "window") {
 			let { width: e, level: t } = n.state, r = Math.max(1, e / 300);
 			n.setWindow(Math.max(1, Math.round(e + o * r)), Math.round(t + s * r));
-		} else i === "pan" ? n.setCamera(a.camera.zoom, te(a.view, a.camera, o, s)) : i === "measure" && n.measure(r, "move", e(a.view, ...a.at));
+		} else i === "pan" ? n.setCamera(a.camera.zoom, ne(a.view, a.camera, o, s)) : i === "measure" && n.measure(r, "move", e(a.view, ...a.at));
 	}
 	end(t, n) {
 		if (t.pointerId !== this.pointer || !this.action) return;
@@ -141,15 +142,15 @@ var ne = class {
 	notches(e) {
 		if (e.deltaMode !== 0 || Math.abs(e.deltaY) >= 50) return this.rolled = 0, Math.sign(e.deltaY);
 		this.rolled += e.deltaY;
-		let t = Math.trunc(this.rolled / b);
-		return this.rolled -= t * b, t;
+		let t = Math.trunc(this.rolled / y);
+		return this.rolled -= t * y, t;
 	}
 	wheel(e) {
 		e.preventDefault();
 		let t = this.pick(e);
 		if (!t || !e.deltaY) return;
 		if (e.ctrlKey || e.metaKey) {
-			let { zoom: n, centre: r } = x(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
+			let { zoom: n, centre: r } = b(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
 			this.host.setCamera(n, r);
 			return;
 		}
@@ -158,7 +159,7 @@ var ne = class {
 	}
 };
 function re(e) {
-	for (let t of e.stage.panes) new ne(e, t), t.slider.addEventListener("input", () => {
+	for (let t of e.stage.panes) new x(e, t), t.slider.addEventListener("input", () => {
 		let n = [...e.state.cross];
 		n[t.plane.normal] = t.slider.valueAsNumber, e.moveTo(n);
 	}), t.surface.addEventListener("focus", () => e.activate(t));
@@ -171,7 +172,7 @@ function S(e, t) {
 function ie(e, t) {
 	let n = e.camera();
 	if (!n) return;
-	let r = e.stage.viewOf(e.active, n), i = x(r, n, t, ...a(r, n, e.state.cross));
+	let r = e.stage.viewOf(e.active, n), i = b(r, n, t, ...a(r, n, e.state.cross));
 	e.setCamera(i.zoom, i.centre);
 }
 function C(e, t, n) {
@@ -265,6 +266,10 @@ var E = {
 	noSolid: "The 3D view could not be made.",
 	agreement: "both agree",
 	onlyIn: (e) => `only ${e}`,
+	difference: "Difference",
+	comparing: "Shown mask",
+	nextDifference: "Next difference",
+	noDifference: "The two masks do not differ.",
 	otherLabel: "another label",
 	noLabels: "No labels",
 	noLabel: "no label",
@@ -277,7 +282,7 @@ function D(e, t) {
 function O(e, t) {
 	return e.append(...t.map(([e, t]) => w("option", { value: e }, t))), e;
 }
-var k = class {
+var ae = class {
 	preset = O(w("select", { "aria-label": "Window preset" }), [
 		...Object.keys(p),
 		m,
@@ -356,6 +361,32 @@ var k = class {
 	}
 };
 // src/find.ts
+function k(e, t, n) {
+	let [r, i] = e, a = t * r * i, o = [];
+	for (let e = 0; e < r * i; e++) n(a + e) && o.push([e % r, Math.floor(e / r)]);
+	let [s, c] = [0, 1].map((e) => o.reduce((t, n) => t + n[e], 0) / o.length), l = ([e, t]) => (e - s) ** 2 + (t - c) ** 2, u = o[0];
+	for (let e of o) l(e) < l(u) && (u = e);
+	return u ? [
+		u[0],
+		u[1],
+		t
+	] : null;
+}
+function oe(e, t, n, r = 10, i = 20) {
+	let [a, o, s] = e.shape, [c, l] = [e.voxels, t.voxels], u = (e) => n[e] ? e : 0, d = (e) => c[e] !== l[e] && u(c[e]) !== u(l[e]), f = Array.from({ length: s }, (e, t) => {
+		let n = 0;
+		for (let e = t * a * o, r = e + a * o; e < r; e++) d(e) && n++;
+		return {
+			z: t,
+			count: n
+		};
+	}), p = [];
+	for (let { z: t, count: n } of f.sort((e, t) => t.count - e.count)) {
+		if (!n || p.length === i) break;
+		p.every((n) => Math.abs(n - t) * e.spacing[2] >= r) && p.push(t);
+	}
+	return p.map((t) => k(e.shape, t, d));
+}
 function A(e, t) {
 	let [n, r, i] = e.shape, { voxels: a } = e, o = n * r, [s, c] = [-1, 0];
 	for (let e = 0; e < i; e++) {
@@ -363,23 +394,10 @@ function A(e, t) {
 		for (let r = e * o, i = r + o; r < i; r++) a[r] === t && n++;
 		n > c && ([s, c] = [e, n]);
 	}
-	if (s < 0) return null;
-	let [l, u] = [0, 0], d = [];
-	for (let e = s * o, r = 0; r < o; e++, r++) {
-		if (a[e] !== t) continue;
-		let [i, o] = [r % n, Math.floor(r / n)];
-		l += i, u += o, d.push([i, o]);
-	}
-	let [f, p] = [l / c, u / c], m = d[0], h = ([e, t]) => (e - f) ** 2 + (t - p) ** 2;
-	for (let e of d) h(e) < h(m) && (m = e);
-	return [
-		m[0],
-		m[1],
-		s
-	];
+	return s < 0 ? null : k(e.shape, s, (e) => a[e] === t);
 }
 // src/hooks.ts
-function ae(e) {
+function se(e) {
 	let t = (t) => e.stage.panes[t];
 	return {
 		app: e,
@@ -533,14 +551,27 @@ function P(e) {
 	}, w("div", { class: "columns" }, w("table", {}, w("caption", {}, "Keys"), ...t(j.map(([e, t]) => [n(e), t]))), w("table", {}, w("caption", {}, "Mouse"), ...t(M))), r);
 }
 // src/labels_panel.ts
-function F(e, t) {
-	let n = t ? [
+function F(e, t, n) {
+	if (!t) {
+		e.replaceChildren();
+		return;
+	}
+	let r = w("select", { "aria-label": E.comparing });
+	for (let [e, n] of [
+		["difference", E.difference],
+		["first", t[0]],
+		["second", t[1]]
+	]) r.append(w("option", { value: e }, n));
+	r.value = n.comparing, r.addEventListener("change", () => n.choose(r.value));
+	let i = w("button", { type: "button" }, E.nextDifference);
+	i.addEventListener("click", () => n.next());
+	let a = [
 		["#4db359", E.agreement],
 		["#f28c1f", E.onlyIn(t[0])],
 		["#4080ff", E.onlyIn(t[1])],
 		["#d940d9", E.otherLabel]
-	] : [];
-	e.replaceChildren(...n.map(([e, t]) => w("span", {}, w("i", { style: `background:${e}` }), t)));
+	];
+	e.replaceChildren(w("div", { class: "choice" }, r, i), ...a.map(([e, t]) => w("span", {}, w("i", { style: `background:${e}` }), t)));
 }
 function I(e) {
 	return e == null ? "-" : `${e.toFixed(e < 10 ? 2 : 1)} ml`;
@@ -652,14 +683,14 @@ var H = 4284068685, U = 4280257778, W = 4294934592, G = 4292427993, K = class {
 				return (255 << 24 | n << 16 | n << 8 | n) >>> 0;
 			});
 		}
-		let { mask: m, compared: h } = i;
-		if (!m || r.opacity === 0) return;
+		let m = r.comparing === "difference" ? i.compared : null, h = r.comparing === "second" && i.compared ? i.compared : i.mask;
+		if (!h || r.opacity === 0) return;
 		e.globalAlpha = r.opacity;
 		let g = (e) => r.colors[e];
-		h ? f(m, !1, (e) => {
-			let t = g(m.voxels[e]) ? m.voxels[e] : 0, n = g(h.voxels[e]) ? h.voxels[e] : 0;
+		m ? f(h, !1, (e) => {
+			let t = g(h.voxels[e]) ? h.voxels[e] : 0, n = g(m.voxels[e]) ? m.voxels[e] : 0;
 			return !t && !n ? 0 : t === n ? H : t && n ? G : t ? U : W;
-		}) : f(m, !1, (e, t, n) => !r.isReviewed && (t + n) % 4 > 1 ? 0 : g(m.voxels[e]));
+		}) : f(h, !1, (e, t, n) => !r.isReviewed && (t + n) % 4 > 1 ? 0 : g(h.voxels[e]));
 	}
 	fill(e, t, n, r, i) {
 		let a = [
@@ -676,50 +707,50 @@ var H = 4284068685, U = 4280257778, W = 4294934592, G = 4292427993, K = class {
 		}
 		this.slice.getContext("2d").putImageData(c, 0, 0);
 	}
-}, q = 3;
-function J(e) {
+}, ce = 3;
+function q(e) {
 	let t = new K();
 	return e.setCanvas(t.canvas), t;
 }
-async function oe(e, t) {
-	if (t > q || !("WebGL2RenderingContext" in window)) return {
-		renderer: J(e),
+async function le(e, t) {
+	if (t > ce || !("WebGL2RenderingContext" in window)) return {
+		renderer: q(e),
 		why: E.plain
 	};
 	let n = document.createElement("canvas");
 	try {
-		let { NiivuePlanes: t } = await import("./adapter-uWvG8X7v.js");
+		let { NiivuePlanes: t } = await import("./adapter-CjEEvlhi.js");
 		return e.setCanvas(n), {
 			renderer: await t.create(n),
 			why: ""
 		};
 	} catch (t) {
 		return console.error(t), n.remove(), {
-			renderer: J(e),
+			renderer: q(e),
 			why: E.plain
 		};
 	}
 }
 // src/voxels.ts
-function Y(e, t, n, r, i) {
+function J(e, t, n, r, i) {
 	let a = i ? `?ticket=${encodeURIComponent(i)}` : "";
 	return `${e.apiBase}/v1/${t}/${encodeURIComponent(n)}/levels/${r}${a}`;
 }
-async function se(e, t, n) {
-	let r = (t) => Y(e, "volumes", e.volumeId, t, e.volumeTicket), i = l(r(2), t).catch(() => null);
+async function ue(e, t, n) {
+	let r = (t) => J(e, "volumes", e.volumeId, t, e.volumeTicket), i = l(r(2), t).catch(() => null);
 	n.onGeometry(await c(r(0), t));
 	let a = await i;
 	return a && !t.aborted && await n.onLow(a), l(r(0), t, (e, r) => {
 		t.aborted || n.onSlices(e, r);
 	});
 }
-async function ce(e, t, n, r, i, a) {
-	let o = await l(Y(e, "masks", t, 0, n), i, (e, t) => a(t / e.shape[2])), s = d(o, r);
+async function de(e, t, n, r, i, a) {
+	let o = await l(J(e, "masks", t, 0, n), i, (e, t) => a(t / e.shape[2])), s = d(o, r);
 	if (s) throw new f(s);
 	return o;
 }
 // src/solid.ts
-var le = [150, 1400], ue = class {
+var fe = [150, 1400], pe = class {
 	host;
 	message = w("div", { class: "message" }, E.loadingSolid);
 	made = null;
@@ -748,9 +779,9 @@ var le = [150, 1400], ue = class {
 		let { nClosed: t } = this;
 		this.message.hidden = !1, this.message.textContent = E.loadingSolid;
 		try {
-			let { Solid: n } = await import("./three_d-AL4ORpTb.js"), r = await l(Y(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
+			let { Solid: n } = await import("./three_d-AL4ORpTb.js"), r = await l(J(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
 			if (t !== this.nClosed) return null;
-			let i = await n.create(this.host), [a, o] = V(r), s = e.unit === "HU" ? le.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
+			let i = await n.create(this.host), [a, o] = V(r), s = e.unit === "HU" ? fe.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
 			return i.setVolume(r, s), i.canvas.addEventListener("webglcontextlost", () => {
 				this.solid === i && this.close();
 			}), this.solid = i, this.message.hidden = !0, i;
@@ -758,12 +789,12 @@ var le = [150, 1400], ue = class {
 			return console.error(e), this.message.textContent = e instanceof f ? e.message : E.noSolid, this.made = null, null;
 		}
 	}
-}, de = 720, X = [
+}, me = 720, Y = [
 	"A",
 	"C",
 	"S"
-], Z = 9;
-function fe(e) {
+], X = 9;
+function he(e) {
 	let t = T("path", { class: "cross" }), n = T("g", { class: "marks" }), r = T("svg", {
 		class: "overlay",
 		"aria-hidden": "true"
@@ -802,8 +833,8 @@ function fe(e) {
 		]
 	};
 }
-var pe = class {
-	panes = o.map(fe);
+var Z = class {
+	panes = o.map(he);
 	side = w("div", { class: "side" });
 	solid = w("div", { class: "pane solid" });
 	body = w("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
@@ -814,9 +845,9 @@ var pe = class {
 		e.className = "picture", this.body.prepend(e);
 	}
 	arrange(e, t) {
-		let n = this.body.clientWidth < de, r = n ? "180px" : "232px", [i, a] = ["\"A C P\" \"A S P\"", `3fr 2fr ${r}`], o = t ? "ACSD" : "ACS";
-		e === "all" ? t ? [i, a] = ["\"A C P\" \"S D P\"", `1fr 1fr ${r}`] : n && ([i, a] = ["\"A C\" \"S P\"", "1fr 1fr"]) : (o = e === "3d" ? "D" : X[e], [i, a] = [`"${o} P"`, `1fr ${r}`]), this.body.style.gridTemplateAreas = i, this.body.style.gridTemplateColumns = a, this.body.style.gridTemplateRows = i.includes("\" \"") ? "1fr 1fr" : "1fr", this.panes.forEach((e, t) => {
-			e.box.style.gridArea = X[t], e.box.hidden = !o.includes(X[t]);
+		let n = this.body.clientWidth < me, r = n ? "180px" : "232px", [i, a] = ["\"A C P\" \"A S P\"", `3fr 2fr ${r}`], o = t ? "ACSD" : "ACS";
+		e === "all" ? t ? [i, a] = ["\"A C P\" \"S D P\"", `1fr 1fr ${r}`] : n && ([i, a] = ["\"A C\" \"S P\"", "1fr 1fr"]) : (o = e === "3d" ? "D" : Y[e], [i, a] = [`"${o} P"`, `1fr ${r}`]), this.body.style.gridTemplateAreas = i, this.body.style.gridTemplateColumns = a, this.body.style.gridTemplateRows = i.includes("\" \"") ? "1fr 1fr" : "1fr", this.panes.forEach((e, t) => {
+			e.box.style.gridArea = Y[t], e.box.hidden = !o.includes(Y[t]);
 		}), this.solid.style.gridArea = "D", this.solid.hidden = !o.includes("D"), this.side.style.gridArea = "P", this.measure();
 	}
 	measure() {
@@ -866,10 +897,10 @@ var pe = class {
 			let c = this.viewOf(i, e);
 			i.marks.replaceChildren(...r(c));
 			let [l, u] = a(c, e, t);
-			i.cross.setAttribute("d", `M0 ${u}H${l - Z}M${l + Z} ${u}H${c.width}M${l} 0V${u - Z}M${l} ${u + Z}V${c.height}`);
+			i.cross.setAttribute("d", `M0 ${u}H${l - X}M${l + X} ${u}H${c.width}M${l} 0V${u - X}M${l} ${u + X}V${c.height}`);
 		}
 	}
-}, me = 32;
+}, ge = 32;
 function Q() {
 	return {
 		camera: {
@@ -898,7 +929,7 @@ function Q() {
 		compared: null
 	};
 }
-var he = class {
+var _e = class {
 	data;
 	host;
 	scene = Q();
@@ -939,7 +970,7 @@ var he = class {
 		this.scene = Q(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(E.loadingVolume);
 		let t = null, n = () => t ??= Promise.all([this.loadLabels("mask"), this.loadLabels("compared")]);
 		try {
-			if (await se(this.data, e.signal, {
+			if (await ue(this.data, e.signal, {
 				onGeometry: (t) => {
 					e.signal.aborted || this.setGeometry(t);
 				},
@@ -965,7 +996,7 @@ var he = class {
 		let { scene: n } = this;
 		n.full || (n.full = e, this.host.onScene());
 		let r = n.nSlices, i = e.shape[2];
-		t === r || t - r < me && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(E.loadingFull(t / i)));
+		t === r || t - r < ge && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(E.loadingFull(t / i)));
 	}
 	async loadLabels(e) {
 		this.loads[e]?.abort();
@@ -973,7 +1004,7 @@ var he = class {
 		if (this.failed.delete(e), this.failed.size || this.host.onError("", null), this.setLabels(e, null), r && this.geometry) {
 			this.isComplete() && this.host.onReady("low");
 			try {
-				let a = await ce(n, r, i, this.geometry, t.signal, (e) => {
+				let a = await de(n, r, i, this.geometry, t.signal, (e) => {
 					this.isComplete() && !this.failed.size && this.host.onStatus(E.loadingMask(e));
 				});
 				t.signal.aborted || this.setLabels(e, a);
@@ -991,13 +1022,13 @@ var he = class {
 	fail(e, t, n) {
 		this.failed.add(e), this.host.onError(t, n instanceof f ? n.message : E.unreachable);
 	}
-}, ge = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools select:disabled{opacity:.5}.tools input[type=range]{width:80px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:2px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:1fr;gap:1px;padding-bottom:4px;font-size:12px;display:grid}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", _e = 24, ve = 360, ye = 600, be = class {
+}, ve = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools select:disabled{opacity:.5}.tools input[type=range]{width:80px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:2px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", ye = 24, be = 360, xe = 600, Se = class {
 	data;
 	root = w("div", {
 		class: "sv",
 		"data-ready": ""
 	});
-	stage = new pe();
+	stage = new Z();
 	state = g();
 	store;
 	onPointer = null;
@@ -1006,9 +1037,11 @@ var he = class {
 	renderer = null;
 	rendererReady = null;
 	nLost = 0;
-	solid = new ue(this.stage.solid);
+	solid = new pe(this.stage.solid);
 	measuring = new B();
 	colors = /* @__PURE__ */ new Uint32Array(65536);
+	differences = null;
+	nDifferences = 0;
 	frame = 0;
 	solidTimer = 0;
 	notice = w("div", { class: "notice" });
@@ -1029,14 +1062,14 @@ var he = class {
 	observer = new ResizeObserver(() => this.resize());
 	onWindow = () => this.resize();
 	constructor(e) {
-		this.data = e, this.store = new he(e, this), this.controls = new k({
+		this.data = e, this.store = new _e(e, this), this.controls = new ae({
 			setPreset: (e) => this.setPreset(e),
 			setWindow: (e, t) => this.setWindow(e, t),
 			set: (e) => this.set(e),
 			run: (e) => {
 				C(this, e, "");
 			}
-		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(w("style", {}, ge), w("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), re(this), N(this.root, (e, t) => C(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: ae(this) }), this.showTexts(), this.store.open();
+		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(w("style", {}, ve), w("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), re(this), N(this.root, (e, t) => C(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: se(this) }), this.showTexts(), this.store.open();
 	}
 	update(e) {
 		this.data = e, this.showTexts(), this.store.update(e), this.draw();
@@ -1072,6 +1105,7 @@ var he = class {
 		this.renderer?.addSlices(e, t), this.store.isComplete() && this.state.preset === "Whole range" && this.setPreset(m), this.markReady(), this.draw();
 	}
 	onLabels(e) {
+		this.forgetDifferences();
 		let t = this.store.scene[e];
 		e === "mask" ? this.renderer?.setMask(t) : this.renderer?.setCompared(t), this.showState(), this.showSolid(), this.hover(null), this.draw();
 	}
@@ -1089,7 +1123,7 @@ var he = class {
 		this.renderer && (e || t) && (this.root.dataset.ready ||= "low");
 	}
 	startRenderer() {
-		return this.rendererReady ??= oe(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
+		return this.rendererReady ??= le(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
 			this.hint.textContent = t, this.adopt(e);
 		}), this.rendererReady;
 	}
@@ -1099,7 +1133,7 @@ var he = class {
 		}), this.showState(), this.onScene();
 	}
 	fallBack(e) {
-		this.renderer?.destroy(), this.hint.textContent = e, this.adopt(J(this.stage));
+		this.renderer?.destroy(), this.hint.textContent = e, this.adopt(q(this.stage));
 	}
 	camera() {
 		if (!this.store.geometry) return null;
@@ -1111,15 +1145,16 @@ var he = class {
 		});
 	}
 	look() {
-		let { cross: e, width: t, level: n, opacity: r, isMaskHidden: i, isOutline: a, isSmooth: o } = this.state, s = n - t / 2 - this.data.huOffset;
+		let { cross: e, width: t, level: n, opacity: r, isMaskHidden: i, isOutline: a, isSmooth: o, comparing: s } = this.state, c = n - t / 2 - this.data.huOffset;
 		return {
 			cross: e,
-			range: [s, s + t],
+			range: [c, c + t],
 			opacity: i ? 0 : r,
 			isOutline: a,
 			isSmooth: o,
 			isReviewed: this.data.isReviewed,
-			colors: this.colors
+			colors: this.colors,
+			comparing: s
 		};
 	}
 	draw() {
@@ -1142,7 +1177,7 @@ var he = class {
 	roomBelow() {
 		let e = this.root.getBoundingClientRect().top, t = this.root.getRootNode(), n = t instanceof ShadowRoot ? t.host : this.root.parentElement;
 		for (; n; n = n.parentElement) e += n.scrollTop;
-		return Math.max(ve, Math.floor(window.innerHeight - e - _e));
+		return Math.max(be, Math.floor(window.innerHeight - e - ye));
 	}
 	showSolid() {
 		let { state: e, store: t, data: n } = this;
@@ -1192,7 +1227,7 @@ var he = class {
 		this.card ? this.toggleHelp() : (this.measuring.clear(), this.set({ mode: "cross" }));
 	}
 	moveTo(e) {
-		this.store.geometry && (this.state.cross = ee(e, this.store.geometry.shape), this.hover(null), this.draw());
+		this.store.geometry && (this.state.cross = _(e, this.store.geometry.shape), this.hover(null), this.draw());
 	}
 	jumpTo(e) {
 		let { mask: t, compared: n } = this.store.scene, r = (t && A(t, e)) ?? (n && A(n, e));
@@ -1200,10 +1235,20 @@ var he = class {
 		let { shape: i } = this.store.scene.camera;
 		this.moveTo(r), this.state.zoom > 1 && this.set({ centre: r.map((e, t) => (e + .5) / i[t]) });
 	}
+	nextDisagreement() {
+		let { mask: e, compared: t } = this.store.scene;
+		if (!e || !t) return;
+		this.differences ??= oe(e, t, this.colors);
+		let n = this.differences[this.nDifferences++ % this.differences.length];
+		n ? this.moveTo(n) : this.onStatus(E.noDifference);
+	}
+	forgetDifferences() {
+		this.differences = null, this.nDifferences = 0;
+	}
 	updateMask(e) {
-		this.renderer?.updateMask(e), this.hover(null), this.draw(), clearTimeout(this.solidTimer), this.solidTimer = window.setTimeout(() => {
+		this.forgetDifferences(), this.renderer?.updateMask(e), this.hover(null), this.draw(), clearTimeout(this.solidTimer), this.solidTimer = window.setTimeout(() => {
 			this.solid.maskChanged(), this.showSolid();
-		}, ye);
+		}, xe);
 	}
 	voxelAt(e, t) {
 		let [n, i] = [this.camera(), this.stage.panes[e]];
@@ -1211,7 +1256,11 @@ var he = class {
 	}
 	showTexts() {
 		let { labels: e, notice: t, isReviewed: n, maskId: r, compareMaskId: i } = this.data;
-		this.notice.textContent = t, this.badge.hidden = n || !r, F(this.legend, i ? [this.data.maskName, this.data.compareName] : null), R(this.labelList, e, {
+		this.notice.textContent = t, this.badge.hidden = n || !r, F(this.legend, i ? [this.data.maskName, this.data.compareName] : null, {
+			comparing: this.state.comparing,
+			choose: (e) => this.set({ comparing: e }),
+			next: () => this.nextDisagreement()
+		}), R(this.labelList, e, {
 			isHidden: (e) => this.state.hidden.has(e),
 			setHidden: (e, t) => {
 				t ? this.state.hidden.add(e) : this.state.hidden.delete(e), this.showColors();
@@ -1220,7 +1269,7 @@ var he = class {
 		}), this.showColors(), this.showState(), this.resize();
 	}
 	showColors() {
-		this.colors = y(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
+		this.forgetDifferences(), this.colors = te(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
 	}
 	showState() {
 		this.controls.show(this.state, this.store.scene.mask !== null, this.renderer?.kind === "plain");
@@ -1235,12 +1284,12 @@ var he = class {
 		let [r, i] = [this.nameAt("mask", t), this.nameAt("compared", t)], a = i ? `${this.data.maskName}: ${r} · ${this.data.compareName}: ${i}` : r;
 		this.readout.textContent = `${n + this.data.huOffset} ${this.data.unit}${a && ` · ${a}`}\nvoxel ${t.join(", ")}`;
 	}
-}, $ = /* @__PURE__ */ new Map(), xe = 3;
-function Se({ data: e, parentElement: t }) {
+}, $ = /* @__PURE__ */ new Map(), Ce = 3;
+function we({ data: e, parentElement: t }) {
 	let n = $.get(e.instance);
-	n ? (n.update(e), $.delete(e.instance)) : n = new be(e), $.set(e.instance, n);
+	n ? (n.update(e), $.delete(e.instance)) : n = new Se(e), $.set(e.instance, n);
 	for (let [e, t] of $) {
-		if ($.size <= xe) break;
+		if ($.size <= Ce) break;
 		t.root.isConnected || t === n || (t.destroy(), $.delete(e));
 	}
 	let r = n;
@@ -1248,4 +1297,4 @@ function Se({ data: e, parentElement: t }) {
 		r.root.parentNode === t && r.root.remove();
 	};
 }
-export { Se as default };
+export { we as default };

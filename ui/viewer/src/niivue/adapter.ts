@@ -178,7 +178,8 @@ export class NiivuePlanes implements Renderer {
   private useShaders(scene: Scene, tiles: Tile[], look: Look): void {
     const { gl } = this.planes
     const hasMask = scene.mask !== null && look.opacity > 0
-    const hasCompared = hasMask && scene.compared !== null
+    const hasCompared = hasMask && scene.compared !== null && look.comparing === 'difference'
+    const labels = look.comparing === 'second' && scene.compared ? UNITS.compared : UNITS.mask
     const isReviewed = look.isReviewed || hasCompared
     const volume = scene.full ?? scene.low
     const features = {
@@ -194,6 +195,7 @@ export class NiivuePlanes implements Renderer {
         const at = shader.uniforms[name]
         if (at) gl[`uniform${values.length as 1 | 2}fv`](at, values)
       }
+      if (shader.uniforms.mask) gl.uniform1i(shader.uniforms.mask, labels)
       set('nSlices', scene.nSlices)
       set('range', ...look.range)
       set('fill', look.isOutline ? 0 : look.opacity)

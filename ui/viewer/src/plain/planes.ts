@@ -63,7 +63,8 @@ export class PlainPlanes implements Renderer {
         return ((255 << 24) | (gray << 16) | (gray << 8) | gray) >>> 0
       })
     }
-    const { mask, compared } = scene
+    const compared = look.comparing === 'difference' ? scene.compared : null
+    const mask = look.comparing === 'second' && scene.compared ? scene.compared : scene.mask
     if (!mask || look.opacity === 0) return
     context.globalAlpha = look.opacity
     const visible = (label: number): number => look.colors[label]!

@@ -295,25 +295,25 @@ var h = class e {
 		return r;
 	}
 	useShaders(e, t, n) {
-		let { gl: r } = this.planes, i = e.mask !== null && n.opacity > 0, a = i && e.compared !== null, o = n.isReviewed || a, s = e.full ?? e.low, c = {
+		let { gl: r } = this.planes, a = e.mask !== null && n.opacity > 0, o = a && e.compared !== null && n.comparing === "difference", s = n.comparing === "second" && e.compared ? i.compared : i.mask, c = n.isReviewed || o, l = e.full ?? e.low, u = {
 			isComplete: e.nSlices === e.camera.shape[2],
 			isSmooth: n.isSmooth,
-			isUnsigned: s?.voxels instanceof Uint16Array,
-			hasMask: i,
-			hasCompared: a,
-			hasEdges: i && (n.isOutline || !o)
+			isUnsigned: l?.voxels instanceof Uint16Array,
+			hasMask: a,
+			hasCompared: o,
+			hasEdges: a && (n.isOutline || !c)
 		};
 		for (let { rect: i, view: a } of t) {
 			let t = this.shaderFor({
 				plane: a.plane.index,
-				...c
+				...u
 			});
 			this.planes.shaders[a.plane.index] = t, t.use(r);
-			let s = (e, ...n) => {
+			let o = (e, ...n) => {
 				let i = t.uniforms[e];
 				i && r[`uniform${n.length}fv`](i, n);
 			};
-			s("nSlices", e.nSlices), s("range", ...n.range), s("fill", n.isOutline ? 0 : n.opacity), s("edge", Math.max(n.opacity, .9)), s("pixelRatio", i[2] / a.width), s("reviewed", +!!o);
+			t.uniforms.mask && r.uniform1i(t.uniforms.mask, s), o("nSlices", e.nSlices), o("range", ...n.range), o("fill", n.isOutline ? 0 : n.opacity), o("edge", Math.max(n.opacity, .9)), o("pixelRatio", i[2] / a.width), o("reviewed", +!!c);
 		}
 	}
 };
