@@ -51,9 +51,9 @@ def measure(
 
 
 def boxes_of(mask: Labels) -> Boxes:
-    """Return the box of each label that occurs in a mask (x, y, z)."""
-    found = ndimage.find_objects(mask)
-    return {index: box for index, box in enumerate(found, start=1) if box is not None}
+    """Return the box of each label that occurs in a mask (x, y, z), which is quick where x is fastest in memory."""
+    found = ndimage.find_objects(mask.T)
+    return {index: box[::-1] for index, box in enumerate(found, start=1) if box is not None}
 
 
 def differences(before: Labels, after: Labels, labels: LabelSet) -> list[dict[str, Any]]:
