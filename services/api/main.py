@@ -17,6 +17,7 @@ from services.api.routes import (
     compare,
     draft_entries,
     drafts,
+    feedback,
     health,
     jobs,
     masks,
@@ -58,7 +59,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.parts = parts
     errors.install(app)
     app.include_router(health.router)
-    for module in (projects, uploads, volumes, jobs, masks, compare, drafts, draft_entries, model_versions):
+    for module in (
+        projects,
+        uploads,
+        volumes,
+        jobs,
+        masks,
+        compare,
+        drafts,
+        draft_entries,
+        feedback,
+        model_versions,
+    ):
         app.include_router(module.router, prefix="/v1")
     openapi.install(app)
     return app

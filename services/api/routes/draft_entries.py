@@ -34,7 +34,13 @@ async def entry_body(request: Request, actor: ActorDep) -> bytes:
     return bytes(body)
 
 
-@router.put("/drafts/{draft_id}/entries/{sequence}", status_code=201)
+BYTES = {
+    "required": True,
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+}
+
+
+@router.put("/drafts/{draft_id}/entries/{sequence}", status_code=201, openapi_extra={"requestBody": BYTES})
 def put_entry(
     draft_id: str,
     sequence: Annotated[int, Path(ge=1, le=2**31 - 1)],

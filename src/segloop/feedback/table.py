@@ -1,5 +1,8 @@
 """SQL of feedback: rows are written once and never changed."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -8,14 +11,16 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Row,
     Table,
     Text,
     UniqueConstraint,
     Uuid,
+    select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from segloop.database import created_columns, id_column, metadata
+from segloop.database import Connection, created_columns, id_column, metadata
 
 feedback = Table(
     "feedback",
@@ -44,3 +49,33 @@ feedback = Table(
     Index("feedback_by_volume", "volume_id", "created_at"),
     Index("feedback_by_project", "project_id", "created_at"),
 )
+
+
+def insert_feedback(conn: Connection, **values: object) -> Row[Any] | None:
+    """Insert feedback; None when this Idempotency-Key was used before (`feedback_idempotency_key`)."""
+    return conn.execute(
+        insert(feedback)
+        .values(**values)
+        .on_conflict_do_nothing(constraint="feedback_idempotency_key")
+        .returning(feedback)
+    ).one_or_none()
+
+
+def get_by_idempotency_key(conn: Connection, *, project_id: str, created_by: str, key: str) -> Row[Any]:
+    """Return the feedback that was given under a key."""
+    return conn.execute(
+        select(feedback).where(
+            feedback.c.project_id == project_id,
+            feedback.c.created_by == created_by,
+            feedback.c.idempotency_key == key,
+        )
+    ).one()
+
+
+def list_by_volume(conn: Connection, volume_id: str) -> Sequence[Row[Any]]:
+    """Return a volume's feedback, newest first."""
+    return conn.execute(
+        select(feedback)
+        .where(feedback.c.volume_id == volume_id)
+        .order_by(feedback.c.created_at.desc(), feedback.c.id.desc())
+    ).all()
