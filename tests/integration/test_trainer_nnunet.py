@@ -2,27 +2,36 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 
 from segloop.errors import InvalidInput
 from segloop.imaging.phantom import head_and_neck
 from segloop.nnunet import bundle
+from segloop.nnunet.calibrate import calibration_errors
 from segloop.nnunet.predict import Predictor
 from segloop.nnunet.trainer import LoopTrainer
 from segloop.nnunet.training_run import run
 from segloop.nnunet.workspace import Workspace
+from segloop.training.gate import decide
 from segloop.training.progress import read_progress
+from segloop.training.protocol import Evaluation, Margin, Protocol
 from segloop.training.recipe import Recipe
+from segloop.training.scores import Reference, evaluate, score_case
 from segloop.training.target import ReviewedRegion
-from tests.training_runs import NAMES, make_workspace
+from tests.training_runs import LABELS, NAMES, make_workspace
 
 SHORT = Recipe(n_epochs=2, iterations_per_epoch=3, validation_iterations=2, learning_rate=1e-2, threads=1)
 PARTIAL = {
@@ -46,30 +55,81 @@ def weights_of(folder: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def test_the_loss_falls_with_partial_cases_beside_a_dense_one_and_the_result_can_be_served(
-    tmp_path: Path,
-) -> None:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> LoopTrainer:
+    """A run with two partial cases and a dense one, long enough to learn bone."""
     recipe = Recipe(4, 100, 4, learning_rate=5e-3, optimizer="adamw", foreground_share=0.66, threads=1)
-    workspace = make_workspace(tmp_path, recipe, n_cases=3, regions=PARTIAL)
-    assert len(workspace.table.sets) == 2  # what is open on one side, and on the other when mirrored
-    seen: list[int] = []
-    trainer = LoopTrainer.open(workspace.folder, on_epoch=lambda record: seen.append(record["epoch"]))
+    workspace = make_workspace(tmp_path_factory.mktemp("trained"), recipe, n_cases=3, regions=PARTIAL)
+    trainer = LoopTrainer.open(workspace.folder)
     assert trainer.run_training() == "finished"
-    records = read_progress(workspace.folder)
-    assert seen == [record["epoch"] for record in records] == [0, 1, 2, 3]
-    losses = [record["train_loss"] for record in records]
-    assert losses[-1] < losses[0] - 0.3
+    bundle.import_model(trainer.trained_folder, workspace.folder / "bundle")
+    return trainer
+
+
+def phantom(seed: int) -> tuple[Reference, NDArray[np.int16]]:
+    volume, truth, grid = head_and_neck(shape=(36, 32, 34), spacing_mm=(8.0, 8.0, 8.0), seed=seed)
+    return Reference(f"case{seed}", f"patient{seed}", truth, grid, LABELS), volume
+
+
+def test_the_loss_falls_with_partial_cases_beside_a_dense_one_and_the_result_can_be_served(
+    trained: LoopTrainer,
+) -> None:
+    folder = trained.workspace.folder
+    assert len(trained.workspace.table.sets) == 2  # what is open on one side, and on the other when mirrored
+    records = read_progress(folder)
+    assert [record["epoch"] for record in records] == [0, 1, 2, 3]
+    assert records[-1]["train_loss"] < records[0]["train_loss"] - 0.3
     assert list(records[-1]["dice"]) == list(NAMES)
-    assert json.loads((workspace.folder / "heartbeat.json").read_text())["n_iterations"] == 400
-    info = bundle.import_model(trainer.trained_folder, tmp_path / "bundle")
+    assert json.loads((folder / "heartbeat.json").read_text())["n_iterations"] == 400
+    info = bundle.read_bundle(folder / "bundle")
     assert [label["name"] for label in info.labels] == list(NAMES) and info.mirroring_axes == []
-    volume, truth, geometry = head_and_neck(
-        shape=(36, 32, 34), spacing_mm=(8.0, 8.0, 8.0), seed=2, orientation="RAS"
-    )
-    mask = Predictor.load(tmp_path / "bundle", device="cpu", threads=1).predict(volume, geometry)
-    found, there = mask == 5, truth == 5  # the mandible is bone, so it is learned first
-    assert 2 * (found & there).sum() / (found.sum() + there.sum()) > 0.3
+    reference, volume = phantom(2)
+    mask = Predictor.load(folder / "bundle", device="cpu", threads=1).predict(volume, reference.geometry)
+    dice = score_case(reference, mask, LABELS).labels["mandible"].dice  # bone is learned first
+    assert dice is not None and dice > 0.3
     assert "torchvision" not in sys.modules
+
+
+def test_the_gate_knows_a_model_with_noise_on_its_weights_from_one_without(
+    trained: LoopTrainer, tmp_path: Path
+) -> None:
+    cases, corrected = [phantom(seed) for seed in range(10, 40)], [phantom(seed) for seed in range(40, 46)]
+
+    def evaluation(noise: float) -> Evaluation:
+        folder = shutil.copytree(trained.workspace.folder / "bundle", tmp_path / str(noise))
+        torch.manual_seed(0)
+        file = folder / "fold_0.safetensors"
+        weights = {
+            name: t + noise * t.std(correction=0) * torch.randn_like(t) for name, t in load_file(file).items()
+        }
+        save_file(weights, file)
+        predictor = Predictor.load(folder, device="cpu", threads=1)
+        ticks = iter(range(1000))
+        some, few = (
+            evaluate(part, predictor.predict, LABELS, clock=lambda: float(next(ticks)))
+            for part in (cases, corrected)
+        )
+        return Evaluation(some, few, calibration_errors(predictor, corrected[:2]))
+
+    good, same, bad = evaluation(0.0), evaluation(1e-4), evaluation(2.0)
+    protocol = Protocol(("mandible",), default_margin=Margin(0.03, 0.03))
+    rejected = decide(good, bad, protocol)
+    assert rejected.outcome == "reject", rejected.reasons
+    promoted = decide(bad, good, replace(protocol, calibration_margin=1.0))
+    assert promoted.outcome == "promote", promoted.reasons
+    equal = decide(good, same, protocol).findings
+    assert {f.standing for f in equal if f.check in ("non_inferior", "no_catastrophe")} == {"passed"}
+    for one in (good, same, bad):
+        five = Evaluation(one.frozen[:5], one.corrected[:5], one.calibration_error)
+        production = Evaluation(good.frozen[:5], good.corrected[:5], good.calibration_error)
+        assert decide(production, five, protocol).outcome == "not_enough_cases"
+
+
+def test_each_epoch_is_told_to_whoever_asked(tmp_path: Path) -> None:
+    seen: list[int] = []
+    folder = make_workspace(tmp_path, SHORT).folder
+    LoopTrainer.open(folder, on_epoch=lambda record: seen.append(record["epoch"])).run_training()
+    assert seen == [0, 1]
 
 
 def test_a_stopped_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:

@@ -58,7 +58,11 @@ class Reliability:
 def near_surface(
     truth: NDArray[np.bool_], spacing_mm: Sequence[float], band_mm: float = BAND_MM
 ) -> NDArray[np.bool_]:
-    """Return the voxels whose centre lies within `band_mm` of the nearest voxel on the other side of the surface."""
+    """Return the voxels whose centre lies within `band_mm` of the nearest voxel on the other side of the surface.
+
+    Where voxels are larger than that, the voxels next to it.
+    """
+    band_mm = max(band_mm, *spacing_mm)
     band = np.zeros(truth.shape, dtype=bool)
     boxes = ndimage.find_objects(truth.astype(np.uint8))
     if not boxes:

@@ -90,6 +90,7 @@ def test_the_band_is_five_millimetres_on_both_sides_with_the_real_spacing() -> N
     band = near_surface(truth, (1.0, 3.0, 2.5))
     assert np.flatnonzero(band[:, 1, 20]).tolist() == [*range(5, 15), *range(25, 35)]
     assert np.flatnonzero(band[20, 1, :]).tolist() == [8, 9, 10, 11, 28, 29, 30, 31]
+    assert np.flatnonzero(near_surface(truth, (8.0, 1.0, 1.0))[:, 1, 20]).tolist() == [9, 10, 29, 30]
     assert not near_surface(np.zeros((4, 4, 4), bool), (1, 1, 1)).any()
     assert not near_surface(np.ones((4, 4, 4), bool), (1, 1, 1)).any()
 
