@@ -34,7 +34,7 @@ export function run(app: App, command: string, key: string): boolean {
     case 'zoom': zoom(app, key === '+' ? 1.25 : 0.8); break
     case 'reset': app.set({ zoom: 1, centre: [0.5, 0.5, 0.5] }); break
     case 'large': app.toggleLarge(app.active); break
-    case 'solid': app.set({ is3d: !state.is3d, layout: state.layout === '3d' ? 'all' : state.layout }); break
+    case 'solid': if (app.root.dataset.renderer === 'webgl') app.set({ is3d: !state.is3d, layout: state.layout === '3d' ? 'all' : state.layout }); break
     case 'measure': app.set({ mode: state.mode === 'measure' ? 'cross' : 'measure' }); break
     case 'convention': app.set({ isRadiological: !state.isRadiological }); break
     case 'help': app.toggleHelp(); break

@@ -70,7 +70,7 @@ export class Controls {
     this.style.disabled = !hasMask || isPlain
     this.layout.value = String(state.layout)
     this.solid.setAttribute('aria-pressed', String(state.is3d || state.layout === '3d'))
-    this.solid.disabled = isPlain
+    this.solid.disabled = this.layout.options[4]!.disabled = isPlain
     this.measure.setAttribute('aria-pressed', String(state.mode === 'measure'))
     this.reset.textContent = `${Math.round(state.zoom * 100)} %`
     this.convention.value = state.isRadiological ? '1' : '0'

@@ -23,7 +23,7 @@ export async function makeRenderer(stage: Stage, nLost: number): Promise<{ rende
     const renderer = await NiivuePlanes.create(canvas)
     return { renderer, why: '' }
   } catch (error) {
-    console.error(error)
+    console.warn(error)
     canvas.remove()
     return { renderer: plainRenderer(stage), why: TEXT.plain }
   }
