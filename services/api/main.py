@@ -16,6 +16,7 @@ from services.api.deps import Parts
 from services.api.routes import (
     compare,
     draft_entries,
+    draft_tools,
     drafts,
     feedback,
     health,
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         compare,
         drafts,
         draft_entries,
+        draft_tools,
         feedback,
         model_versions,
     ):

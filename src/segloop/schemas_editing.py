@@ -1,8 +1,9 @@
 """Bodies of the editor's HTTP requests and responses: drafts, comparisons."""
 
 from datetime import datetime
+from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from segloop.schemas import NOTICE, Body, Result
 
@@ -109,3 +110,45 @@ class Comparison(BaseModel):
     labels: list[LabelAgreement]
     disagreements: list[Disagreement]
     notice: str = NOTICE
+
+
+class ToolSettings(Body):
+    """What a tool is told, in RAS voxels and mm; `over` are the labels it may replace (0 is background).
+
+    islands: min_voxels (null keeps the largest only). holes: plane (null in space). smooth: radius_mm (2).
+    interpolate: plane (axial), slices to interpolate between (null: fill gaps). grow: seed, low_hu, high_hu, radius_mm (20).
+    """
+
+    over: list[int] = Field(default=[0], max_length=1000)
+    plane: Literal["axial", "coronal", "sagittal"] | None = None
+    slices: list[int] | None = Field(default=None, max_length=10_000)
+    min_voxels: int | None = Field(default=None, ge=1)
+    radius_mm: float | None = Field(default=None, gt=0, le=100)
+    seed: tuple[int, int, int] | None = None
+    low_hu: float | None = None
+    high_hu: float | None = None
+
+
+class ToolRequest(Body):
+    """Runs a tool on a label of a draft at exactly this head."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "tool": "interpolate",
+                    "label": 3,
+                    "sequence": 12,
+                    "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                    "parameters": {"plane": "axial", "slices": [40, 46, 52]},
+                }
+            ]
+        },
+    )
+
+    tool: Literal["interpolate", "smooth", "islands", "holes", "grow"]
+    label: int = Field(ge=1, le=65535)
+    sequence: int = Field(ge=0)
+    hash: str = Field(pattern="^[0-9a-f]{64}$")
+    parameters: ToolSettings = ToolSettings()

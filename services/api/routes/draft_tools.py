@@ -1,0 +1,48 @@
+"""Editing tools that the server computes; the browser applies and journals what they answer."""
+
+from fastapi import APIRouter, Response
+
+from segloop import schemas_editing as bodies
+from segloop.audit.record import record
+from segloop.masks.drafts import tools
+from services.api.deps import ActorDep, ConnectionDep, PartsDep
+from services.api.routes.jobs import require_uuid
+
+router = APIRouter(tags=["drafts"])
+
+
+@router.post(
+    "/drafts/{draft_id}/tools",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}},
+)
+def run_tool(
+    draft_id: str, body: bodies.ToolRequest, conn: ConnectionDep, actor: ActorDep, parts: PartsDep
+) -> Response:
+    """Return what a tool would change as an entry's runs; X-Sequence and X-Hash say on which head. Nothing is changed."""
+    found = tools.run(
+        conn,
+        parts.store,
+        require_uuid(draft_id),
+        tool=body.tool,
+        label=body.label,
+        sequence=body.sequence,
+        head_hash=body.hash,
+        settings=tools.Settings(**body.parameters.model_dump()),
+        actor=actor.name,
+    )
+    record(
+        conn,
+        actor=actor.name,
+        action="draft.tool_run",
+        object_type="draft",
+        object_id=draft_id,
+        tool=body.tool,
+    )
+    headers = {
+        "X-Sequence": str(body.sequence),
+        "X-Hash": body.hash,
+        "Cache-Control": "no-store",
+        "Content-Encoding": "identity",
+    }
+    return Response(found, media_type="application/octet-stream", headers=headers)
