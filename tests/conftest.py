@@ -107,16 +107,20 @@ def redis_url(stack: Stack) -> str:
 
 
 @pytest.fixture
-def object_store_settings(stack: Stack) -> dict[str, str]:
-    """How to reach a fresh, empty bucket, as environment variables."""
+def object_store_settings(stack: Stack) -> Iterator[dict[str, str]]:
+    """How to reach a fresh, empty bucket, as environment variables; each bucket takes a volume of the store's few."""
     keys, port, bucket = stack.servers.credentials, stack.servers.ports["s3"], f"test-{uuid.uuid4().hex[:12]}"
     seaweed.make_bucket(keys, port, bucket)
-    return {
+    yield {
         "SEGLOOP_S3_ENDPOINT": f"127.0.0.1:{port}",
         "SEGLOOP_S3_ACCESS_KEY": keys.s3_access_key,
         "SEGLOOP_S3_SECRET_KEY": keys.s3_secret_key,
         "SEGLOOP_S3_BUCKET": bucket,
     }
+    client = seaweed.client(keys, port)
+    for item in client.list_objects(bucket, recursive=True):
+        client.remove_object(bucket, str(item.object_name))
+    client.remove_bucket(bucket)
 
 
 @pytest.fixture

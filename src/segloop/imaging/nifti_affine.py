@@ -22,7 +22,8 @@ def affine_of(header: RawHeader, shape: tuple[int, int, int]) -> NDArray[np.floa
     Raises:
         InvalidInput: `bad_spacing`, `no_orientation`, `singular_affine`, `sheared_affine`, `affine_conflict`.
     """
-    pixdim_mm = np.asarray(header["pixdim"][1:4], np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN complains when it is widened; it is refused below
+        pixdim_mm = np.asarray(header["pixdim"][1:4], np.float64)
     _check_spacing(pixdim_mm)
     sform, qform = _sform(header), _qform(header)
     affine = qform if sform is None else sform
