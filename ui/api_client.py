@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel
 
-from segloop import schemas
+from segloop import schemas, schemas_editing
 from segloop.errors import SegloopError, Unavailable
 
 T = TypeVar("T", bound=BaseModel)
@@ -65,6 +65,21 @@ class ApiClient:
         }
         headers = {"Idempotency-Key": idempotency_key}
         return schemas.JobOut.model_validate(self._call("POST", "/v1/jobs", json=body, headers=headers))
+
+    def drafts(self, volume_id: str) -> list[schemas_editing.Draft]:
+        """Return everybody's drafts of a volume, newest first."""
+        return self._page(schemas_editing.Draft, f"/v1/volumes/{volume_id}/drafts")
+
+    def open_draft(self, volume_id: str, base_mask_id: str | None) -> schemas_editing.Draft:
+        """Open a draft on a mask, or on nothing, or return the one that is open already."""
+        body = {"base_mask_id": base_mask_id}
+        return schemas_editing.Draft.model_validate(
+            self._call("POST", f"/v1/volumes/{volume_id}/drafts", json=body)
+        )
+
+    def label_sets(self, project: str) -> list[schemas.LabelSetOut]:
+        """Return a project's label sets, newest first."""
+        return self._page(schemas.LabelSetOut, f"/v1/projects/{project}/label-sets")
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job."""

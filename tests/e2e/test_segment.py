@@ -1,11 +1,5 @@
 """Page "Segment" in a real browser on the whole stack: drop a CT, watch it, look at the mask."""
 
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,70 +7,18 @@ import httpx
 import nibabel
 import numpy as np
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from segloop.imaging.geometry import Geometry, reorient
-from segloop.nnunet.tiny import expected_labels, write_tiny_model
+from segloop.nnunet.tiny import expected_labels
 from segloop.settings import Settings
 from segloop.stack import state
-from segloop.stack.home import open_home
-from tests.conftest import ROOT
 
 pytestmark = pytest.mark.browser
 
-ORGANS = ("brainstem", "spinal_cord", "parotid_right", "parotid_left", "mandible", "larynx", "esophagus")
 SHAPE = (40, 36, 30)
 # An oblique grid in another index order, so that a mirrored viewer could not pass.
 AFFINE = np.array([[0.0, -3.0, 0.0, 60.0], [0.0, 0.0, 3.0, -50.0], [-3.0, 0.0, 0.0, 40.0], [0, 0, 0, 1]])
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
-    """A data folder with the whole stack running and a tiny model in production."""
-    folder = Path(tempfile.mkdtemp(prefix="segloop-test-"))
-    open_home(folder)
-    _segloop(folder, "up")
-    model = write_tiny_model(folder / "model", label_names=ORGANS)
-    _segloop(folder, "models", "import", str(model), "--promote", "the only model of this test")
-    yield folder
-    _segloop(folder, "down")
-    shutil.rmtree(folder)
-
-
-def _segloop(home: Path, *arguments: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SEGLOOP_")}
-    environment |= {"SEGLOOP_HOME": str(home), "SEGLOOP_INFERENCE_THREADS": "1"}
-    command = [sys.executable, "-m", "segloop.cli", *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=180
-    )
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture
-def page(home: Path) -> Iterator[Page]:
-    """A signed-in browser page; any request that leaves this machine fails the test."""
-    flags = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-    ]
-    flags += ["--disable-component-update", "--disable-sync"]
-    outside: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=flags)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.on("request", lambda request: _is_local(request.url) or outside.append(request.url))
-        page.goto(state.new_link(home))
-        yield page
-        browser.close()
-    assert outside == []
-
-
-def _is_local(url: str) -> bool:
-    return url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))
 
 
 def test_a_ct_is_dropped_segmented_and_seen_unmirrored(page: Page, tmp_path: Path) -> None:

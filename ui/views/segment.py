@@ -1,6 +1,7 @@
 """Page "Segment": a CT goes in, a mask comes out, and a person looks at it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import streamlit as st
@@ -85,7 +86,7 @@ def _show(api: ApiClient, volume: Volume) -> None:
     elif not masks:
         _offer(api, volume)
     mask = _choose_mask(api, volume, masks) if masks else None
-    _look(api, volume, mask)
+    _edit_or_look(api, volume, mask)
 
 
 def _job_key(volume: Volume) -> str:
@@ -193,14 +194,49 @@ def _watch(api: ApiClient, volume: Volume, job_id: str) -> None:
         st.warning(hint)
 
 
-def _look(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
+def _edit_or_look(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
+    """Show the viewer, or the editor where somebody is at work on a draft of theirs."""
+    base_id = mask.id if mask else None
+    drafts = api.drafts(volume.id)
+    # The API gives everybody's drafts; whose they are matters as soon as there is more than one person.
+    unfinished = [draft for draft in drafts if draft.state == "open" and draft.base_mask_id == base_id]
+    key = f"editing-{volume.id}-{base_id}"
+    if not st.session_state.get(key):
+        text = "Go on editing" if unfinished else ("Edit this mask" if mask else "Draw a mask")
+        if st.button(text):
+            st.session_state[key] = True
+            st.rerun()
+        _look(api, volume, mask)
+        return
+    draft = api.open_draft(volume.id, base_id)
+    others = sorted({other.created_by for other in draft.others})
+    if others:
+        st.info(
+            f"Also at work on this CT: {', '.join(map(plain, others))}. Your draft is your own; neither overwrites the other."
+        )
+    if st.button("Stop editing"):
+        st.session_state[key] = False
+        st.rerun()
+    finalized = _look(api, volume, mask, draft_id=draft.id)
+    if finalized and finalized["draft_id"] == draft.id:
+        st.session_state[key] = False
+        st.rerun()
+
+
+def _look(
+    api: ApiClient, volume: Volume, mask: Mask | None, *, draft_id: str | None = None
+) -> dict[str, Any] | None:
     labels = []
     notice = "Research use only. Not a medical device."
     if mask is not None:
         labels = [item.model_dump() for item in api.statistics(mask.id).labels]
         notice = f"{notice} Mask: {_origin(api, mask)}."
+    elif draft_id is not None:
+        newest = max(api.label_sets(PROJECT), key=lambda found: found.version)
+        labels = [label.model_dump() | {"volume_ml": None} for label in newest.labels]
     offset = _stated_offset(api, mask)
-    viewer(
+    return viewer(
+        draft_id=draft_id,
         api_base=API_BASE,
         volume_id=volume.id,
         volume_ticket=_ticket(api, "volumes", volume.id),
@@ -211,7 +247,7 @@ def _look(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
         reviewed=mask is None or mask.model_version_id is None,
         unit="HU" if volume.is_hu_like or offset is not None else "stored value",
         hu_offset=offset or 0.0,
-        key=f"viewer-{volume.id}",
+        key=f"viewer-{volume.id}{'-' + draft_id if draft_id else ''}",
     )
 
 

@@ -25,10 +25,13 @@ def viewer(
     reviewed: bool = False,
     unit: str = "HU",
     hu_offset: float = 0.0,
+    draft_id: str | None = None,
     key: str,
     height: int | None = None,
-) -> None:
-    """Show a volume in three linked planes, read-only, with an optional mask over it.
+) -> dict[str, Any] | None:
+    """Show a volume in three linked planes with an optional mask over it; with a draft, that is edited instead.
+
+    In the rerun right after a draft was finalized the answer has `draft_id` and `mask_id`, else it is None.
 
     Each label is a dict with `index`, `name`, `color` ("#rrggbb" or three numbers) and `volume_ml` (or None).
     A mask that is not `reviewed` is hatched and marked as unreviewed AI output. With a second mask, the
@@ -53,9 +56,12 @@ def viewer(
         "isReviewed": reviewed,
         "unit": unit,
         "huOffset": hu_offset,
+        "draftId": draft_id,
         "height": height,
     }
-    _viewer(key=key, data=data, height="content")
+    result = _viewer(key=key, data=data, on_finalized_change=lambda: None, height="content")
+    finalized: dict[str, Any] | None = result.finalized
+    return finalized
 
 
 def uploader(

@@ -1,9 +1,10 @@
 // One viewer: it ties state, voxels, renderer and page together.
 import { run } from './commands'
+import { Editor } from './edit/editor'
 import { Controls } from './controls'
 import { el } from './dom'
 import { disagreements, middleOf } from './find'
-import { valueAt, type Vec3 } from './grid'
+import { valueAt, type Grid, type Vec3 } from './grid'
 import { makeHooks } from './hooks'
 import { bindKeys, helpCard } from './keys'
 import { showLabels, showLegend } from './labels_panel'
@@ -51,6 +52,9 @@ export class App implements PointerHost, StoreHost {
   private labelList = el('div', { class: 'labels' })
   readonly controls: Controls
   private card: HTMLElement | null = null
+  private editor: { draftId: string; editor: Editor } | null = null
+  /** Tells Python what was finished; set by the component at every mount. */
+  trigger: (name: string, value: unknown) => void = () => undefined
   private observer = new ResizeObserver(() => this.resize())
   private onWindow = (): void => this.resize()
 
@@ -67,6 +71,7 @@ export class App implements PointerHost, StoreHost {
     window.addEventListener('resize', this.onWindow)
     Object.assign(this.root, { segloop: makeHooks(this) })
     this.showTexts()
+    this.showEditor()
     void this.store.open()
   }
 
@@ -76,6 +81,7 @@ export class App implements PointerHost, StoreHost {
   update(data: Data): void {
     this.data = data
     this.showTexts()
+    this.showEditor()
     this.store.update(data)
     this.draw()
   }
@@ -98,7 +104,22 @@ export class App implements PointerHost, StoreHost {
     this.renderer?.destroy()
     this.renderer = null
     this.solid.close()
+    this.editor?.editor.destroy()
     this.root.remove()
+  }
+
+  /** The editor comes and goes with the draft. */
+  private showEditor(): void {
+    const draftId = this.data.draftId ?? null
+    if (this.editor?.draftId === draftId) return
+    this.editor?.editor.destroy()
+    this.editor = draftId === null ? null : {
+      draftId, editor: new Editor(this, draftId, (maskId) => this.trigger('finalized', { draft_id: draftId, mask_id: maskId })),
+    }
+  }
+
+  async onDraft(mask: Grid): Promise<Grid> {
+    return this.editor ? this.editor.editor.adopt(mask) : mask
   }
 
   // --- what the store tells ---
@@ -368,7 +389,7 @@ export class App implements PointerHost, StoreHost {
   private showTexts(): void {
     const { labels, notice, isReviewed, maskId, compareMaskId } = this.data
     this.notice.textContent = notice
-    this.badge.hidden = isReviewed || !maskId
+    this.badge.hidden = isReviewed || (!maskId && !this.data.draftId)
     showLegend(this.legend, compareMaskId ? [this.data.maskName, this.data.compareName] : null, {
       comparing: this.state.comparing,
       choose: (comparing) => this.set({ comparing }),

@@ -3,7 +3,10 @@
 export type Vec3 = [number, number, number]
 export type Voxels = Int16Array | Uint8Array | Uint16Array
 /** A voxel grid with its values; `shape` is (x, y, z), `affine` maps a voxel index to world RAS+ mm. */
-export interface Grid { shape: Vec3; affine: number[][]; spacing: Vec3; voxels: Voxels }
+export interface Grid {
+  shape: Vec3; affine: number[][]; spacing: Vec3; voxels: Voxels
+  head?: { sequence: number; hash: string } // of a draft: the last edit these voxels hold
+}
 
 /** A failure whose message is fit for the user. */
 export class LoadError extends Error {}
@@ -49,7 +52,10 @@ function describe(headers: Headers): Grid {
   const affine = [0, 4, 8, 12].map((start) => flat.slice(start, start + 4))
   checkRas(affine)
   const spacing = [0, 1, 2].map((c) => Math.hypot(affine[0]![c]!, affine[1]![c]!, affine[2]![c]!)) as Vec3
-  return { shape, affine, spacing, voxels: new Uint8Array(0) }
+  const grid: Grid = { shape, affine, spacing, voxels: new Uint8Array(0) }
+  const [sequence, hash] = [headers.get('X-Sequence'), headers.get('X-Hash')]
+  if (sequence !== null && hash !== null) grid.head = { sequence: Number(sequence), hash }
+  return grid
 }
 
 function kindOf(dtype: string): typeof Int16Array | typeof Uint8Array | typeof Uint16Array {

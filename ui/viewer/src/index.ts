@@ -2,13 +2,13 @@
 import { App } from './app'
 import type { Data } from './state'
 
-interface Args { data: Data; parentElement: HTMLElement | ShadowRoot }
+interface Args { data: Data; parentElement: HTMLElement | ShadowRoot; setTriggerValue?: (name: string, value: unknown) => void }
 
 // Streamlit may unmount and remount a component on any rerun; the loaded viewers wait here, voxels, state and all.
 const apps = new Map<string, App>()
 const KEPT = 3
 
-export default function mount({ data, parentElement }: Args): () => void {
+export default function mount({ data, parentElement, setTriggerValue }: Args): () => void {
   let app = apps.get(data.instance)
   if (app) {
     app.update(data)
@@ -22,6 +22,7 @@ export default function mount({ data, parentElement }: Args): () => void {
     apps.delete(instance)
   }
   const current = app
+  if (setTriggerValue) current.trigger = setTriggerValue
   if (current.root.parentNode !== parentElement) parentElement.append(current.root)
   current.attached()
   return () => {

@@ -16,6 +16,8 @@ export interface StoreHost {
   onLabels(what: Masks): void
   onReady(ready: '' | 'low' | 'full'): void
   onStatus(text: string): void
+  /** A draft's voxels have arrived; returns those to show, which are edited in place. */
+  onDraft(mask: Grid): Promise<Grid>
   /** What went wrong, in words for the user; null when nothing is wrong any more. */
   onError(start: string, text: string | null): void
 }
@@ -48,7 +50,7 @@ export class VoxelStore {
       void this.open()
       return
     }
-    const isNewMask = data.maskId !== old.maskId || retry('mask', old.maskTicket, data.maskTicket)
+    const isNewMask = data.maskId !== old.maskId || (data.draftId ?? null) !== (old.draftId ?? null) || retry('mask', old.maskTicket, data.maskTicket)
     const isNewCompared = data.compareMaskId !== old.compareMaskId || retry('compared', old.compareMaskTicket, data.compareMaskTicket)
     if (isNewMask || isNewCompared) {
       void Promise.all([isNewMask && this.loadLabels('mask'), isNewCompared && this.loadLabels('compared')]).then(() => this.finish())
@@ -127,15 +129,18 @@ export class VoxelStore {
     this.loads[what]?.abort()
     const load = (this.loads[what] = new AbortController())
     const { data } = this
-    const [id, ticket] = what === 'mask' ? [data.maskId, data.maskTicket] : [data.compareMaskId, data.compareMaskTicket]
+    const isDraft = what === 'mask' && Boolean(data.draftId)
+    const [id, ticket] = isDraft ? [data.draftId!, null]
+      : what === 'mask' ? [data.maskId, data.maskTicket] : [data.compareMaskId, data.compareMaskTicket]
     this.failed.delete(what)
     if (!this.failed.size) this.host.onError('', null)
     this.setLabels(what, null)
     if (!id || !this.geometry) return
     if (this.isComplete()) this.host.onReady('low')
     try {
-      const mask = await loadMask(data, id, ticket, this.geometry, load.signal,
+      let mask = await loadMask(data, isDraft ? 'drafts' : 'masks', id, ticket, this.geometry, load.signal,
         (part) => { if (this.isComplete() && !this.failed.size) this.host.onStatus(TEXT.loadingMask(part)) })
+      if (isDraft) mask = await this.host.onDraft(mask)
       if (!load.signal.aborted) this.setLabels(what, mask)
     } catch (error) {
       if (!load.signal.aborted) this.fail(what, what === 'mask' ? TEXT.maskFailed : TEXT.comparedFailed, error)

@@ -10,7 +10,7 @@ export interface LoadingHost {
   onSlices(grid: Grid, n: number): void
 }
 
-export function levelUrl(data: Data, kind: 'volumes' | 'masks', id: string, level: number, ticket: string | null): string {
+export function levelUrl(data: Data, kind: 'volumes' | 'masks' | 'drafts', id: string, level: number, ticket: string | null): string {
   const query = ticket ? `?ticket=${encodeURIComponent(ticket)}` : ''
   return `${data.apiBase}/v1/${kind}/${encodeURIComponent(id)}/levels/${level}${query}`
 }
@@ -27,9 +27,9 @@ export async function loadVolume(data: Data, signal: AbortSignal, host: LoadingH
 
 /** Load a mask of the volume; one that lies elsewhere is refused. */
 export async function loadMask(
-  data: Data, id: string, ticket: string | null, volume: Grid, signal: AbortSignal, onPart: (part: number) => void,
+  data: Data, kind: 'masks' | 'drafts', id: string, ticket: string | null, volume: Grid, signal: AbortSignal, onPart: (part: number) => void,
 ): Promise<Grid> {
-  const mask = await fetchGrid(levelUrl(data, 'masks', id, 0, ticket), signal, (grid, n) => onPart(n / grid.shape[2]))
+  const mask = await fetchGrid(levelUrl(data, kind, id, 0, ticket), signal, (grid, n) => onPart(n / grid.shape[2]))
   const problem = gridProblem(mask, volume)
   if (problem) throw new LoadError(problem)
   return mask

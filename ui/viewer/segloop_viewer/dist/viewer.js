@@ -1,5 +1,5 @@
 import { a as e, i as t, n, o as r, r as i, s as a, t as o } from "./layout-CLsOC_Ty.js";
-import { a as s, i as c, n as l, o as u, r as d, t as f } from "./grid-Cyd5ase_.js";
+import { a as s, i as c, n as l, o as u, r as d, t as f } from "./grid-_0SC71JZ.js";
 // src/state.ts
 var p = {
 	Brain: [80, 40],
@@ -70,11 +70,11 @@ function te(e, t) {
 }
 // src/pointer.ts
 var y = 25;
-function ne(e, t, n, r) {
+function b(e, t, n, r) {
 	let i = [...t.centre], { across: a, up: o } = e.plane, s = n / e.pxPerMm;
 	return i[a] += (e.isFlipped ? s : -s) / (t.shape[a] * t.spacing[a]), i[o] += r / e.pxPerMm / (t.shape[o] * t.spacing[o]), i.map((e) => Math.min(1, Math.max(0, e)));
 }
-function b(t, n, r, i, a) {
+function x(t, n, r, i, a) {
 	let o = ee(n.zoom * r), [s, c] = e(t, i, a), l = n.zoom / o, u = [...n.centre], { across: d, up: f } = t.plane;
 	return u[d] = (s + (t.acrossMm - s) * l) / (n.shape[d] * n.spacing[d]), u[f] = (c + (t.upMm - c) * l) / (n.shape[f] * n.spacing[f]), {
 		zoom: o,
@@ -85,7 +85,7 @@ function b(t, n, r, i, a) {
 		] : u.map((e) => Math.min(1, Math.max(0, e)))
 	};
 }
-var x = class {
+var ne = class {
 	host;
 	pane;
 	action = null;
@@ -130,7 +130,7 @@ var x = class {
 		else if (i === "window") {
 			let { width: e, level: t } = n.state, r = Math.max(1, e / 300);
 			n.setWindow(Math.max(1, Math.round(e + o * r)), Math.round(t + s * r));
-		} else i === "pan" ? n.setCamera(a.camera.zoom, ne(a.view, a.camera, o, s)) : i === "measure" && n.measure(r, "move", e(a.view, ...a.at));
+		} else i === "pan" ? n.setCamera(a.camera.zoom, b(a.view, a.camera, o, s)) : i === "measure" && n.measure(r, "move", e(a.view, ...a.at));
 	}
 	end(t, n) {
 		if (t.pointerId !== this.pointer || !this.action) return;
@@ -150,7 +150,7 @@ var x = class {
 		let t = this.pick(e);
 		if (!t || !e.deltaY) return;
 		if (e.ctrlKey || e.metaKey) {
-			let { zoom: n, centre: r } = b(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
+			let { zoom: n, centre: r } = x(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
 			this.host.setCamera(n, r);
 			return;
 		}
@@ -159,7 +159,7 @@ var x = class {
 	}
 };
 function re(e) {
-	for (let t of e.stage.panes) new x(e, t), t.slider.addEventListener("input", () => {
+	for (let t of e.stage.panes) new ne(e, t), t.slider.addEventListener("input", () => {
 		let n = [...e.state.cross];
 		n[t.plane.normal] = t.slider.valueAsNumber, e.moveTo(n);
 	}), t.surface.addEventListener("focus", () => e.activate(t));
@@ -172,7 +172,7 @@ function S(e, t) {
 function ie(e, t) {
 	let n = e.camera();
 	if (!n) return;
-	let r = e.stage.viewOf(e.active, n), i = b(r, n, t, ...a(r, n, e.state.cross));
+	let r = e.stage.viewOf(e.active, n), i = x(r, n, t, ...a(r, n, e.state.cross));
 	e.setCamera(i.zoom, i.centre);
 }
 function C(e, t, n) {
@@ -248,8 +248,662 @@ function T(e, t = {}, ...n) {
 	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
 	return r.append(...n), r;
 }
-// src/text.ts
-var E = {
+// src/edit/runs.ts
+var E = 12;
+function ae(e, t) {
+	let n = [];
+	for (let r of Uint32Array.from(e.keys()).sort()) {
+		let [i, a] = [e.get(r), t(r)];
+		if (i === a) continue;
+		let o = n.at(-1);
+		o && o.start + o.length === r && o.before === i && o.after === a ? o.length += 1 : n.push({
+			start: r,
+			length: 1,
+			before: i,
+			after: a
+		});
+	}
+	return n;
+}
+function oe(e) {
+	return e.map(({ start: e, length: t, before: n, after: r }) => ({
+		start: e,
+		length: t,
+		before: r,
+		after: n
+	}));
+}
+function se(e) {
+	let t = new Uint8Array(e.length * E), n = new DataView(t.buffer);
+	return e.forEach(({ start: e, length: t, before: r, after: i }, a) => {
+		n.setUint32(a * E, e, !0), n.setUint32(a * E + 4, t, !0), n.setUint16(a * E + 8, r, !0), n.setUint16(a * E + 10, i, !0);
+	}), t;
+}
+function ce(e) {
+	let t = new DataView(e.buffer, e.byteOffset, e.byteLength);
+	return Array.from({ length: e.length / E }, (e, n) => ({
+		start: t.getUint32(n * E, !0),
+		length: t.getUint32(n * E + 4, !0),
+		before: t.getUint16(n * E + 8, !0),
+		after: t.getUint16(n * E + 10, !0)
+	}));
+}
+// src/edit/draft.ts
+var le = 200;
+async function D(e, t = {}) {
+	let n = await fetch(e, {
+		credentials: "same-origin",
+		...t
+	});
+	if (n.ok) return await n.json();
+	let r = await n.json().catch(() => ({}));
+	throw new f(r.detail ?? `The server answered ${n.status}.`);
+}
+function ue(e) {
+	return Uint8Array.from(atob(e), (e) => e.charCodeAt(0));
+}
+async function de(e, t) {
+	let n = [], r = Math.max(0, t.sequence - le);
+	for (; r !== null;) {
+		let i = await D(`${e}/entries?after=${r}`);
+		for (let { sequence: e, operation: r, label: a, body: o } of i.items) e <= t.sequence && n.push({
+			operation: r,
+			label: a,
+			runs: r === "review" ? [] : ce(ue(o))
+		});
+		r = i.next_after;
+	}
+	return n;
+}
+async function fe(e, t, n) {
+	let r = JSON.stringify({
+		sequence: t.sequence,
+		hash: t.hash,
+		active_time_s: n
+	});
+	return (await D(`${e}/finalize`, {
+		method: "POST",
+		headers: { "Content-Type": "application/json" },
+		body: r
+	})).id;
+}
+function pe(e, t) {
+	return !(e.voxels instanceof Uint8Array) || t.every((e) => e <= 255) ? e : {
+		...e,
+		voxels: Uint16Array.from(e.voxels)
+	};
+}
+// src/edit/engine.ts
+var me = {
+	only: null,
+	locked: /* @__PURE__ */ new Set(),
+	range: null
+}, he = class {
+	mask;
+	values;
+	undoable = [];
+	redoable = [];
+	changes = null;
+	stroke = null;
+	touched = null;
+	constructor(e, t = null) {
+		this.mask = e, this.values = t;
+	}
+	get canUndo() {
+		return this.undoable.length > 0;
+	}
+	get canRedo() {
+		return this.redoable.length > 0;
+	}
+	get isDrawing() {
+		return this.stroke !== null;
+	}
+	begin(e, t, n = me) {
+		this.stroke = {
+			operation: e,
+			label: t,
+			rules: n
+		}, this.changes = /* @__PURE__ */ new Map();
+	}
+	paint(e) {
+		if (!this.stroke || !this.changes) return;
+		let { shape: t, voxels: n } = this.mask, { label: r, rules: i } = this.stroke;
+		for (let a of e) {
+			let [e, o, s] = a;
+			if (e < 0 || o < 0 || s < 0 || e >= t[0] || o >= t[1] || s >= t[2]) continue;
+			let c = e + t[0] * (o + t[1] * s), l = n[c];
+			l !== r && this.allows(i, l, c) && (this.changes.set(c, l), n[c] = r, this.touch(a, a));
+		}
+	}
+	allows(e, t, n) {
+		if (e.locked.has(t) || e.only && !e.only.has(t)) return !1;
+		if (!e.range) return !0;
+		let r = this.values?.voxels[n];
+		return r !== void 0 && r >= e.range[0] && r <= e.range[1];
+	}
+	end() {
+		let { stroke: e, changes: t } = this;
+		if (this.stroke = this.changes = null, !e || !t?.size) return null;
+		let n = {
+			operation: e.operation,
+			label: e.label,
+			runs: ae(t, () => e.label)
+		};
+		return this.undoable.push(n), this.redoable = [], n;
+	}
+	cancel() {
+		for (let [e, t] of this.changes ?? []) {
+			this.mask.voxels[e] = t;
+			let [n, r] = this.mask.shape, i = [
+				e % n,
+				Math.floor(e / n) % r,
+				Math.floor(e / (n * r))
+			];
+			this.touch(i, i);
+		}
+		this.stroke = this.changes = null;
+	}
+	undo() {
+		return this.move(this.undoable, this.redoable, "undo");
+	}
+	redo() {
+		return this.move(this.redoable, this.undoable, "redo");
+	}
+	move(e, t, n) {
+		let r = this.isDrawing ? void 0 : e.pop();
+		if (!r) return null;
+		t.push(r);
+		let i = n === "undo" ? oe(r.runs) : r.runs;
+		return this.apply(i), {
+			operation: n,
+			label: r.label,
+			runs: i
+		};
+	}
+	apply(e) {
+		let [t, n] = this.mask.shape;
+		for (let { start: r, length: i, after: a } of e) {
+			this.mask.voxels.fill(a, r, r + i);
+			let e = r + i - 1, [o, s] = [Math.floor(r / t), Math.floor(e / t)], [c, l] = [Math.floor(o / n), Math.floor(s / n)];
+			o === s ? this.touch([
+				r % t,
+				o % n,
+				c
+			], [
+				e % t,
+				s % n,
+				l
+			]) : c === l ? this.touch([
+				0,
+				o % n,
+				c
+			], [
+				t - 1,
+				s % n,
+				l
+			]) : this.touch([
+				0,
+				0,
+				c
+			], [
+				t - 1,
+				n - 1,
+				l
+			]);
+		}
+	}
+	remember(e) {
+		for (let { operation: t, label: n, runs: r } of e) t === "undo" ? this.redoable.push(this.undoable.pop()) : t === "redo" ? this.undoable.push(this.redoable.pop()) : r.length && (this.undoable.push({
+			operation: t,
+			label: n,
+			runs: r
+		}), this.redoable = []);
+		this.undoable = this.undoable.filter(Boolean), this.redoable = this.redoable.filter(Boolean);
+	}
+	touch(e, t) {
+		this.touched ??= {
+			from: [...e],
+			to: [...t]
+		};
+		for (let n of [
+			0,
+			1,
+			2
+		]) this.touched.from[n] = Math.min(this.touched.from[n], e[n]), this.touched.to[n] = Math.max(this.touched.to[n], t[n]);
+	}
+	takeTouched() {
+		let e = this.touched;
+		return this.touched = null, e;
+	}
+}, O = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, k = [];
+for (let e = 2; k.length < 64; e++) k.every((t) => e % t) && k.push(e);
+var ge = Int32Array.from(k, (e) => O(Math.cbrt(e))), _e = Int32Array.from(k.slice(0, 8), (e) => O(Math.sqrt(e))), A = (e, t) => e >>> t | e << 32 - t;
+function ve(e, t, n, r) {
+	for (let e = 0; e < 16; e++) t[e] = n.getInt32(r + e * 4);
+	for (let e = 16; e < 64; e++) {
+		let [n, r] = [t[e - 15], t[e - 2]];
+		t[e] = t[e - 16] + (A(n, 7) ^ A(n, 18) ^ n >>> 3) + t[e - 7] + (A(r, 17) ^ A(r, 19) ^ r >>> 10);
+	}
+	let [i, a, o, s, c, l, u, d] = e;
+	for (let e = 0; e < 64; e++) {
+		let n = d + (A(c, 6) ^ A(c, 11) ^ A(c, 25)) + (c & l ^ ~c & u) + ge[e] + t[e] | 0, r = (A(i, 2) ^ A(i, 13) ^ A(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
+		[d, u, l, c, s, o, a, i] = [
+			u,
+			l,
+			c,
+			s + n | 0,
+			o,
+			a,
+			i,
+			n + r | 0
+		];
+	}
+	for (let [t, n] of [
+		i,
+		a,
+		o,
+		s,
+		c,
+		l,
+		u,
+		d
+	].entries()) e[t] = e[t] + n;
+}
+function j(e) {
+	let t = typeof e == "string" ? new TextEncoder().encode(e) : e, n = new Uint8Array(Math.ceil((t.length + 9) / 64) * 64);
+	n.set(t), n[t.length] = 128;
+	let r = new DataView(n.buffer);
+	r.setUint32(n.length - 8, Math.floor(t.length / 2 ** 29)), r.setUint32(n.length - 4, t.length << 3);
+	let [i, a] = [_e.slice(), /* @__PURE__ */ new Int32Array(64)];
+	for (let e = 0; e < n.length; e += 64) ve(i, a, r, e);
+	return Array.from(i, (e) => (e >>> 0).toString(16).padStart(8, "0")).join("");
+}
+// src/edit/journal.ts
+var M = {
+	sequence: 0,
+	hash: "0".repeat(64)
+}, N = [
+	250,
+	500,
+	1e3,
+	2e3,
+	4e3,
+	8e3
+];
+function P(e, t, n, r) {
+	return j(`${e}\n${t}\n${n}\n${j(r)}`);
+}
+var F = class {
+	url;
+	head;
+	outside;
+	state = "saved";
+	queue = [];
+	sending = null;
+	constructor(e, t, n) {
+		this.url = e, this.head = t, this.outside = n;
+	}
+	get next() {
+		return this.queue.at(-1) ?? this.head;
+	}
+	get isStuck() {
+		return this.state === "conflict" || this.state === "closed" || this.state === "refused";
+	}
+	add(e, t, n) {
+		let { sequence: r, hash: i } = this.next;
+		this.queue.push({
+			sequence: r + 1,
+			operation: e,
+			label: t,
+			parent: i,
+			body: n,
+			hash: P(i, e, t, n)
+		}), this.tell(this.state === "saved" ? "saving" : this.state), this.sending ??= this.send().finally(() => {
+			this.sending = null;
+		});
+	}
+	async flush() {
+		for (; this.sending;) await this.sending;
+		return this.state === "saved";
+	}
+	async send() {
+		let e = 0;
+		for (; this.queue.length && !this.isStuck;) {
+			let t = await this.put(this.queue[0]);
+			if (t === "stored") {
+				let { sequence: t, hash: n } = this.queue.shift();
+				this.head = {
+					sequence: t,
+					hash: n
+				}, e = 0, this.tell(this.queue.length ? "saving" : "saved");
+			} else t === "again" ? (e += 1, this.tell(e > 2 ? "offline" : "saving"), await this.outside.wait(N[Math.min(e, N.length) - 1])) : this.tell(t);
+		}
+	}
+	async put(e) {
+		let t = {
+			"Content-Type": "application/octet-stream",
+			"X-Operation": e.operation,
+			"X-Label": String(e.label),
+			"X-Parent-Hash": e.parent,
+			"X-Hash": e.hash
+		};
+		try {
+			let n = {
+				method: "PUT",
+				headers: t,
+				body: e.body,
+				credentials: "same-origin"
+			}, r = await this.outside.fetch(`${this.url}/entries/${e.sequence}`, n);
+			return r.ok ? "stored" : r.status === 409 ? (await r.json().catch(() => ({}))).code === "draft_closed" ? "closed" : "conflict" : r.status === 413 || r.status === 422 ? "refused" : "again";
+		} catch {
+			return "again";
+		}
+	}
+	tell(e) {
+		this.state = e, this.outside.onState(e, this.queue.length);
+	}
+}, I = [
+	[
+		"look",
+		"Look",
+		"Move the crosshair (Esc)"
+	],
+	[
+		"brush",
+		"Brush",
+		"Paint with the chosen label (B)"
+	],
+	[
+		"erase",
+		"Erase",
+		"Paint background (E)"
+	],
+	[
+		"lasso",
+		"Lasso",
+		"Fill what you draw around (L)"
+	],
+	[
+		"fill",
+		"Fill",
+		"Give the whole region of one label in this slice the chosen label (F)"
+	]
+], ye = {
+	saved: "All changes saved",
+	saving: "Saving ...",
+	offline: "Not saved yet: no connection. Keep this page open; it goes on trying.",
+	conflict: "NOT SAVED: this draft was changed in another window. Reload the page to go on with the newest.",
+	closed: "NOT SAVED: this draft was finished or given up elsewhere. Reload the page.",
+	refused: "NOT SAVED: the server refuses the last edit. Reload the page, and tell operations."
+}, be = class {
+	host;
+	tools = I.map(([e, t, n]) => this.button(t, n, () => this.host.change({ tool: e })));
+	label = w("select", { "aria-label": "Label to draw" });
+	size = w("input", {
+		type: "number",
+		min: "0",
+		max: "100",
+		step: "1",
+		"aria-label": "Brush radius in mm"
+	});
+	ball = w("input", {
+		type: "checkbox",
+		"aria-label": "Brush is a ball"
+	});
+	over = w("input", {
+		type: "checkbox",
+		"aria-label": "Paint over background only"
+	});
+	undo = this.button("Undo", "Undo (Ctrl+Z)", () => this.host.undo());
+	redo = this.button("Redo", "Redo (Ctrl+Y)", () => this.host.redo());
+	done = this.button("Finalize", "Make a new version of the mask", () => this.host.finalize());
+	said = w("span", {
+		class: "saved",
+		role: "status"
+	});
+	row;
+	constructor(e, t) {
+		this.host = e, this.label.append(...t.map(({ index: e, name: t }) => w("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
+			this.size.value !== "" && e.change({ sizeMm: this.size.valueAsNumber });
+		}), this.ball.addEventListener("change", () => e.change({ isBall: this.ball.checked })), this.over.addEventListener("change", () => e.change({ isOverAll: !this.over.checked })), this.done.classList.add("primary"), this.row = w("div", { class: "tools edit" }, ...this.tools, w("label", {}, w("span", {}, "Label"), this.label), w("label", {}, w("span", {}, "Radius mm"), this.size), w("label", {}, this.ball, w("span", {}, "3D")), w("label", {}, this.over, w("span", {}, "only background")), this.undo, this.redo, this.button("Slice reviewed", "You vouch for this slice of the plane in use", () => e.review()), this.done, this.said);
+	}
+	button(e, t, n) {
+		let r = w("button", {
+			type: "button",
+			title: t
+		}, e);
+		return r.addEventListener("click", n), r;
+	}
+	show(e, t, n) {
+		I.forEach(([t], n) => this.tools[n].setAttribute("aria-pressed", String(t === e.tool))), this.label.value = String(e.label), this.size.valueAsNumber !== e.sizeMm && (this.size.value = String(e.sizeMm)), this.ball.checked = e.isBall, this.over.checked = !e.isOverAll, this.undo.disabled = !t, this.redo.disabled = !n;
+	}
+	tell(e) {
+		this.said.textContent = ye[e] ?? e, this.said.classList.toggle("error", !["saved", "saving"].includes(e)), this.said.dataset.state = e;
+	}
+	setBusy(e) {
+		this.done.disabled = e;
+	}
+};
+// src/edit/shapes.ts
+function xe(e, t, n) {
+	e += 1e-4;
+	let r = t.map((t, r) => n?.normal === r ? 0 : Math.floor(e / t)), i = [];
+	for (let n = -r[2]; n <= r[2]; n++) for (let a = -r[1]; a <= r[1]; a++) for (let o = -r[0]; o <= r[0]; o++) (o * t[0]) ** 2 + (a * t[1]) ** 2 + (n * t[2]) ** 2 <= e ** 2 && i.push([
+		o,
+		a,
+		n
+	]);
+	return i;
+}
+function L(e, t) {
+	let n = Math.max(1, ...e.map((e, n) => Math.abs(t[n] - e)));
+	return Array.from({ length: n + 1 }, (r, i) => e.map((e, r) => Math.round(e + (t[r] - e) * i / n)));
+}
+function Se(e, t) {
+	let { across: n, up: r } = t, i = /* @__PURE__ */ new Map(), a = (e) => {
+		i.set(e.join(), e);
+	};
+	e.forEach((t, n) => L(t, e[(n + 1) % e.length]).forEach(a));
+	let o = e.map((e) => e[r]);
+	for (let t = Math.min(...o); t <= Math.max(...o); t++) {
+		let i = [];
+		e.forEach((a, o) => {
+			let s = e[(o + 1) % e.length];
+			a[r] <= t != s[r] <= t && i.push(a[n] + (t - a[r]) / (s[r] - a[r]) * (s[n] - a[n]));
+		}), i.sort((e, t) => e - t);
+		for (let o = 0; o + 1 < i.length; o += 2) for (let s = Math.ceil(i[o]); s <= i[o + 1]; s++) {
+			let i = [...e[0]];
+			i[n] = s, i[r] = t, a(i);
+		}
+	}
+	return [...i.values()];
+}
+function Ce(e, t, n, r) {
+	let { across: i, up: a } = n, o = /* @__PURE__ */ new Set([e[i] + e[a] * t[i]]), s = [], c = [e];
+	for (; c.length;) {
+		let e = c.pop();
+		if (r(e)) {
+			s.push(e);
+			for (let [n, r] of [
+				[i, -1],
+				[i, 1],
+				[a, -1],
+				[a, 1]
+			]) {
+				let s = [...e];
+				s[n] += r;
+				let l = s[i] + s[a] * t[i];
+				s[n] < 0 || s[n] >= t[n] || o.has(l) || (o.add(l), c.push(s));
+			}
+		}
+	}
+	return s;
+}
+// src/edit/editor.ts
+var R = {
+	b: "brush",
+	e: "erase",
+	l: "lasso",
+	f: "fill",
+	Escape: "look"
+}, we = 3e4, Te = class {
+	app;
+	onFinalized;
+	panel;
+	settings;
+	engine = null;
+	journal = null;
+	last = null;
+	corners = [];
+	hovered = null;
+	activeMs = 0;
+	seenAt = 0;
+	region = {
+		axial: [],
+		coronal: [],
+		sagittal: []
+	};
+	url;
+	constructor(e, t, n) {
+		this.app = e, this.onFinalized = n, this.url = `${e.data.apiBase}/v1/drafts/${encodeURIComponent(t)}`, this.settings = {
+			tool: "look",
+			label: e.data.labels[0]?.index ?? 1,
+			sizeMm: 5,
+			isBall: !1,
+			isOverAll: !0,
+			range: null
+		}, this.panel = new be({
+			change: (e) => this.change(e),
+			undo: () => this.step("undo"),
+			redo: () => this.step("redo"),
+			review: () => this.review(),
+			finalize: () => void this.finalize()
+		}, e.data.labels), e.controls.row.after(this.panel.row), e.onPointer = (e, t, n, r) => this.pointer(e, t, n, r), e.onDecorate = (e) => this.outline(e), e.root.addEventListener("keydown", this.onKey, { capture: !0 }), window.addEventListener("beforeunload", this.onLeave), this.show();
+	}
+	destroy() {
+		this.panel.row.remove(), this.app.onPointer = this.app.onDecorate = null, this.app.root.removeEventListener("keydown", this.onKey, { capture: !0 }), window.removeEventListener("beforeunload", this.onLeave);
+	}
+	async adopt(e) {
+		let t = e.head ?? M, n = pe(e, this.app.data.labels.map(({ index: e }) => e)), r = await de(this.url, t);
+		return this.engine = new he(n, this.app.store.scene.full), this.engine.remember(r), this.journal = new F(this.url, t, {
+			fetch: (e, t) => fetch(e, t),
+			wait: (e) => new Promise((t) => setTimeout(t, e)),
+			onState: (e) => this.panel.tell(e)
+		}), this.panel.tell("saved"), this.show(), n;
+	}
+	change(e) {
+		Object.assign(this.settings, e), this.show(), this.app.draw();
+	}
+	show() {
+		this.panel.show(this.settings, this.engine?.canUndo ?? !1, this.engine?.canRedo ?? !1), this.app.root.dataset.tool = this.settings.tool;
+	}
+	onKey = (e) => {
+		let t = e.key.length === 1 ? e.key.toLowerCase() : e.key;
+		if (e.ctrlKey || e.metaKey) {
+			if (t !== "z" && t !== "y") return;
+			e.preventDefault(), e.stopPropagation(), this.step(t === "y" || e.shiftKey ? "redo" : "undo");
+		} else R[t] && !e.target.closest("input[type=number], select") && (t !== "Escape" && e.stopPropagation(), this.change({ tool: R[t] }));
+	};
+	onLeave = (e) => {
+		this.journal && this.journal.state !== "saved" && e.preventDefault();
+	};
+	get label() {
+		return this.settings.tool === "erase" ? 0 : this.settings.label;
+	}
+	rules() {
+		return {
+			only: this.settings.isOverAll ? null : /* @__PURE__ */ new Set([this.settings.tool === "erase" ? this.settings.label : 0]),
+			locked: /* @__PURE__ */ new Set(),
+			range: this.settings.range
+		};
+	}
+	pointer(e, t, n, r) {
+		let { engine: i, settings: a } = this;
+		if (this.hovered = t && {
+			plane: e,
+			voxel: t
+		}, r === "hover") return a.tool !== "look" && this.app.draw(), !1;
+		if (a.tool === "look" || !i || !this.journal || this.journal.isStuck) return !1;
+		if (this.noteActivity(), r === "down") {
+			if (n.button !== 0 || n.shiftKey || !t) return !1;
+			i.begin(a.tool === "fill" ? "fill" : a.tool, this.label, this.rules()), this.last = null, this.corners = [];
+		}
+		return r === "cancel" ? i.cancel() : t && this.draw(e, t, n, r), (r === "up" || r === "cancel") && (a.tool === "lasso" && r === "up" && this.corners.length && i.paint(Se(this.corners, e)), this.corners = [], this.record(i.end())), this.showChanges(), !0;
+	}
+	draw(e, t, n, r) {
+		let { engine: i, settings: a } = this;
+		if (!i) return;
+		if (a.tool === "fill") {
+			if (r !== "down") return;
+			let { shape: n, voxels: a } = i.mask, o = ([e, t, r]) => a[e + n[0] * (t + n[1] * r)], s = o(t);
+			i.paint(Ce(t, n, e, (e) => o(e) === s));
+			return;
+		}
+		let o = (n.getCoalescedEvents?.() ?? []).map((t) => this.app.voxelAt(e.index, t)).filter((e) => e !== null);
+		for (let n of [...o, t]) a.tool === "lasso" ? this.corners.push(n) : this.stamp(e, this.last ?? n, n), this.last = n;
+	}
+	stamp(e, t, n) {
+		let r = xe(this.settings.sizeMm, this.app.store.scene.camera.spacing, this.settings.isBall ? null : e);
+		for (let [e, i, a] of L(t, n)) this.engine?.paint(r.map(([t, n, r]) => [
+			e + t,
+			i + n,
+			a + r
+		]));
+	}
+	step(e) {
+		this.engine && this.journal && !this.journal.isStuck && (this.noteActivity(), this.record(this.engine[e]()), this.showChanges());
+	}
+	record(e) {
+		e && this.journal?.add(e.operation, e.label, se(e.runs)), this.show();
+	}
+	showChanges() {
+		let e = this.engine?.takeTouched();
+		e ? this.app.updateMask(e) : this.app.draw();
+	}
+	review() {
+		let { plane: e } = this.app.active, t = this.app.state.cross[e.normal], n = this.region[e.name.toLowerCase()];
+		n.some(([e, n]) => e <= t && t <= n) || n.push([t, t]);
+		let r = JSON.stringify({
+			whole: !1,
+			...this.region,
+			labels: null
+		});
+		this.journal?.add("review", 0, new TextEncoder().encode(r));
+	}
+	async finalize() {
+		let { journal: e } = this;
+		if (e) {
+			this.panel.setBusy(!0);
+			try {
+				await e.flush() && this.onFinalized(await fe(this.url, e.next, Math.round(this.activeMs / 1e3)));
+			} catch (e) {
+				this.panel.tell(e instanceof Error ? e.message : String(e));
+			} finally {
+				this.panel.setBusy(!1);
+			}
+		}
+	}
+	noteActivity() {
+		let e = performance.now();
+		e - this.seenAt < we && (this.activeMs += e - this.seenAt), this.seenAt = e;
+	}
+	outline(e) {
+		let t = this.app.camera(), { tool: n, sizeMm: r } = this.settings;
+		if (!t || !this.hovered || this.hovered.plane.index !== e.plane.index) return [];
+		if (n === "lasso" && this.corners.length > 1) return [T("polygon", {
+			points: this.corners.map((n) => a(e, t, n).join()).join(" "),
+			class: "brush"
+		})];
+		if (n !== "brush" && n !== "erase") return [];
+		let [i, o] = a(e, t, this.hovered.voxel);
+		return [T("circle", {
+			cx: String(i),
+			cy: String(o),
+			r: String(Math.max(1, r * e.pxPerMm)),
+			class: "brush"
+		})];
+	}
+}, z = {
 	unreviewed: "AI - NOT REVIEWED",
 	radiological: "Radiological (R left)",
 	neurological: "Neurological (R right)",
@@ -276,14 +930,14 @@ var E = {
 	label: (e) => `label ${e}`
 };
 // src/controls.ts
-function D(e, t) {
+function B(e, t) {
 	return w("label", {}, w("span", {}, e), t);
 }
-function O(e, t) {
+function V(e, t) {
 	return e.append(...t.map(([e, t]) => w("option", { value: e }, t))), e;
 }
-var ae = class {
-	preset = O(w("select", { "aria-label": "Window preset" }), [
+var Ee = class {
+	preset = V(w("select", { "aria-label": "Window preset" }), [
 		...Object.keys(p),
 		m,
 		h
@@ -305,18 +959,18 @@ var ae = class {
 		max: "100",
 		"aria-label": "Mask opacity"
 	});
-	style = O(w("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
-	layout = O(w("select", { "aria-label": "Layout" }), [
+	style = V(w("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
+	layout = V(w("select", { "aria-label": "Layout" }), [
 		["all", "All planes"],
 		["0", "Axial"],
 		["1", "Coronal"],
 		["2", "Sagittal"],
 		["3d", "3D"]
 	]);
-	convention = O(w("select", {
+	convention = V(w("select", {
 		"aria-label": "Convention",
 		class: "convention"
-	}), [["1", E.radiological], ["0", E.neurological]]);
+	}), [["1", z.radiological], ["0", z.neurological]]);
 	solid = w("button", {
 		type: "button",
 		title: "3D view (D)"
@@ -334,7 +988,7 @@ var ae = class {
 		"aria-label": "Keys and mouse",
 		title: "Keys and mouse (?)"
 	}, "?");
-	row = w("div", { class: "tools" }, D("Window", this.preset), D("W", this.width), D("L", this.level), D("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
+	row = w("div", { class: "tools" }, B("Window", this.preset), B("W", this.width), B("L", this.level), B("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
 	constructor(e) {
 		this.preset.addEventListener("change", () => e.setPreset(this.preset.value));
 		for (let t of [this.width, this.level]) t.addEventListener("input", () => {
@@ -361,7 +1015,7 @@ var ae = class {
 	}
 };
 // src/find.ts
-function k(e, t, n) {
+function H(e, t, n) {
 	let [r, i] = e, a = t * r * i, o = [];
 	for (let e = 0; e < r * i; e++) n(a + e) && o.push([e % r, Math.floor(e / r)]);
 	let [s, c] = [0, 1].map((e) => o.reduce((t, n) => t + n[e], 0) / o.length), l = ([e, t]) => (e - s) ** 2 + (t - c) ** 2, u = o[0];
@@ -372,7 +1026,7 @@ function k(e, t, n) {
 		t
 	] : null;
 }
-function oe(e, t, n, r = 10, i = 20) {
+function De(e, t, n, r = 10, i = 20) {
 	let [a, o, s] = e.shape, [c, l] = [e.voxels, t.voxels], u = (e) => n[e] ? e : 0, d = (e) => c[e] !== l[e] && u(c[e]) !== u(l[e]), f = Array.from({ length: s }, (e, t) => {
 		let n = 0;
 		for (let e = t * a * o, r = e + a * o; e < r; e++) d(e) && n++;
@@ -385,19 +1039,19 @@ function oe(e, t, n, r = 10, i = 20) {
 		if (!n || p.length === i) break;
 		p.every((n) => Math.abs(n - t) * e.spacing[2] >= r) && p.push(t);
 	}
-	return p.map((t) => k(e.shape, t, d));
+	return p.map((t) => H(e.shape, t, d));
 }
-function A(e, t) {
+function U(e, t) {
 	let [n, r, i] = e.shape, { voxels: a } = e, o = n * r, [s, c] = [-1, 0];
 	for (let e = 0; e < i; e++) {
 		let n = 0;
 		for (let r = e * o, i = r + o; r < i; r++) a[r] === t && n++;
 		n > c && ([s, c] = [e, n]);
 	}
-	return s < 0 ? null : k(e.shape, s, (e) => a[e] === t);
+	return s < 0 ? null : H(e.shape, s, (e) => a[e] === t);
 }
 // src/hooks.ts
-function se(e) {
+function Oe(e) {
 	let t = (t) => e.stage.panes[t];
 	return {
 		app: e,
@@ -436,7 +1090,7 @@ function se(e) {
 	};
 }
 // src/keys.ts
-var j = [
+var W = [
 	[
 		["ArrowUp", "ArrowDown"],
 		"one slice up, down",
@@ -518,7 +1172,7 @@ var j = [
 		"end measuring, close the card",
 		"escape"
 	]
-], M = [
+], ke = [
 	["click, drag", "move the crosshair"],
 	["wheel", "slices"],
 	["Ctrl + wheel", "zoom"],
@@ -526,7 +1180,7 @@ var j = [
 	["Shift or middle drag", "move the picture"],
 	["double click", "this plane large, or all"]
 ];
-function N(e, t) {
+function Ae(e, t) {
 	for (let t of [
 		"keydown",
 		"keyup",
@@ -535,11 +1189,11 @@ function N(e, t) {
 	e.addEventListener("keydown", (e) => {
 		let n = e.target;
 		if (e.ctrlKey || e.metaKey || e.altKey || n.closest("input[type=number], select") || n.closest("input") && /^(Arrow|Page|Home|End)/.test(e.key)) return;
-		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = j.find(([e]) => e.includes(r));
+		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = W.find(([e]) => e.includes(r));
 		i && t(i[2], r) && e.preventDefault();
 	});
 }
-function P(e) {
+function je(e) {
 	let t = (e) => e.map(([e, t]) => w("tr", {}, w("th", { scope: "row" }, e), w("td", {}, t))), n = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), r = w("button", {
 		type: "button",
 		class: "close"
@@ -548,35 +1202,35 @@ function P(e) {
 		class: "help",
 		role: "dialog",
 		"aria-label": "Keys and mouse"
-	}, w("div", { class: "columns" }, w("table", {}, w("caption", {}, "Keys"), ...t(j.map(([e, t]) => [n(e), t]))), w("table", {}, w("caption", {}, "Mouse"), ...t(M))), r);
+	}, w("div", { class: "columns" }, w("table", {}, w("caption", {}, "Keys"), ...t(W.map(([e, t]) => [n(e), t]))), w("table", {}, w("caption", {}, "Mouse"), ...t(ke))), r);
 }
 // src/labels_panel.ts
-function F(e, t, n) {
+function Me(e, t, n) {
 	if (!t) {
 		e.replaceChildren();
 		return;
 	}
-	let r = w("select", { "aria-label": E.comparing });
+	let r = w("select", { "aria-label": z.comparing });
 	for (let [e, n] of [
-		["difference", E.difference],
+		["difference", z.difference],
 		["first", t[0]],
 		["second", t[1]]
 	]) r.append(w("option", { value: e }, n));
 	r.value = n.comparing, r.addEventListener("change", () => n.choose(r.value));
-	let i = w("button", { type: "button" }, E.nextDifference);
+	let i = w("button", { type: "button" }, z.nextDifference);
 	i.addEventListener("click", () => n.next());
 	let a = [
-		["#4db359", E.agreement],
-		["#f28c1f", E.onlyIn(t[0])],
-		["#4080ff", E.onlyIn(t[1])],
-		["#d940d9", E.otherLabel]
+		["#4db359", z.agreement],
+		["#f28c1f", z.onlyIn(t[0])],
+		["#4080ff", z.onlyIn(t[1])],
+		["#d940d9", z.otherLabel]
 	];
 	e.replaceChildren(w("div", { class: "choice" }, r, i), ...a.map(([e, t]) => w("span", {}, w("i", { style: `background:${e}` }), t)));
 }
-function I(e) {
+function Ne(e) {
 	return e == null ? "-" : `${e.toFixed(e < 10 ? 2 : 1)} ml`;
 }
-function L(e, t) {
+function Pe(e, t) {
 	let [n, r, i] = v(e.color), a = w("input", {
 		type: "checkbox",
 		"aria-label": `Show ${e.name}`
@@ -590,17 +1244,17 @@ function L(e, t) {
 	return o.addEventListener("click", () => t.jumpTo(e.index)), w("div", {
 		class: "row",
 		"data-label": String(e.index)
-	}, a, w("i", { style: `background:rgb(${n},${r},${i})` }), o, w("span", { class: "ml" }, I(e.volume_ml)));
+	}, a, w("i", { style: `background:rgb(${n},${r},${i})` }), o, w("span", { class: "ml" }, Ne(e.volume_ml)));
 }
-function R(e, t, n) {
-	let r = t.map((e) => L(e, n));
-	e.replaceChildren(...r.length ? r : [w("div", { class: "none" }, E.noLabels)]);
+function Fe(e, t, n) {
+	let r = t.map((e) => Pe(e, n));
+	e.replaceChildren(...r.length ? r : [w("div", { class: "none" }, z.noLabels)]);
 }
 // src/measure.ts
-function z({ from: e, to: t }) {
+function G({ from: e, to: t }) {
 	return Math.hypot(t[0] - e[0], t[1] - e[1]);
 }
-var B = class {
+var Ie = class {
 	lines = [];
 	open = null;
 	drag(e, t, n, r) {
@@ -609,7 +1263,7 @@ var B = class {
 			slice: r[e.plane.normal],
 			from: n,
 			to: n
-		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || z(e) > 0), this.open = null);
+		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || G(e) > 0), this.open = null);
 	}
 	clear() {
 		this.lines = [], this.open = null;
@@ -620,7 +1274,7 @@ var B = class {
 				x: String(Math.max(r, a) + 6),
 				y: String((r > a ? i : o) + 4)
 			});
-			return s.textContent = `${z(n).toFixed(1)} mm`, [T("line", {
+			return s.textContent = `${G(n).toFixed(1)} mm`, [T("line", {
 				x1: String(r),
 				y1: String(i),
 				x2: String(a),
@@ -630,13 +1284,13 @@ var B = class {
 	}
 };
 // src/renderer.ts
-function V(e) {
+function K(e) {
 	let t = Infinity, n = -Infinity;
 	for (let r of e.voxels) r < t && (t = r), r > n && (n = r);
 	return [t, n];
 }
 // src/plain/planes.ts
-var H = 4284068685, U = 4280257778, W = 4294934592, G = 4292427993, K = class {
+var Le = 4284068685, Re = 4280257778, ze = 4294934592, Be = 4292427993, Ve = class {
 	kind = "plain";
 	canvas = document.createElement("canvas");
 	scene = null;
@@ -689,7 +1343,7 @@ var H = 4284068685, U = 4280257778, W = 4294934592, G = 4292427993, K = class {
 		let g = (e) => r.colors[e];
 		m ? f(h, !1, (e) => {
 			let t = g(h.voxels[e]) ? h.voxels[e] : 0, n = g(m.voxels[e]) ? m.voxels[e] : 0;
-			return !t && !n ? 0 : t === n ? H : t && n ? G : t ? U : W;
+			return !t && !n ? 0 : t === n ? Le : t && n ? Be : t ? Re : ze;
 		}) : f(h, !1, (e, t, n) => !r.isReviewed && (t + n) % 4 > 1 ? 0 : g(h.voxels[e]));
 	}
 	fill(e, t, n, r, i) {
@@ -707,15 +1361,15 @@ var H = 4284068685, U = 4280257778, W = 4294934592, G = 4292427993, K = class {
 		}
 		this.slice.getContext("2d").putImageData(c, 0, 0);
 	}
-}, ce = 3;
+}, He = 3;
 function q(e) {
-	let t = new K();
+	let t = new Ve();
 	return e.setCanvas(t.canvas), t;
 }
-async function le(e, t) {
-	if (t > ce || !("WebGL2RenderingContext" in window)) return {
+async function Ue(e, t) {
+	if (t > He || !("WebGL2RenderingContext" in window)) return {
 		renderer: q(e),
-		why: E.plain
+		why: z.plain
 	};
 	let n = document.createElement("canvas");
 	try {
@@ -727,7 +1381,7 @@ async function le(e, t) {
 	} catch (t) {
 		return console.warn(t), n.remove(), {
 			renderer: q(e),
-			why: E.plain
+			why: z.plain
 		};
 	}
 }
@@ -736,7 +1390,7 @@ function J(e, t, n, r, i) {
 	let a = i ? `?ticket=${encodeURIComponent(i)}` : "";
 	return `${e.apiBase}/v1/${t}/${encodeURIComponent(n)}/levels/${r}${a}`;
 }
-async function ue(e, t, n) {
+async function We(e, t, n) {
 	let r = (t) => J(e, "volumes", e.volumeId, t, e.volumeTicket), i = l(r(2), t).catch(() => null);
 	n.onGeometry(await c(r(0), t));
 	let a = await i;
@@ -744,15 +1398,15 @@ async function ue(e, t, n) {
 		t.aborted || n.onSlices(e, r);
 	});
 }
-async function de(e, t, n, r, i, a) {
-	let o = await l(J(e, "masks", t, 0, n), i, (e, t) => a(t / e.shape[2])), s = d(o, r);
-	if (s) throw new f(s);
-	return o;
+async function Ge(e, t, n, r, i, a, o) {
+	let s = await l(J(e, t, n, 0, r), a, (e, t) => o(t / e.shape[2])), c = d(s, i);
+	if (c) throw new f(c);
+	return s;
 }
 // src/solid.ts
-var fe = [150, 1400], pe = class {
+var Ke = [150, 1400], qe = class {
 	host;
-	message = w("div", { class: "message" }, E.loadingSolid);
+	message = w("div", { class: "message" }, z.loadingSolid);
 	made = null;
 	solid = null;
 	mask = null;
@@ -777,24 +1431,24 @@ var fe = [150, 1400], pe = class {
 	}
 	async make(e) {
 		let { nClosed: t } = this;
-		this.message.hidden = !1, this.message.textContent = E.loadingSolid;
+		this.message.hidden = !1, this.message.textContent = z.loadingSolid;
 		try {
-			let { Solid: n } = await import("./three_d-AL4ORpTb.js"), r = await l(J(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
+			let { Solid: n } = await import("./three_d-BLQIW2e3.js"), r = await l(J(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
 			if (t !== this.nClosed) return null;
-			let i = await n.create(this.host), [a, o] = V(r), s = e.unit === "HU" ? fe.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
+			let i = await n.create(this.host), [a, o] = K(r), s = e.unit === "HU" ? Ke.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
 			return i.setVolume(r, s), i.canvas.addEventListener("webglcontextlost", () => {
 				this.solid === i && this.close();
 			}), this.solid = i, this.message.hidden = !0, i;
 		} catch (e) {
-			return console.error(e), this.message.textContent = e instanceof f ? e.message : E.noSolid, this.made = null, null;
+			return console.error(e), this.message.textContent = e instanceof f ? e.message : z.noSolid, this.made = null, null;
 		}
 	}
-}, me = 720, Y = [
+}, Je = 720, Y = [
 	"A",
 	"C",
 	"S"
 ], X = 9;
-function he(e) {
+function Ye(e) {
 	let t = T("path", { class: "cross" }), n = T("g", { class: "marks" }), r = T("svg", {
 		class: "overlay",
 		"aria-hidden": "true"
@@ -833,8 +1487,8 @@ function he(e) {
 		]
 	};
 }
-var Z = class {
-	panes = o.map(he);
+var Xe = class {
+	panes = o.map(Ye);
 	side = w("div", { class: "side" });
 	solid = w("div", { class: "pane solid" });
 	body = w("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
@@ -845,7 +1499,7 @@ var Z = class {
 		e.className = "picture", this.body.prepend(e);
 	}
 	arrange(e, t) {
-		let n = this.body.clientWidth < me, r = n ? "180px" : "232px", [i, a] = ["\"A C P\" \"A S P\"", `3fr 2fr ${r}`], o = t ? "ACSD" : "ACS";
+		let n = this.body.clientWidth < Je, r = n ? "180px" : "232px", [i, a] = ["\"A C P\" \"A S P\"", `3fr 2fr ${r}`], o = t ? "ACSD" : "ACS";
 		e === "all" ? t ? [i, a] = ["\"A C P\" \"S D P\"", `1fr 1fr ${r}`] : n && ([i, a] = ["\"A C\" \"S P\"", "1fr 1fr"]) : (o = e === "3d" ? "D" : Y[e], [i, a] = [`"${o} P"`, `1fr ${r}`]), this.body.style.gridTemplateAreas = i, this.body.style.gridTemplateColumns = a, this.body.style.gridTemplateRows = i.includes("\" \"") ? "1fr 1fr" : "1fr", this.panes.forEach((e, t) => {
 			e.box.style.gridArea = Y[t], e.box.hidden = !o.includes(Y[t]);
 		}), this.solid.style.gridArea = "D", this.solid.hidden = !o.includes("D"), this.side.style.gridArea = "P", this.measure();
@@ -900,8 +1554,8 @@ var Z = class {
 			i.cross.setAttribute("d", `M0 ${u}H${l - X}M${l + X} ${u}H${c.width}M${l} 0V${u - X}M${l} ${u + X}V${c.height}`);
 		}
 	}
-}, ge = 32;
-function Q() {
+}, Ze = 32;
+function Z() {
 	return {
 		camera: {
 			shape: [
@@ -929,10 +1583,10 @@ function Q() {
 		compared: null
 	};
 }
-var _e = class {
+var Qe = class {
 	data;
 	host;
-	scene = Q();
+	scene = Z();
 	geometry = null;
 	failed = /* @__PURE__ */ new Set();
 	loads = {
@@ -951,7 +1605,7 @@ var _e = class {
 			this.open();
 			return;
 		}
-		let r = e.maskId !== t.maskId || n("mask", t.maskTicket, e.maskTicket), i = e.compareMaskId !== t.compareMaskId || n("compared", t.compareMaskTicket, e.compareMaskTicket);
+		let r = e.maskId !== t.maskId || (e.draftId ?? null) !== (t.draftId ?? null) || n("mask", t.maskTicket, e.maskTicket), i = e.compareMaskId !== t.compareMaskId || n("compared", t.compareMaskTicket, e.compareMaskTicket);
 		(r || i) && Promise.all([r && this.loadLabels("mask"), i && this.loadLabels("compared")]).then(() => this.finish());
 	}
 	close() {
@@ -967,10 +1621,10 @@ var _e = class {
 	async open() {
 		this.close();
 		let e = this.loads.volume = new AbortController();
-		this.scene = Q(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(E.loadingVolume);
+		this.scene = Z(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(z.loadingVolume);
 		let t = null, n = () => t ??= Promise.all([this.loadLabels("mask"), this.loadLabels("compared")]);
 		try {
-			if (await ue(this.data, e.signal, {
+			if (await We(this.data, e.signal, {
 				onGeometry: (t) => {
 					e.signal.aborted || this.setGeometry(t);
 				},
@@ -981,7 +1635,7 @@ var _e = class {
 			}), e.signal.aborted) return;
 			await n(), e.signal.aborted || this.finish();
 		} catch (t) {
-			e.signal.aborted || this.fail("volume", E.volumeFailed, t);
+			e.signal.aborted || this.fail("volume", z.volumeFailed, t);
 		}
 	}
 	setGeometry(e) {
@@ -996,20 +1650,20 @@ var _e = class {
 		let { scene: n } = this;
 		n.full || (n.full = e, this.host.onScene());
 		let r = n.nSlices, i = e.shape[2];
-		t === r || t - r < ge && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(E.loadingFull(t / i)));
+		t === r || t - r < Ze && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(z.loadingFull(t / i)));
 	}
 	async loadLabels(e) {
 		this.loads[e]?.abort();
-		let t = this.loads[e] = new AbortController(), { data: n } = this, [r, i] = e === "mask" ? [n.maskId, n.maskTicket] : [n.compareMaskId, n.compareMaskTicket];
-		if (this.failed.delete(e), this.failed.size || this.host.onError("", null), this.setLabels(e, null), r && this.geometry) {
+		let t = this.loads[e] = new AbortController(), { data: n } = this, r = e === "mask" && !!n.draftId, [i, a] = r ? [n.draftId, null] : e === "mask" ? [n.maskId, n.maskTicket] : [n.compareMaskId, n.compareMaskTicket];
+		if (this.failed.delete(e), this.failed.size || this.host.onError("", null), this.setLabels(e, null), i && this.geometry) {
 			this.isComplete() && this.host.onReady("low");
 			try {
-				let a = await de(n, r, i, this.geometry, t.signal, (e) => {
-					this.isComplete() && !this.failed.size && this.host.onStatus(E.loadingMask(e));
+				let o = await Ge(n, r ? "drafts" : "masks", i, a, this.geometry, t.signal, (e) => {
+					this.isComplete() && !this.failed.size && this.host.onStatus(z.loadingMask(e));
 				});
-				t.signal.aborted || this.setLabels(e, a);
+				r && (o = await this.host.onDraft(o)), t.signal.aborted || this.setLabels(e, o);
 			} catch (n) {
-				t.signal.aborted || this.fail(e, e === "mask" ? E.maskFailed : E.comparedFailed, n);
+				t.signal.aborted || this.fail(e, e === "mask" ? z.maskFailed : z.comparedFailed, n);
 			}
 		}
 	}
@@ -1020,15 +1674,15 @@ var _e = class {
 		this.isComplete() && (this.failed.size || this.host.onStatus(""), this.host.onReady("full"));
 	}
 	fail(e, t, n) {
-		this.failed.add(e), this.host.onError(t, n instanceof f ? n.message : E.unreachable);
+		this.failed.add(e), this.host.onError(t, n instanceof f ? n.message : z.unreachable);
 	}
-}, ve = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools input[type=range]{width:80px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:2px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", ye = 24, be = 360, xe = 600, Se = class {
+}, Q = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools button.primary{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000;font-weight:600}.edit .saved{flex:1;min-width:9em;font-weight:600}.edit .saved.error{color:var(--st-red-text-color,#c62828)}.edit input[type=number]{width:4em}.brush{stroke:#ffd866;stroke-width:1.5px;fill:none}.tools input[type=range]{width:80px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:2px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", $e = 24, et = 360, tt = 600, nt = class {
 	data;
 	root = w("div", {
 		class: "sv",
 		"data-ready": ""
 	});
-	stage = new Z();
+	stage = new Xe();
 	state = g();
 	store;
 	onPointer = null;
@@ -1037,15 +1691,15 @@ var _e = class {
 	renderer = null;
 	rendererReady = null;
 	nLost = 0;
-	solid = new pe(this.stage.solid);
-	measuring = new B();
+	solid = new qe(this.stage.solid);
+	measuring = new Ie();
 	colors = /* @__PURE__ */ new Uint32Array(65536);
 	differences = null;
 	nDifferences = 0;
 	frame = 0;
 	solidTimer = 0;
 	notice = w("div", { class: "notice" });
-	badge = w("strong", { class: "badge" }, E.unreviewed);
+	badge = w("strong", { class: "badge" }, z.unreviewed);
 	readout = w("div", {
 		class: "readout",
 		"aria-live": "off"
@@ -1059,20 +1713,22 @@ var _e = class {
 	labelList = w("div", { class: "labels" });
 	controls;
 	card = null;
+	editor = null;
+	trigger = () => void 0;
 	observer = new ResizeObserver(() => this.resize());
 	onWindow = () => this.resize();
 	constructor(e) {
-		this.data = e, this.store = new _e(e, this), this.controls = new ae({
+		this.data = e, this.store = new Qe(e, this), this.controls = new Ee({
 			setPreset: (e) => this.setPreset(e),
 			setWindow: (e, t) => this.setWindow(e, t),
 			set: (e) => this.set(e),
 			run: (e) => {
 				C(this, e, "");
 			}
-		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(w("style", {}, ve), w("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), re(this), N(this.root, (e, t) => C(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: se(this) }), this.showTexts(), this.store.open();
+		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(w("style", {}, Q), w("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), re(this), Ae(this.root, (e, t) => C(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: Oe(this) }), this.showTexts(), this.showEditor(), this.store.open();
 	}
 	update(e) {
-		this.data = e, this.showTexts(), this.store.update(e), this.draw();
+		this.data = e, this.showTexts(), this.showEditor(), this.store.update(e), this.draw();
 	}
 	attached() {
 		let e = this.root.getRootNode(), t = e instanceof ShadowRoot ? e.host.closest(".stMainBlockContainer") : null;
@@ -1081,7 +1737,20 @@ var _e = class {
 		this.resize(), this.startRenderer();
 	}
 	destroy() {
-		this.store.close(), this.observer.disconnect(), window.removeEventListener("resize", this.onWindow), this.renderer?.destroy(), this.renderer = null, this.solid.close(), this.root.remove();
+		this.store.close(), this.observer.disconnect(), window.removeEventListener("resize", this.onWindow), this.renderer?.destroy(), this.renderer = null, this.solid.close(), this.editor?.editor.destroy(), this.root.remove();
+	}
+	showEditor() {
+		let e = this.data.draftId ?? null;
+		this.editor?.draftId !== e && (this.editor?.editor.destroy(), this.editor = e === null ? null : {
+			draftId: e,
+			editor: new Te(this, e, (t) => this.trigger("finalized", {
+				draft_id: e,
+				mask_id: t
+			}))
+		});
+	}
+	async onDraft(e) {
+		return this.editor ? this.editor.editor.adopt(e) : e;
 	}
 	onGeometry(e) {
 		Object.assign(this.state, {
@@ -1096,7 +1765,7 @@ var _e = class {
 	}
 	onScene() {
 		let e = this.renderer?.limit(this.store.scene.camera.shape);
-		e ? this.fallBack(`${e} ${E.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
+		e ? this.fallBack(`${e} ${z.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
 	}
 	async firstImage() {
 		await this.startRenderer(), this.drawNow();
@@ -1123,7 +1792,7 @@ var _e = class {
 		this.renderer && (e || t) && (this.root.dataset.ready ||= "low");
 	}
 	startRenderer() {
-		return this.rendererReady ??= le(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
+		return this.rendererReady ??= Ue(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
 			this.hint.textContent = t, this.adopt(e);
 		}), this.rendererReady;
 	}
@@ -1168,7 +1837,7 @@ var _e = class {
 			this.renderer.draw(this.stage.width, this.stage.height, this.stage.tiles(e), this.look());
 		} catch (e) {
 			if (this.renderer.kind === "plain") throw e;
-			console.error(e), this.fallBack(E.plain);
+			console.error(e), this.fallBack(z.plain);
 		}
 	}
 	resize() {
@@ -1177,7 +1846,7 @@ var _e = class {
 	roomBelow() {
 		let e = this.root.getBoundingClientRect().top, t = this.root.getRootNode(), n = t instanceof ShadowRoot ? t.host : this.root.parentElement;
 		for (; n; n = n.parentElement) e += n.scrollTop;
-		return Math.max(be, Math.floor(window.innerHeight - e - ye));
+		return Math.max(et, Math.floor(window.innerHeight - e - $e));
 	}
 	showSolid() {
 		let { state: e, store: t, data: n } = this;
@@ -1189,7 +1858,7 @@ var _e = class {
 	setPreset(e) {
 		let t = this.store.scene.full ?? this.store.scene.low, [n, r] = p[e] ?? [this.state.width, this.state.level];
 		if (e === "Whole range" && t) {
-			let [e, i] = V(t);
+			let [e, i] = K(t);
 			[n, r] = [Math.max(1, i - e), Math.round((i + e) / 2) + this.data.huOffset];
 		}
 		this.set({
@@ -1221,7 +1890,7 @@ var _e = class {
 		this.set({ layout: this.state.layout === "all" ? e.plane.index : "all" });
 	}
 	toggleHelp() {
-		this.card?.remove(), this.card = this.card ? null : P(() => this.toggleHelp()), this.card && this.root.append(this.card);
+		this.card?.remove(), this.card = this.card ? null : je(() => this.toggleHelp()), this.card && this.root.append(this.card);
 	}
 	escape() {
 		this.card ? this.toggleHelp() : (this.measuring.clear(), this.set({ mode: "cross" }));
@@ -1230,7 +1899,7 @@ var _e = class {
 		this.store.geometry && (this.state.cross = _(e, this.store.geometry.shape), this.hover(null), this.draw());
 	}
 	jumpTo(e) {
-		let { mask: t, compared: n } = this.store.scene, r = (t && A(t, e)) ?? (n && A(n, e));
+		let { mask: t, compared: n } = this.store.scene, r = (t && U(t, e)) ?? (n && U(n, e));
 		if (!r) return;
 		let { shape: i } = this.store.scene.camera;
 		this.moveTo(r), this.state.zoom > 1 && this.set({ centre: r.map((e, t) => (e + .5) / i[t]) });
@@ -1238,9 +1907,9 @@ var _e = class {
 	nextDisagreement() {
 		let { mask: e, compared: t } = this.store.scene;
 		if (!e || !t) return;
-		this.differences ??= oe(e, t, this.colors);
+		this.differences ??= De(e, t, this.colors);
 		let n = this.differences[this.nDifferences++ % this.differences.length];
-		n ? this.moveTo(n) : this.onStatus(E.noDifference);
+		n ? this.moveTo(n) : this.onStatus(z.noDifference);
 	}
 	forgetDifferences() {
 		this.differences = null, this.nDifferences = 0;
@@ -1248,7 +1917,7 @@ var _e = class {
 	updateMask(e) {
 		this.forgetDifferences(), this.renderer?.updateMask(e), this.hover(null), this.draw(), clearTimeout(this.solidTimer), this.solidTimer = window.setTimeout(() => {
 			this.solid.maskChanged(), this.showSolid();
-		}, xe);
+		}, tt);
 	}
 	voxelAt(e, t) {
 		let [n, i] = [this.camera(), this.stage.panes[e]];
@@ -1256,11 +1925,11 @@ var _e = class {
 	}
 	showTexts() {
 		let { labels: e, notice: t, isReviewed: n, maskId: r, compareMaskId: i } = this.data;
-		this.notice.textContent = t, this.badge.hidden = n || !r, F(this.legend, i ? [this.data.maskName, this.data.compareName] : null, {
+		this.notice.textContent = t, this.badge.hidden = n || !r && !this.data.draftId, Me(this.legend, i ? [this.data.maskName, this.data.compareName] : null, {
 			comparing: this.state.comparing,
 			choose: (e) => this.set({ comparing: e }),
 			next: () => this.nextDisagreement()
-		}), R(this.labelList, e, {
+		}), Fe(this.labelList, e, {
 			isHidden: (e) => this.state.hidden.has(e),
 			setHidden: (e, t) => {
 				t ? this.state.hidden.add(e) : this.state.hidden.delete(e), this.showColors();
@@ -1276,7 +1945,7 @@ var _e = class {
 	}
 	nameAt(e, t) {
 		let n = u(this.store.scene[e], t);
-		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? E.label(n) : E.noLabel;
+		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? z.label(n) : z.noLabel;
 	}
 	hover(e) {
 		let t = e ?? this.state.cross, n = this.store.geometry && this.store.valueOf(t);
@@ -1284,17 +1953,17 @@ var _e = class {
 		let [r, i] = [this.nameAt("mask", t), this.nameAt("compared", t)], a = i ? `${this.data.maskName}: ${r} · ${this.data.compareName}: ${i}` : r;
 		this.readout.textContent = `${n + this.data.huOffset} ${this.data.unit}${a && ` · ${a}`}\nvoxel ${t.join(", ")}`;
 	}
-}, $ = /* @__PURE__ */ new Map(), Ce = 3;
-function we({ data: e, parentElement: t }) {
-	let n = $.get(e.instance);
-	n ? (n.update(e), $.delete(e.instance)) : n = new Se(e), $.set(e.instance, n);
+}, $ = /* @__PURE__ */ new Map(), rt = 3;
+function it({ data: e, parentElement: t, setTriggerValue: n }) {
+	let r = $.get(e.instance);
+	r ? (r.update(e), $.delete(e.instance)) : r = new nt(e), $.set(e.instance, r);
 	for (let [e, t] of $) {
-		if ($.size <= Ce) break;
-		t.root.isConnected || t === n || (t.destroy(), $.delete(e));
+		if ($.size <= rt) break;
+		t.root.isConnected || t === r || (t.destroy(), $.delete(e));
 	}
-	let r = n;
-	return r.root.parentNode !== t && t.append(r.root), r.attached(), () => {
-		r.root.parentNode === t && r.root.remove();
+	let i = r;
+	return n && (i.trigger = n), i.root.parentNode !== t && t.append(i.root), i.attached(), () => {
+		i.root.parentNode === t && i.root.remove();
 	};
 }
-export { we as default };
+export { it as default };

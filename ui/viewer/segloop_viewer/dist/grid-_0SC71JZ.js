@@ -36,7 +36,8 @@ function o(n) {
 		8,
 		12
 	].map((e) => i.slice(e, e + 4));
-	return t(a), {
+	t(a);
+	let o = {
 		shape: r,
 		affine: a,
 		spacing: [
@@ -45,7 +46,11 @@ function o(n) {
 			2
 		].map((e) => Math.hypot(a[0][e], a[1][e], a[2][e])),
 		voxels: /* @__PURE__ */ new Uint8Array()
-	};
+	}, [s, c] = [n.get("X-Sequence"), n.get("X-Hash")];
+	return s !== null && c !== null && (o.head = {
+		sequence: Number(s),
+		hash: c
+	}), o;
 }
 function s(t) {
 	if (/uint16|u2/.test(t)) return Uint16Array;

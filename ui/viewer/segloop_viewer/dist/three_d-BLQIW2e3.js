@@ -1,5 +1,5 @@
 import { n as e, r as t, t as n } from "./niivue-C8bNLsXY.js";
-import { a as r } from "./grid-Cyd5ase_.js";
+import { a as r } from "./grid-_0SC71JZ.js";
 // src/niivue/three_d.ts
 var i = {
 	interactive: !1,

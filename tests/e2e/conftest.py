@@ -1,0 +1,61 @@
+"""One stack for all browser tests, and a signed-in page of it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from segloop.nnunet.tiny import write_tiny_model
+from segloop.stack import state
+from segloop.stack.home import open_home
+from tests.conftest import ROOT
+from tests.e2e.viewer_page import FLAGS
+
+ORGANS = ("brainstem", "spinal_cord", "parotid_right", "parotid_left", "mandible", "larynx", "esophagus")
+
+
+@pytest.fixture(scope="package")
+def home() -> Iterator[Path]:
+    """A data folder with the whole stack running and a tiny model in production."""
+    folder = Path(tempfile.mkdtemp(prefix="segloop-test-"))
+    open_home(folder)
+    _segloop(folder, "up")
+    model = write_tiny_model(folder / "model", label_names=ORGANS)
+    _segloop(folder, "models", "import", str(model), "--promote", "the only model of this test")
+    yield folder
+    _segloop(folder, "down")
+    shutil.rmtree(folder)
+
+
+def _segloop(home: Path, *arguments: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SEGLOOP_")}
+    environment |= {"SEGLOOP_HOME": str(home), "SEGLOOP_INFERENCE_THREADS": "1"}
+    command = [sys.executable, "-m", "segloop.cli", *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=180
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def page(home: Path) -> Iterator[Page]:
+    """A signed-in browser page; any request that leaves this machine fails the test."""
+    outside: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=FLAGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.on("request", lambda request: _is_local(request.url) or outside.append(request.url))
+        page.goto(state.new_link(home))
+        yield page
+        browser.close()
+    assert outside == []
+
+
+def _is_local(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))

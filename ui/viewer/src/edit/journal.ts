@@ -1,0 +1,91 @@
+// The journal: every edit goes to the API as an entry of the draft, in order, chained by hashes, again until it is there.
+import { sha256 } from './sha256'
+
+export type State = 'saved' | 'saving' | 'offline' | 'conflict' | 'closed' | 'refused'
+export interface Head { sequence: number; hash: string }
+interface Entry extends Head { operation: string; label: number; parent: string; body: Uint8Array<ArrayBuffer> }
+
+export const NO_HEAD: Head = { sequence: 0, hash: '0'.repeat(64) }
+const RETRY_MS = [250, 500, 1000, 2000, 4000, 8000]
+
+export interface Outside {
+  fetch(url: string, init: RequestInit): Promise<Response>
+  wait(ms: number): Promise<void>
+  onState(state: State, waiting: number): void
+}
+
+/** How an entry's hash follows from its parent's; the server reckons the same. */
+export function chain(parent: string, operation: string, label: number, body: Uint8Array): string {
+  return sha256(`${parent}\n${operation}\n${label}\n${sha256(body)}`)
+}
+
+export class Journal {
+  state: State = 'saved'
+  private queue: Entry[] = []
+  private sending: Promise<void> | null = null
+
+  /** `url` is that of the draft; `head` is the last entry that is known to be stored. */
+  constructor(private url: string, private head: Head, private outside: Outside) {}
+
+  /** The head as it will be once everything is stored. */
+  get next(): Head { return this.queue.at(-1) ?? this.head }
+
+  /** The server will not take these edits any more; they stay in the page until it is left. */
+  get isStuck(): boolean { return this.state === 'conflict' || this.state === 'closed' || this.state === 'refused' }
+
+  add(operation: string, label: number, body: Uint8Array<ArrayBuffer>): void {
+    const { sequence, hash: parent } = this.next
+    this.queue.push({ sequence: sequence + 1, operation, label, parent, body, hash: chain(parent, operation, label, body) })
+    this.tell(this.state === 'saved' ? 'saving' : this.state)
+    this.sending ??= this.send().finally(() => { this.sending = null })
+  }
+
+  /** Wait until all is stored; false when that can't be any more. */
+  async flush(): Promise<boolean> {
+    while (this.sending) await this.sending
+    return this.state === 'saved'
+  }
+
+  private async send(): Promise<void> {
+    let failures = 0
+    while (this.queue.length && !this.isStuck) {
+      const outcome = await this.put(this.queue[0]!)
+      if (outcome === 'stored') {
+        const { sequence, hash } = this.queue.shift()!
+        this.head = { sequence, hash }
+        failures = 0
+        this.tell(this.queue.length ? 'saving' : 'saved')
+      } else if (outcome === 'again') {
+        failures += 1
+        this.tell(failures > 2 ? 'offline' : 'saving')
+        await this.outside.wait(RETRY_MS[Math.min(failures, RETRY_MS.length) - 1]!)
+      } else this.tell(outcome)
+    }
+  }
+
+  private async put(entry: Entry): Promise<'stored' | 'again' | 'conflict' | 'closed' | 'refused'> {
+    const headers = {
+      'Content-Type': 'application/octet-stream', 'X-Operation': entry.operation, 'X-Label': String(entry.label),
+      'X-Parent-Hash': entry.parent, 'X-Hash': entry.hash,
+    }
+    try {
+      const init: RequestInit = { method: 'PUT', headers, body: entry.body, credentials: 'same-origin' }
+      const answer = await this.outside.fetch(`${this.url}/entries/${entry.sequence}`, init)
+      if (answer.ok) return 'stored'
+      if (answer.status === 409) {
+        const problem = (await answer.json().catch(() => ({}))) as { code?: string }
+        return problem.code === 'draft_closed' ? 'closed' : 'conflict'
+      }
+      if (answer.status === 413 || answer.status === 422) return 'refused'
+      // 401 and 403: the sign-in has ended and may come back; whatever else is wrong, nothing may be dropped.
+      return 'again'
+    } catch {
+      return 'again'
+    }
+  }
+
+  private tell(state: State): void {
+    this.state = state
+    this.outside.onState(state, this.queue.length)
+  }
+}
