@@ -17,7 +17,7 @@ ORGANS = [
     ("spinal_cord", "#4aa3ff", "2748008"),
     ("parotid_right", "#e8683f", "45289007:272741003=24028007"),
     ("parotid_left", "#8fd14f", "45289007:272741003=7771000"),
-    ("mandible", "#d8d0c0", "91609006"),
+    ("mandible", "#2bd9c0", "91609006"),
     ("larynx", "#c77dff", "4596009"),
     ("esophagus", "#ff8fab", "32849002"),
 ]

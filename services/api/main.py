@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from segloop import __version__, logs
 from segloop.broker import make_celery
@@ -56,7 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         yield
         parts.engine.dispose()
 
-    app = FastAPI(title="Segloop", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPIOffline(title="Segloop", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.parts = parts
     errors.install(app)
     app.include_router(health.router)

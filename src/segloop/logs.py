@@ -2,11 +2,14 @@
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+# Tickets and sign-in keys travel in addresses, which access logs quote.
+_SECRETS = re.compile(r"([?&](?:ticket|key)=)[^&\s\"']+")
 _bound: ContextVar[dict[str, str] | None] = ContextVar("segloop_log_fields", default=None)
 
 
@@ -19,7 +22,7 @@ class JsonFormatter(logging.Formatter):
             "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _SECRETS.sub(r"\1...", record.getMessage()),
             **(_bound.get() or {}),
         }
         if record.exc_info:
@@ -32,6 +35,13 @@ def configure(level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in (
+        "uvicorn",
+        "uvicorn.access",
+        "uvicorn.error",
+    ):  # they bring handlers that write addresses in full
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
 
 
 @contextmanager

@@ -31,8 +31,8 @@ class Settings:
     api_url: str = "http://127.0.0.1:8000"
     ui_url: str = "http://127.0.0.1:8501"
     ui_link_file: str = ""
-    lease_s: float = 60.0
-    heartbeat_s: float = 15.0
+    lease_s: float = 30.0
+    heartbeat_s: float = 10.0
     reaper_interval_s: float = 5.0
     resend_after_s: float = 30.0
     max_failures: int = 3

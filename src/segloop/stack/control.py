@@ -11,6 +11,7 @@ from pathlib import Path
 from segloop.errors import NotFound, Unavailable
 from segloop.stack import lock, state
 from segloop.stack.home import open_home
+from segloop.stack.run import PORTS_FILE
 
 START_LIMIT_S, STOP_LIMIT_S, POLL_S = 180.0, 90.0, 0.1
 Say = Callable[[str], None]
@@ -30,6 +31,7 @@ def up(root: Path, say: Say) -> float:
         say(f"Segloop already runs on {root}")
         _warn(now, root, say)
         return 0.0
+    before = state.ports(root) if (root / PORTS_FILE).exists() else {}
     with open(root / "log/supervisor.log", "ab") as output:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "segloop.cli", "up", "--foreground"],
@@ -55,6 +57,10 @@ def up(root: Path, say: Say) -> float:
         time.sleep(POLL_S)
     _tell_changes(now, told, say, time.monotonic() - began)
     _warn(now, root, say)
+    if before and before != state.ports(root):
+        say(
+            "WARNING: another program holds one of Segloop's ports, so all its addresses have moved; see below."
+        )
     return time.monotonic() - began
 
 

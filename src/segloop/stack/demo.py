@@ -95,6 +95,10 @@ def _upload(api: httpx.Client, path: Path, say: Say) -> dict[str, Any]:
         "filename": path.name,
         "size_bytes": path.stat().st_size,
         "purpose": "volume",
+        # The names of our own two; anybody else's file name may be a patient's.
+        "case_reference": path.name.partition(".")[0]
+        if path.name.startswith(("phantom", "real-head"))
+        else None,
     }
     upload = _call(api, "POST", "/v1/projects/default/uploads", json=body).json()
     with path.open("rb") as file:

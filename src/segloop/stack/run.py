@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 STATE_FILE = "run/state.json"
 ENVIRONMENT_FILE = "run/environment.json"
+PORTS_FILE = "run/ports.json"
 
 
 def run(root: Path, environ: Mapping[str, str]) -> None:
@@ -35,7 +36,12 @@ def run(root: Path, environ: Mapping[str, str]) -> None:
         signal.signal(signal.SIGINT, quit_soon)
         for name in lock.end_leftovers(opened):
             log.warning("ended %s, left over from a supervisor that was killed", name)
+        before = _ports(root)
         described = servers.describe(opened, environ)
+        if before and before != _ports(root):
+            log.warning(
+                "a port was taken, so every address has moved: %s, now %s", before["api"], _ports(root)["api"]
+            )
         without = environ.get("SEGLOOP_WITHOUT", "").split(",")
         ours = [
             service for service in applications.services(described, environ) if service.name not in without
@@ -55,3 +61,9 @@ def run(root: Path, environ: Mapping[str, str]) -> None:
             running.stop(phase="failed")
             raise
         running.stop()
+
+
+def _ports(root: Path) -> dict[str, int]:
+    path = root / PORTS_FILE
+    found: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+    return found
