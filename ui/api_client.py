@@ -77,6 +77,11 @@ class ApiClient:
             self._call("POST", f"/v1/volumes/{volume_id}/drafts", json=body)
         )
 
+    def give_feedback(self, mask_id: str, *, idempotency_key: str, **verdict: Any) -> None:
+        """Store a verdict on a mask; the same key again stores nothing more."""
+        headers = {"Idempotency-Key": idempotency_key}
+        self._call("POST", f"/v1/masks/{mask_id}/feedback", json=verdict, headers=headers)
+
     def label_sets(self, project: str) -> list[schemas.LabelSetOut]:
         """Return a project's label sets, newest first."""
         return self._page(schemas.LabelSetOut, f"/v1/projects/{project}/label-sets")
