@@ -27,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,6 +41,11 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="start everything and segment a phantom, or the CT you name")
     demo.add_argument("ct", nargs="?", type=Path, help="a .nii or .nii.gz file in HU")
+    demo.add_argument(
+        "--hu-offset",
+        type=float,
+        help="what turns the file's values into HU (-1024 for most files of 0 to 4095; 0: they are HU); it is recorded",
+    )
     demo.add_argument(
         "--real",
         action="store_true",
@@ -110,7 +118,7 @@ def _demo(root: Path, options: argparse.Namespace) -> None:
     if not state.read(root).is_up:
         control.up(root, _say)
     ct = real_ct.fetch(root, _say) if options.real else options.ct
-    demo.run(root, ct, _say)
+    demo.run(root, ct, _say, hu_offset=options.hu_offset)
     _say(_addresses(root))
 
 

@@ -84,6 +84,19 @@ def test_the_demo_segments_a_ct_and_flower_shows_it_behind_its_password(home: Pa
         assert ("segloop.segment", "SUCCESS") in {(task["name"], task["state"]) for task in tasks}
 
 
+def test_a_ct_that_is_not_in_hu_is_segmented_only_with_a_stated_offset(home: Path, tmp_path: Path) -> None:
+    ct, _, geometry = phantom.head_and_neck(shape=(64, 56, 48), spacing_mm=(3.0, 3.0, 3.0), seed=4)
+    path = tmp_path / "shifted.nii.gz"
+    image = nibabel.Nifti1Image(ct + 1024, geometry.affine)  # type: ignore[no-untyped-call]
+    nibabel.save(image, path)
+    refused = _segloop(home, "demo", str(path))
+    assert refused.returncode == 1 and "don't look like HU" in refused.stderr
+    shown = _segloop(home, "demo", str(path), "--hu-offset", "-1024")
+    assert shown.returncode == 0, shown.stderr
+    mask = nibabel.load(home / "demo/shifted-mask.nii.gz")
+    assert np.mean(np.asarray(mask.dataobj) == expected_labels(ct)) > 0.999  # type: ignore[attr-defined]
+
+
 def test_a_file_that_is_no_ct_is_refused_with_the_apis_own_words(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "notes.nii.gz"
     path.write_bytes(b"these are notes, not a CT")

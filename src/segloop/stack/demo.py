@@ -34,8 +34,8 @@ class Case:
     truth: NDArray[np.uint8] | None
 
 
-def run(root: Path, ct: Path | None, say: Say) -> None:
-    """Segment the phantom, or `ct`, on the running stack and print what came out.
+def run(root: Path, ct: Path | None, say: Say, *, hu_offset: float | None = None) -> None:
+    """Segment the phantom, or `ct`, on the running stack and print what came out; `hu_offset` turns its values into HU.
 
     Raises:
         SegloopError: the file is refused, there is no model, or the job failed; the message is the API's own.
@@ -51,7 +51,7 @@ def run(root: Path, ct: Path | None, say: Say) -> None:
         _ensure_model(api, environment, say)
         began = time.monotonic()
         volume = _upload(api, case.path, say)
-        job = _segment(api, volume["id"], say)
+        job = _segment(api, volume["id"], say, hu_offset)
         mask_path = folder / f"{case.path.name.removesuffix('.gz').removesuffix('.nii')}-mask.nii.gz"
         mask_path.write_bytes(_call(api, "GET", f"/v1/masks/{job['mask_id']}/content").content)
         statistics = _call(api, "GET", f"/v1/masks/{job['mask_id']}/statistics").json()
@@ -117,11 +117,12 @@ def _upload(api: httpx.Client, path: Path, say: Say) -> dict[str, Any]:
     return volume
 
 
-def _segment(api: httpx.Client, volume_id: str, say: Say) -> dict[str, Any]:
+def _segment(api: httpx.Client, volume_id: str, say: Say, hu_offset: float | None) -> dict[str, Any]:
     body = {
         "kind": "segment",
         "project_id": "default",
         "input": {"volume_id": volume_id},
+        "parameters": {} if hu_offset is None else {"hu_offset": hu_offset, "hu_confirmed": True},
     }
     key = {"Idempotency-Key": str(uuid.uuid4())}
     job: dict[str, Any] = _call(api, "POST", "/v1/jobs", json=body, headers=key).json()
