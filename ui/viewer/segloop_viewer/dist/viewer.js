@@ -35,13 +35,13 @@ function g() {
 		]
 	};
 }
-function _(e, t) {
+function ee(e, t) {
 	return e.map((e, n) => Math.min(t[n] - 1, Math.max(0, Math.round(e))));
 }
-function ee(e) {
+function te(e) {
 	return Math.min(40, Math.max(.5, e));
 }
-function v(e) {
+function _(e) {
 	if (Array.isArray(e)) return [
 		e[0] ?? 255,
 		e[1] ?? 255,
@@ -58,24 +58,24 @@ function v(e) {
 		t & 255
 	];
 }
-function te(e, t) {
+function ne(e, t) {
 	let n = (/* @__PURE__ */ new Uint32Array(65536)).fill(e.length ? 4278190335 : 0);
 	n[0] = 0;
 	for (let { index: r, color: i } of e) {
 		if (r <= 0 || r > 65535) continue;
-		let [e, a, o] = v(i);
+		let [e, a, o] = _(i);
 		n[r] = t.has(r) ? 0 : (255 << 24 | o << 16 | a << 8 | e) >>> 0;
 	}
 	return n;
 }
 // src/pointer.ts
-var y = 25;
-function b(e, t, n, r) {
+var v = 25;
+function re(e, t, n, r) {
 	let i = [...t.centre], { across: a, up: o } = e.plane, s = n / e.pxPerMm;
 	return i[a] += (e.isFlipped ? s : -s) / (t.shape[a] * t.spacing[a]), i[o] += r / e.pxPerMm / (t.shape[o] * t.spacing[o]), i.map((e) => Math.min(1, Math.max(0, e)));
 }
-function x(t, n, r, i, a) {
-	let o = ee(n.zoom * r), [s, c] = e(t, i, a), l = n.zoom / o, u = [...n.centre], { across: d, up: f } = t.plane;
+function y(t, n, r, i, a) {
+	let o = te(n.zoom * r), [s, c] = e(t, i, a), l = n.zoom / o, u = [...n.centre], { across: d, up: f } = t.plane;
 	return u[d] = (s + (t.acrossMm - s) * l) / (n.shape[d] * n.spacing[d]), u[f] = (c + (t.upMm - c) * l) / (n.shape[f] * n.spacing[f]), {
 		zoom: o,
 		centre: o <= 1 ? [
@@ -85,7 +85,7 @@ function x(t, n, r, i, a) {
 		] : u.map((e) => Math.min(1, Math.max(0, e)))
 	};
 }
-var ne = class {
+var ie = class {
 	host;
 	pane;
 	action = null;
@@ -130,7 +130,7 @@ var ne = class {
 		else if (i === "window") {
 			let { width: e, level: t } = n.state, r = Math.max(1, e / 300);
 			n.setWindow(Math.max(1, Math.round(e + o * r)), Math.round(t + s * r));
-		} else i === "pan" ? n.setCamera(a.camera.zoom, b(a.view, a.camera, o, s)) : i === "measure" && n.measure(r, "move", e(a.view, ...a.at));
+		} else i === "pan" ? n.setCamera(a.camera.zoom, re(a.view, a.camera, o, s)) : i === "measure" && n.measure(r, "move", e(a.view, ...a.at));
 	}
 	end(t, n) {
 		if (t.pointerId !== this.pointer || !this.action) return;
@@ -142,15 +142,15 @@ var ne = class {
 	notches(e) {
 		if (e.deltaMode !== 0 || Math.abs(e.deltaY) >= 50) return this.rolled = 0, Math.sign(e.deltaY);
 		this.rolled += e.deltaY;
-		let t = Math.trunc(this.rolled / y);
-		return this.rolled -= t * y, t;
+		let t = Math.trunc(this.rolled / v);
+		return this.rolled -= t * v, t;
 	}
 	wheel(e) {
 		e.preventDefault();
 		let t = this.pick(e);
 		if (!t || !e.deltaY) return;
 		if (e.ctrlKey || e.metaKey) {
-			let { zoom: n, centre: r } = x(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
+			let { zoom: n, centre: r } = y(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
 			this.host.setCamera(n, r);
 			return;
 		}
@@ -158,34 +158,34 @@ var ne = class {
 		n[this.pane.plane.normal] -= this.notches(e), this.host.moveTo(n);
 	}
 };
-function re(e) {
-	for (let t of e.stage.panes) new ne(e, t), t.slider.addEventListener("input", () => {
+function ae(e) {
+	for (let t of e.stage.panes) new ie(e, t), t.slider.addEventListener("input", () => {
 		let n = [...e.state.cross];
 		n[t.plane.normal] = t.slider.valueAsNumber, e.moveTo(n);
 	}), t.surface.addEventListener("focus", () => e.activate(t));
 }
 // src/commands.ts
-function S(e, t) {
+function b(e, t) {
 	let n = [...e.state.cross];
 	n[e.active.plane.normal] += t, e.moveTo(n);
 }
-function ie(e, t) {
+function oe(e, t) {
 	let n = e.camera();
 	if (!n) return;
-	let r = e.stage.viewOf(e.active, n), i = x(r, n, t, ...a(r, n, e.state.cross));
+	let r = e.stage.viewOf(e.active, n), i = y(r, n, t, ...a(r, n, e.state.cross));
 	e.setCamera(i.zoom, i.centre);
 }
-function C(e, t, n) {
+function x(e, t, n) {
 	let { state: r } = e;
 	switch (t) {
 		case "slice1":
-			S(e, n === "ArrowUp" ? 1 : -1);
+			b(e, n === "ArrowUp" ? 1 : -1);
 			break;
 		case "slice10":
-			S(e, n === "PageUp" ? 10 : -10);
+			b(e, n === "PageUp" ? 10 : -10);
 			break;
 		case "sliceEnd":
-			S(e, n === "Home" ? -1e6 : 1e6);
+			b(e, n === "Home" ? -1e6 : 1e6);
 			break;
 		case "preset":
 			e.setPreset([...Object.keys(p), m][Number(n) - 1]);
@@ -200,7 +200,7 @@ function C(e, t, n) {
 			e.set({ isSmooth: !r.isSmooth });
 			break;
 		case "zoom":
-			ie(e, n === "+" ? 1.25 : .8);
+			oe(e, n === "+" ? 1.25 : .8);
 			break;
 		case "reset":
 			e.set({
@@ -238,19 +238,19 @@ function C(e, t, n) {
 	return !0;
 }
 // src/dom.ts
-function w(e, t = {}, ...n) {
+function S(e, t = {}, ...n) {
 	let r = document.createElement(e);
 	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
 	return r.append(...n), r;
 }
-function T(e, t = {}, ...n) {
+function C(e, t = {}, ...n) {
 	let r = document.createElementNS("http://www.w3.org/2000/svg", e);
 	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
 	return r.append(...n), r;
 }
 // src/edit/runs.ts
-var E = 12;
-function ae(e, t) {
+var w = 12;
+function T(e, t) {
 	let n = [];
 	for (let r of Uint32Array.from(e.keys()).sort()) {
 		let [i, a] = [e.get(r), t(r)];
@@ -265,7 +265,7 @@ function ae(e, t) {
 	}
 	return n;
 }
-function oe(e) {
+function E(e) {
 	return e.map(({ start: e, length: t, before: n, after: r }) => ({
 		start: e,
 		length: t,
@@ -274,18 +274,18 @@ function oe(e) {
 	}));
 }
 function se(e) {
-	let t = new Uint8Array(e.length * E), n = new DataView(t.buffer);
+	let t = new Uint8Array(e.length * w), n = new DataView(t.buffer);
 	return e.forEach(({ start: e, length: t, before: r, after: i }, a) => {
-		n.setUint32(a * E, e, !0), n.setUint32(a * E + 4, t, !0), n.setUint16(a * E + 8, r, !0), n.setUint16(a * E + 10, i, !0);
+		n.setUint32(a * w, e, !0), n.setUint32(a * w + 4, t, !0), n.setUint16(a * w + 8, r, !0), n.setUint16(a * w + 10, i, !0);
 	}), t;
 }
 function ce(e) {
 	let t = new DataView(e.buffer, e.byteOffset, e.byteLength);
-	return Array.from({ length: e.length / E }, (e, n) => ({
-		start: t.getUint32(n * E, !0),
-		length: t.getUint32(n * E + 4, !0),
-		before: t.getUint16(n * E + 8, !0),
-		after: t.getUint16(n * E + 10, !0)
+	return Array.from({ length: e.length / w }, (e, n) => ({
+		start: t.getUint32(n * w, !0),
+		length: t.getUint32(n * w + 4, !0),
+		before: t.getUint16(n * w + 8, !0),
+		after: t.getUint16(n * w + 10, !0)
 	}));
 }
 // src/edit/draft.ts
@@ -299,23 +299,26 @@ async function D(e, t = {}) {
 	let r = await n.json().catch(() => ({}));
 	throw new f(r.detail ?? `The server answered ${n.status}.`);
 }
-function ue(e) {
+function O(e) {
 	return Uint8Array.from(atob(e), (e) => e.charCodeAt(0));
 }
-async function de(e, t) {
-	let n = [], r = Math.max(0, t.sequence - le);
-	for (; r !== null;) {
-		let i = await D(`${e}/entries?after=${r}`);
-		for (let { sequence: e, operation: r, label: a, body: o } of i.items) e <= t.sequence && n.push({
-			operation: r,
-			label: a,
-			runs: r === "review" ? [] : ce(ue(o))
-		});
-		r = i.next_after;
+async function ue(e, t) {
+	let n = [], r = null, i = Math.max(0, t.sequence - le);
+	for (; i !== null;) {
+		let a = await D(`${e}/entries?after=${i}`);
+		for (let { sequence: e, operation: i, label: o, body: s } of a.items) e > t.sequence || (i === "review" ? r = JSON.parse(new TextDecoder().decode(O(s))) : n.push({
+			operation: i,
+			label: o,
+			runs: ce(O(s))
+		}));
+		i = a.next_after;
 	}
-	return n;
+	return {
+		edits: n,
+		region: r
+	};
 }
-async function fe(e, t, n) {
+async function de(e, t, n) {
 	let r = JSON.stringify({
 		sequence: t.sequence,
 		hash: t.hash,
@@ -327,18 +330,18 @@ async function fe(e, t, n) {
 		body: r
 	})).id;
 }
-function pe(e, t) {
+function fe(e, t) {
 	return !(e.voxels instanceof Uint8Array) || t.every((e) => e <= 255) ? e : {
 		...e,
 		voxels: Uint16Array.from(e.voxels)
 	};
 }
 // src/edit/engine.ts
-var me = {
+var pe = {
 	only: null,
 	locked: /* @__PURE__ */ new Set(),
 	range: null
-}, he = class {
+}, me = class {
 	mask;
 	values;
 	undoable = [];
@@ -358,8 +361,8 @@ var me = {
 	get isDrawing() {
 		return this.stroke !== null;
 	}
-	begin(e, t, n = me) {
-		this.stroke = {
+	begin(e, t, n = pe) {
+		this.cancel(), this.stroke = {
 			operation: e,
 			label: t,
 			rules: n
@@ -387,7 +390,7 @@ var me = {
 		let n = {
 			operation: e.operation,
 			label: e.label,
-			runs: ae(t, () => e.label)
+			runs: T(t, () => e.label)
 		};
 		return this.undoable.push(n), this.redoable = [], n;
 	}
@@ -413,7 +416,7 @@ var me = {
 		let r = this.isDrawing ? void 0 : e.pop();
 		if (!r) return null;
 		t.push(r);
-		let i = n === "undo" ? oe(r.runs) : r.runs;
+		let i = n === "undo" ? E(r.runs) : r.runs;
 		return this.apply(i), {
 			operation: n,
 			label: r.label,
@@ -453,12 +456,19 @@ var me = {
 		}
 	}
 	remember(e) {
-		for (let { operation: t, label: n, runs: r } of e) t === "undo" ? this.redoable.push(this.undoable.pop()) : t === "redo" ? this.undoable.push(this.redoable.pop()) : r.length && (this.undoable.push({
+		for (let { operation: t, label: n, runs: r } of e) t === "undo" ? this.redoable.push(this.undoable.pop() ?? {
+			operation: "brush",
+			label: n,
+			runs: E(r)
+		}) : t === "redo" ? this.undoable.push(this.redoable.pop() ?? {
+			operation: "brush",
+			label: n,
+			runs: r
+		}) : r.length && (this.undoable.push({
 			operation: t,
 			label: n,
 			runs: r
 		}), this.redoable = []);
-		this.undoable = this.undoable.filter(Boolean), this.redoable = this.redoable.filter(Boolean);
 	}
 	touch(e, t) {
 		this.touched ??= {
@@ -475,18 +485,18 @@ var me = {
 		let e = this.touched;
 		return this.touched = null, e;
 	}
-}, O = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, k = [];
-for (let e = 2; k.length < 64; e++) k.every((t) => e % t) && k.push(e);
-var ge = Int32Array.from(k, (e) => O(Math.cbrt(e))), _e = Int32Array.from(k.slice(0, 8), (e) => O(Math.sqrt(e))), A = (e, t) => e >>> t | e << 32 - t;
-function ve(e, t, n, r) {
+}, k = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, A = [];
+for (let e = 2; A.length < 64; e++) A.every((t) => e % t) && A.push(e);
+var he = Int32Array.from(A, (e) => k(Math.cbrt(e))), ge = Int32Array.from(A.slice(0, 8), (e) => k(Math.sqrt(e))), j = (e, t) => e >>> t | e << 32 - t;
+function _e(e, t, n, r) {
 	for (let e = 0; e < 16; e++) t[e] = n.getInt32(r + e * 4);
 	for (let e = 16; e < 64; e++) {
 		let [n, r] = [t[e - 15], t[e - 2]];
-		t[e] = t[e - 16] + (A(n, 7) ^ A(n, 18) ^ n >>> 3) + t[e - 7] + (A(r, 17) ^ A(r, 19) ^ r >>> 10);
+		t[e] = t[e - 16] + (j(n, 7) ^ j(n, 18) ^ n >>> 3) + t[e - 7] + (j(r, 17) ^ j(r, 19) ^ r >>> 10);
 	}
 	let [i, a, o, s, c, l, u, d] = e;
 	for (let e = 0; e < 64; e++) {
-		let n = d + (A(c, 6) ^ A(c, 11) ^ A(c, 25)) + (c & l ^ ~c & u) + ge[e] + t[e] | 0, r = (A(i, 2) ^ A(i, 13) ^ A(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
+		let n = d + (j(c, 6) ^ j(c, 11) ^ j(c, 25)) + (c & l ^ ~c & u) + he[e] + t[e] | 0, r = (j(i, 2) ^ j(i, 13) ^ j(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
 		[d, u, l, c, s, o, a, i] = [
 			u,
 			l,
@@ -509,17 +519,17 @@ function ve(e, t, n, r) {
 		d
 	].entries()) e[t] = e[t] + n;
 }
-function j(e) {
+function M(e) {
 	let t = typeof e == "string" ? new TextEncoder().encode(e) : e, n = new Uint8Array(Math.ceil((t.length + 9) / 64) * 64);
 	n.set(t), n[t.length] = 128;
 	let r = new DataView(n.buffer);
 	r.setUint32(n.length - 8, Math.floor(t.length / 2 ** 29)), r.setUint32(n.length - 4, t.length << 3);
-	let [i, a] = [_e.slice(), /* @__PURE__ */ new Int32Array(64)];
-	for (let e = 0; e < n.length; e += 64) ve(i, a, r, e);
+	let [i, a] = [ge.slice(), /* @__PURE__ */ new Int32Array(64)];
+	for (let e = 0; e < n.length; e += 64) _e(i, a, r, e);
 	return Array.from(i, (e) => (e >>> 0).toString(16).padStart(8, "0")).join("");
 }
 // src/edit/journal.ts
-var M = {
+var ve = {
 	sequence: 0,
 	hash: "0".repeat(64)
 }, N = [
@@ -531,7 +541,7 @@ var M = {
 	8e3
 ];
 function P(e, t, n, r) {
-	return j(`${e}\n${t}\n${n}\n${j(r)}`);
+	return M(`${e}\n${t}\n${n}\n${M(r)}`);
 }
 var F = class {
 	url;
@@ -558,9 +568,7 @@ var F = class {
 			parent: i,
 			body: n,
 			hash: P(i, e, t, n)
-		}), this.tell(this.state === "saved" ? "saving" : this.state), this.sending ??= this.send().finally(() => {
-			this.sending = null;
-		});
+		}), this.tell(this.state === "saved" ? "saving" : this.state), this.isStuck || (this.sending ??= this.send());
 	}
 	async flush() {
 		for (; this.sending;) await this.sending;
@@ -578,6 +586,7 @@ var F = class {
 				}, e = 0, this.tell(this.queue.length ? "saving" : "saved");
 			} else t === "again" ? (e += 1, this.tell(e > 2 ? "offline" : "saving"), await this.outside.wait(N[Math.min(e, N.length) - 1])) : this.tell(t);
 		}
+		this.sending = null;
 	}
 	async put(e) {
 		let t = {
@@ -638,37 +647,37 @@ var F = class {
 }, be = class {
 	host;
 	tools = I.map(([e, t, n]) => this.button(t, n, () => this.host.change({ tool: e })));
-	label = w("select", { "aria-label": "Label to draw" });
-	size = w("input", {
+	label = S("select", { "aria-label": "Label to draw" });
+	size = S("input", {
 		type: "number",
 		min: "0",
 		max: "100",
 		step: "1",
 		"aria-label": "Brush radius in mm"
 	});
-	ball = w("input", {
+	ball = S("input", {
 		type: "checkbox",
 		"aria-label": "Brush is a ball"
 	});
-	over = w("input", {
+	over = S("input", {
 		type: "checkbox",
 		"aria-label": "Paint over background only"
 	});
 	undo = this.button("Undo", "Undo (Ctrl+Z)", () => this.host.undo());
 	redo = this.button("Redo", "Redo (Ctrl+Y)", () => this.host.redo());
 	done = this.button("Finalize", "Make a new version of the mask", () => this.host.finalize());
-	said = w("span", {
+	said = S("span", {
 		class: "saved",
 		role: "status"
 	});
 	row;
 	constructor(e, t) {
-		this.host = e, this.label.append(...t.map(({ index: e, name: t }) => w("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
+		this.host = e, this.label.append(...t.map(({ index: e, name: t }) => S("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
 			this.size.value !== "" && e.change({ sizeMm: this.size.valueAsNumber });
-		}), this.ball.addEventListener("change", () => e.change({ isBall: this.ball.checked })), this.over.addEventListener("change", () => e.change({ isOverAll: !this.over.checked })), this.done.classList.add("primary"), this.row = w("div", { class: "tools edit" }, ...this.tools, w("label", {}, w("span", {}, "Label"), this.label), w("label", {}, w("span", {}, "Radius mm"), this.size), w("label", {}, this.ball, w("span", {}, "3D")), w("label", {}, this.over, w("span", {}, "only background")), this.undo, this.redo, this.button("Slice reviewed", "You vouch for this slice of the plane in use", () => e.review()), this.done, this.said);
+		}), this.ball.addEventListener("change", () => e.change({ isBall: this.ball.checked })), this.over.addEventListener("change", () => e.change({ isOverAll: !this.over.checked })), this.done.classList.add("primary"), this.row = S("div", { class: "tools edit" }, ...this.tools, S("label", {}, S("span", {}, "Label"), this.label), S("label", {}, S("span", {}, "Radius mm"), this.size), S("label", {}, this.ball, S("span", {}, "3D")), S("label", {}, this.over, S("span", {}, "only background")), this.undo, this.redo, this.button("Slice reviewed", "You vouch for this slice of the plane in use", () => e.review()), this.done, this.said);
 	}
 	button(e, t, n) {
-		let r = w("button", {
+		let r = S("button", {
 			type: "button",
 			title: t
 		}, e);
@@ -784,15 +793,19 @@ var R = {
 		this.panel.row.remove(), this.app.onPointer = this.app.onDecorate = null, this.app.root.removeEventListener("keydown", this.onKey, { capture: !0 }), window.removeEventListener("beforeunload", this.onLeave);
 	}
 	async adopt(e) {
-		let t = e.head ?? M, n = pe(e, this.app.data.labels.map(({ index: e }) => e)), r = await de(this.url, t);
-		return this.engine = new he(n, this.app.store.scene.full), this.engine.remember(r), this.journal = new F(this.url, t, {
+		let t = e.head ?? ve, n = fe(e, this.app.data.labels.map(({ index: e }) => e)), { edits: r, region: i } = await ue(this.url, t);
+		return i && (this.region = {
+			axial: i.axial,
+			coronal: i.coronal,
+			sagittal: i.sagittal
+		}), this.engine = new me(n, this.app.store.scene.full), this.engine.remember(r), this.journal = new F(this.url, t, {
 			fetch: (e, t) => fetch(e, t),
 			wait: (e) => new Promise((t) => setTimeout(t, e)),
 			onState: (e) => this.panel.tell(e)
 		}), this.panel.tell("saved"), this.show(), n;
 	}
 	change(e) {
-		Object.assign(this.settings, e), this.show(), this.app.draw();
+		e.tool === "look" && this.engine?.isDrawing && (this.engine.cancel(), this.corners = [], this.showChanges()), Object.assign(this.settings, e), this.show(), this.app.draw();
 	}
 	show() {
 		this.panel.show(this.settings, this.engine?.canUndo ?? !1, this.engine?.canRedo ?? !1), this.app.root.dataset.tool = this.settings.tool;
@@ -875,7 +888,7 @@ var R = {
 		if (e) {
 			this.panel.setBusy(!0);
 			try {
-				await e.flush() && this.onFinalized(await fe(this.url, e.next, Math.round(this.activeMs / 1e3)));
+				await e.flush() && this.onFinalized(await de(this.url, e.next, Math.round(this.activeMs / 1e3)));
 			} catch (e) {
 				this.panel.tell(e instanceof Error ? e.message : String(e));
 			} finally {
@@ -890,13 +903,13 @@ var R = {
 	outline(e) {
 		let t = this.app.camera(), { tool: n, sizeMm: r } = this.settings;
 		if (!t || !this.hovered || this.hovered.plane.index !== e.plane.index) return [];
-		if (n === "lasso" && this.corners.length > 1) return [T("polygon", {
+		if (n === "lasso" && this.corners.length > 1) return [C("polygon", {
 			points: this.corners.map((n) => a(e, t, n).join()).join(" "),
 			class: "brush"
 		})];
 		if (n !== "brush" && n !== "erase") return [];
 		let [i, o] = a(e, t, this.hovered.voxel);
-		return [T("circle", {
+		return [C("circle", {
 			cx: String(i),
 			cy: String(o),
 			r: String(Math.max(1, r * e.pxPerMm)),
@@ -931,64 +944,64 @@ var R = {
 };
 // src/controls.ts
 function B(e, t) {
-	return w("label", {}, w("span", {}, e), t);
+	return S("label", {}, S("span", {}, e), t);
 }
 function V(e, t) {
-	return e.append(...t.map(([e, t]) => w("option", { value: e }, t))), e;
+	return e.append(...t.map(([e, t]) => S("option", { value: e }, t))), e;
 }
 var Ee = class {
-	preset = V(w("select", { "aria-label": "Window preset" }), [
+	preset = V(S("select", { "aria-label": "Window preset" }), [
 		...Object.keys(p),
 		m,
 		h
 	].map((e) => [e, e]));
-	width = w("input", {
+	width = S("input", {
 		type: "number",
 		min: "1",
 		step: "10",
 		"aria-label": "Window width"
 	});
-	level = w("input", {
+	level = S("input", {
 		type: "number",
 		step: "10",
 		"aria-label": "Window level"
 	});
-	opacity = w("input", {
+	opacity = S("input", {
 		type: "range",
 		min: "0",
 		max: "100",
 		"aria-label": "Mask opacity"
 	});
-	style = V(w("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
-	layout = V(w("select", { "aria-label": "Layout" }), [
+	style = V(S("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
+	layout = V(S("select", { "aria-label": "Layout" }), [
 		["all", "All planes"],
 		["0", "Axial"],
 		["1", "Coronal"],
 		["2", "Sagittal"],
 		["3d", "3D"]
 	]);
-	convention = V(w("select", {
+	convention = V(S("select", {
 		"aria-label": "Convention",
 		class: "convention"
 	}), [["1", z.radiological], ["0", z.neurological]]);
-	solid = w("button", {
+	solid = S("button", {
 		type: "button",
 		title: "3D view (D)"
 	}, "3D");
-	measure = w("button", {
+	measure = S("button", {
 		type: "button",
 		title: "Drag to measure; Esc ends (M)"
 	}, "Measure");
-	reset = w("button", {
+	reset = S("button", {
 		type: "button",
 		title: "Whole picture (0); Ctrl + wheel zooms"
 	});
-	help = w("button", {
+	help = S("button", {
 		type: "button",
 		"aria-label": "Keys and mouse",
 		title: "Keys and mouse (?)"
 	}, "?");
-	row = w("div", { class: "tools" }, B("Window", this.preset), B("W", this.width), B("L", this.level), B("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
+	row = S("div", { class: "tools" }, B("Window", this.preset), B("W", this.width), B("L", this.level), B("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
 	constructor(e) {
 		this.preset.addEventListener("change", () => e.setPreset(this.preset.value));
 		for (let t of [this.width, this.level]) t.addEventListener("input", () => {
@@ -1194,15 +1207,15 @@ function Ae(e, t) {
 	});
 }
 function je(e) {
-	let t = (e) => e.map(([e, t]) => w("tr", {}, w("th", { scope: "row" }, e), w("td", {}, t))), n = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), r = w("button", {
+	let t = (e) => e.map(([e, t]) => S("tr", {}, S("th", { scope: "row" }, e), S("td", {}, t))), n = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), r = S("button", {
 		type: "button",
 		class: "close"
 	}, "Close");
-	return r.addEventListener("click", e), w("div", {
+	return r.addEventListener("click", e), S("div", {
 		class: "help",
 		role: "dialog",
 		"aria-label": "Keys and mouse"
-	}, w("div", { class: "columns" }, w("table", {}, w("caption", {}, "Keys"), ...t(W.map(([e, t]) => [n(e), t]))), w("table", {}, w("caption", {}, "Mouse"), ...t(ke))), r);
+	}, S("div", { class: "columns" }, S("table", {}, S("caption", {}, "Keys"), ...t(W.map(([e, t]) => [n(e), t]))), S("table", {}, S("caption", {}, "Mouse"), ...t(ke))), r);
 }
 // src/labels_panel.ts
 function Me(e, t, n) {
@@ -1210,14 +1223,14 @@ function Me(e, t, n) {
 		e.replaceChildren();
 		return;
 	}
-	let r = w("select", { "aria-label": z.comparing });
+	let r = S("select", { "aria-label": z.comparing });
 	for (let [e, n] of [
 		["difference", z.difference],
 		["first", t[0]],
 		["second", t[1]]
-	]) r.append(w("option", { value: e }, n));
+	]) r.append(S("option", { value: e }, n));
 	r.value = n.comparing, r.addEventListener("change", () => n.choose(r.value));
-	let i = w("button", { type: "button" }, z.nextDifference);
+	let i = S("button", { type: "button" }, z.nextDifference);
 	i.addEventListener("click", () => n.next());
 	let a = [
 		["#4db359", z.agreement],
@@ -1225,30 +1238,30 @@ function Me(e, t, n) {
 		["#4080ff", z.onlyIn(t[1])],
 		["#d940d9", z.otherLabel]
 	];
-	e.replaceChildren(w("div", { class: "choice" }, r, i), ...a.map(([e, t]) => w("span", {}, w("i", { style: `background:${e}` }), t)));
+	e.replaceChildren(S("div", { class: "choice" }, r, i), ...a.map(([e, t]) => S("span", {}, S("i", { style: `background:${e}` }), t)));
 }
 function Ne(e) {
 	return e == null ? "-" : `${e.toFixed(e < 10 ? 2 : 1)} ml`;
 }
 function Pe(e, t) {
-	let [n, r, i] = v(e.color), a = w("input", {
+	let [n, r, i] = _(e.color), a = S("input", {
 		type: "checkbox",
 		"aria-label": `Show ${e.name}`
 	});
 	a.checked = !t.isHidden(e.index), a.addEventListener("change", () => t.setHidden(e.index, !a.checked));
-	let o = w("button", {
+	let o = S("button", {
 		class: "text",
 		type: "button",
 		title: `Go to ${e.name}`
 	}, e.name);
-	return o.addEventListener("click", () => t.jumpTo(e.index)), w("div", {
+	return o.addEventListener("click", () => t.jumpTo(e.index)), S("div", {
 		class: "row",
 		"data-label": String(e.index)
-	}, a, w("i", { style: `background:rgb(${n},${r},${i})` }), o, w("span", { class: "ml" }, Ne(e.volume_ml)));
+	}, a, S("i", { style: `background:rgb(${n},${r},${i})` }), o, S("span", { class: "ml" }, Ne(e.volume_ml)));
 }
 function Fe(e, t, n) {
 	let r = t.map((e) => Pe(e, n));
-	e.replaceChildren(...r.length ? r : [w("div", { class: "none" }, z.noLabels)]);
+	e.replaceChildren(...r.length ? r : [S("div", { class: "none" }, z.noLabels)]);
 }
 // src/measure.ts
 function G({ from: e, to: t }) {
@@ -1270,11 +1283,11 @@ var Ie = class {
 	}
 	marks(e, n) {
 		return this.lines.filter(({ plane: t, slice: r }) => t === e.plane.index && r === n[e.plane.normal]).flatMap((n) => {
-			let [r, i] = t(e, ...n.from), [a, o] = t(e, ...n.to), s = T("text", {
+			let [r, i] = t(e, ...n.from), [a, o] = t(e, ...n.to), s = C("text", {
 				x: String(Math.max(r, a) + 6),
 				y: String((r > a ? i : o) + 4)
 			});
-			return s.textContent = `${G(n).toFixed(1)} mm`, [T("line", {
+			return s.textContent = `${G(n).toFixed(1)} mm`, [C("line", {
 				x1: String(r),
 				y1: String(i),
 				x2: String(a),
@@ -1406,14 +1419,14 @@ async function Ge(e, t, n, r, i, a, o) {
 // src/solid.ts
 var Ke = [150, 1400], qe = class {
 	host;
-	message = w("div", { class: "message" }, z.loadingSolid);
+	message = S("div", { class: "message" }, z.loadingSolid);
 	made = null;
 	solid = null;
 	mask = null;
 	colors = null;
 	nClosed = 0;
 	constructor(e) {
-		this.host = e, e.append(w("div", { class: "name" }, "3D"), this.message);
+		this.host = e, e.append(S("div", { class: "name" }, "3D"), this.message);
 	}
 	async show(e, t, n) {
 		this.made ??= this.make(e);
@@ -1449,7 +1462,7 @@ var Ke = [150, 1400], qe = class {
 	"S"
 ], X = 9;
 function Ye(e) {
-	let t = T("path", { class: "cross" }), n = T("g", { class: "marks" }), r = T("svg", {
+	let t = C("path", { class: "cross" }), n = C("g", { class: "marks" }), r = C("svg", {
 		class: "overlay",
 		"aria-hidden": "true"
 	}, t, n), i = [
@@ -1457,22 +1470,22 @@ function Ye(e) {
 		1,
 		2,
 		3
-	].map((e) => w("div", { class: `letter l${e}` })), a = w("div", {
+	].map((e) => S("div", { class: `letter l${e}` })), a = S("div", {
 		class: "surface",
 		tabindex: "0",
 		role: "img",
 		"data-plane": e.name.toLowerCase(),
 		"aria-label": `${e.name} plane; arrow up and down change the slice, ? shows all keys`
-	}, r, w("div", { class: "name" }, e.name), ...i), o = w("input", {
+	}, r, S("div", { class: "name" }, e.name), ...i), o = S("input", {
 		type: "range",
 		min: "0",
 		max: "0",
 		value: "0",
 		"aria-label": `${e.name} slice`
-	}), s = w("span", { class: "count" });
+	}), s = S("span", { class: "count" });
 	return {
 		plane: e,
-		box: w("div", { class: "pane" }, a, w("div", { class: "bar" }, o, s)),
+		box: S("div", { class: "pane" }, a, S("div", { class: "bar" }, o, s)),
 		surface: a,
 		slider: o,
 		count: s,
@@ -1489,9 +1502,9 @@ function Ye(e) {
 }
 var Xe = class {
 	panes = o.map(Ye);
-	side = w("div", { class: "side" });
-	solid = w("div", { class: "pane solid" });
-	body = w("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
+	side = S("div", { class: "side" });
+	solid = S("div", { class: "pane solid" });
+	body = S("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
 	width = 1;
 	height = 1;
 	ratio = 1;
@@ -1678,7 +1691,7 @@ var Qe = class {
 	}
 }, Q = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools button.primary{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000;font-weight:600}.edit .saved{flex:1;min-width:9em;font-weight:600}.edit .saved.error{color:var(--st-red-text-color,#c62828)}.edit input[type=number]{width:4em}.brush{stroke:#ffd866;stroke-width:1.5px;fill:none}.tools input[type=range]{width:80px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:2px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", $e = 24, et = 360, tt = 600, nt = class {
 	data;
-	root = w("div", {
+	root = S("div", {
 		class: "sv",
 		"data-ready": ""
 	});
@@ -1698,19 +1711,19 @@ var Qe = class {
 	nDifferences = 0;
 	frame = 0;
 	solidTimer = 0;
-	notice = w("div", { class: "notice" });
-	badge = w("strong", { class: "badge" }, z.unreviewed);
-	readout = w("div", {
+	notice = S("div", { class: "notice" });
+	badge = S("strong", { class: "badge" }, z.unreviewed);
+	readout = S("div", {
 		class: "readout",
 		"aria-live": "off"
 	}, " ");
-	status = w("div", {
+	status = S("div", {
 		class: "status",
 		role: "status"
 	});
-	hint = w("div", { class: "hint" });
-	legend = w("div", { class: "legend" });
-	labelList = w("div", { class: "labels" });
+	hint = S("div", { class: "hint" });
+	legend = S("div", { class: "legend" });
+	labelList = S("div", { class: "labels" });
 	controls;
 	card = null;
 	editor = null;
@@ -1723,9 +1736,9 @@ var Qe = class {
 			setWindow: (e, t) => this.setWindow(e, t),
 			set: (e) => this.set(e),
 			run: (e) => {
-				C(this, e, "");
+				x(this, e, "");
 			}
-		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(w("style", {}, Q), w("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), re(this), Ae(this.root, (e, t) => C(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: Oe(this) }), this.showTexts(), this.showEditor(), this.store.open();
+		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(S("style", {}, Q), S("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), ae(this), Ae(this.root, (e, t) => x(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: Oe(this) }), this.showTexts(), this.showEditor(), this.store.open();
 	}
 	update(e) {
 		this.data = e, this.showTexts(), this.showEditor(), this.store.update(e), this.draw();
@@ -1896,7 +1909,7 @@ var Qe = class {
 		this.card ? this.toggleHelp() : (this.measuring.clear(), this.set({ mode: "cross" }));
 	}
 	moveTo(e) {
-		this.store.geometry && (this.state.cross = _(e, this.store.geometry.shape), this.hover(null), this.draw());
+		this.store.geometry && (this.state.cross = ee(e, this.store.geometry.shape), this.hover(null), this.draw());
 	}
 	jumpTo(e) {
 		let { mask: t, compared: n } = this.store.scene, r = (t && U(t, e)) ?? (n && U(n, e));
@@ -1938,7 +1951,7 @@ var Qe = class {
 		}), this.showColors(), this.showState(), this.resize();
 	}
 	showColors() {
-		this.forgetDifferences(), this.colors = te(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
+		this.forgetDifferences(), this.colors = ne(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
 	}
 	showState() {
 		this.controls.show(this.state, this.store.scene.mask !== null, this.renderer?.kind === "plain");

@@ -6,6 +6,8 @@ import type { Head } from './journal'
 interface EntryOut { sequence: number; operation: string; label: number; hash: string; body: string }
 interface EntryPage { items: EntryOut[]; next_after: number | null }
 export interface PastEdit { operation: string; label: number; runs: Run[] }
+/** Slices that the person vouches for: ranges of indices in RAS order, both ends included. */
+export interface Region { axial: number[][]; coronal: number[][]; sagittal: number[][] }
 
 const UNDOABLE = 200 // so many edits back can be undone after a reload
 
@@ -20,18 +22,21 @@ function bytesOf(base64: string): Uint8Array {
   return Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0))
 }
 
-/** The latest edits, oldest first, for undo; the voxels must have been read at `head`. */
-export async function latestEdits(url: string, head: Head): Promise<PastEdit[]> {
+/** The latest edits, oldest first, for undo, and the region reviewed among them; the voxels must have been read at `head`. */
+export async function latestEdits(url: string, head: Head): Promise<{ edits: PastEdit[]; region: Region | null }> {
   const edits: PastEdit[] = []
+  let region: Region | null = null
   let after: number | null = Math.max(0, head.sequence - UNDOABLE)
   while (after !== null) {
     const page: EntryPage = await get<EntryPage>(`${url}/entries?after=${after}`)
     for (const { sequence, operation, label, body } of page.items) {
-      if (sequence <= head.sequence) edits.push({ operation, label, runs: operation === 'review' ? [] : decode(bytesOf(body)) })
+      if (sequence > head.sequence) continue
+      if (operation === 'review') region = JSON.parse(new TextDecoder().decode(bytesOf(body))) as Region
+      else edits.push({ operation, label, runs: decode(bytesOf(body)) })
     }
     after = page.next_after
   }
-  return edits
+  return { edits, region }
 }
 
 /** Make the draft a mask; returns its id. A repeat returns the same. */

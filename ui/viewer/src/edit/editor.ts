@@ -4,7 +4,7 @@ import { svg } from '../dom'
 import type { Grid, Vec3 } from '../grid'
 import { voxelToPoint, type Plane, type View } from '../layout'
 import type { Phase } from '../pointer'
-import { finalize, latestEdits, widen } from './draft'
+import { finalize, latestEdits, widen, type Region } from './draft'
 import { Engine, type Edit, type Rules } from './engine'
 import { Journal, NO_HEAD, type State } from './journal'
 import { Panel, type Settings, type Tool } from './panel'
@@ -24,7 +24,7 @@ export class Editor {
   private hovered: { plane: Plane; voxel: Vec3 } | null = null
   private activeMs = 0
   private seenAt = 0
-  private region: { axial: number[][]; coronal: number[][]; sagittal: number[][] } = { axial: [], coronal: [], sagittal: [] }
+  private region: Region = { axial: [], coronal: [], sagittal: [] }
   private url: string
 
   constructor(private app: App, draftId: string, private onFinalized: (maskId: string) => void) {
@@ -53,7 +53,8 @@ export class Editor {
   async adopt(mask: Grid): Promise<Grid> {
     const head = mask.head ?? NO_HEAD
     const grid = widen(mask, this.app.data.labels.map(({ index }) => index))
-    const edits = await latestEdits(this.url, head)
+    const { edits, region } = await latestEdits(this.url, head)
+    if (region) this.region = { axial: region.axial, coronal: region.coronal, sagittal: region.sagittal }
     this.engine = new Engine(grid, this.app.store.scene.full)
     this.engine.remember(edits)
     this.journal = new Journal(this.url, head, {
@@ -67,6 +68,11 @@ export class Editor {
   }
 
   private change(change: Partial<Settings>): void {
+    if (change.tool === 'look' && this.engine?.isDrawing) {
+      this.engine.cancel() // its end would not be asked about any more
+      this.corners = []
+      this.showChanges()
+    }
     Object.assign(this.settings, change)
     this.show()
     this.app.draw()

@@ -24,7 +24,9 @@ export class Engine {
   get canRedo(): boolean { return this.redoable.length > 0 }
   get isDrawing(): boolean { return this.stroke !== null }
 
+  /** Open a stroke; one that is still open is taken back, for the journal could not hear of it any more. */
   begin(operation: Operation, label: number, rules: Rules = FREE): void {
+    this.cancel()
     this.stroke = { operation, label, rules }
     this.changes = new Map()
   }
@@ -100,18 +102,20 @@ export class Engine {
     }
   }
 
-  /** Rebuild what can be undone and redone from the journal, oldest first; the mask has all of it already. */
+  /**
+   * Rebuild what can be undone and redone from the journal, oldest first; the mask has all of it already.
+   *
+   * The entries may begin anywhere: an undo or redo of an edit before them holds that edit's runs itself.
+   */
   remember(edits: Iterable<{ operation: string; label: number; runs: Run[] }>): void {
     for (const { operation, label, runs } of edits) {
-      if (operation === 'undo') this.redoable.push(this.undoable.pop()!)
-      else if (operation === 'redo') this.undoable.push(this.redoable.pop()!)
+      if (operation === 'undo') this.redoable.push(this.undoable.pop() ?? { operation: 'brush', label, runs: inverse(runs) })
+      else if (operation === 'redo') this.undoable.push(this.redoable.pop() ?? { operation: 'brush', label, runs })
       else if (runs.length) {
         this.undoable.push({ operation: operation as Operation, label, runs })
         this.redoable = []
       }
     }
-    this.undoable = this.undoable.filter(Boolean)
-    this.redoable = this.redoable.filter(Boolean)
   }
 
   private touch(low: Vec3, high: Vec3): void {

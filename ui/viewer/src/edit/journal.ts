@@ -37,7 +37,7 @@ export class Journal {
     const { sequence, hash: parent } = this.next
     this.queue.push({ sequence: sequence + 1, operation, label, parent, body, hash: chain(parent, operation, label, body) })
     this.tell(this.state === 'saved' ? 'saving' : this.state)
-    this.sending ??= this.send().finally(() => { this.sending = null })
+    if (!this.isStuck) this.sending ??= this.send()
   }
 
   /** Wait until all is stored; false when that can't be any more. */
@@ -61,6 +61,7 @@ export class Journal {
         await this.outside.wait(RETRY_MS[Math.min(failures, RETRY_MS.length) - 1]!)
       } else this.tell(outcome)
     }
+    this.sending = null // at once: an edit added before a later turn would be left waiting
   }
 
   private async put(entry: Entry): Promise<'stored' | 'again' | 'conflict' | 'closed' | 'refused'> {
