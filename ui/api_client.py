@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel
 
-from segloop import schemas, schemas_editing
+from segloop import schemas, schemas_editing, schemas_feedback
 from segloop.errors import SegloopError, Unavailable
 
 T = TypeVar("T", bound=BaseModel)
@@ -76,6 +76,10 @@ class ApiClient:
         return schemas_editing.Draft.model_validate(
             self._call("POST", f"/v1/volumes/{volume_id}/drafts", json=body)
         )
+
+    def feedback(self, volume_id: str) -> list[schemas_feedback.Feedback]:
+        """Return everybody's feedback on a volume's masks, newest first."""
+        return self._page(schemas_feedback.Feedback, f"/v1/volumes/{volume_id}/feedback")
 
     def give_feedback(self, mask_id: str, *, idempotency_key: str, **verdict: Any) -> None:
         """Store a verdict on a mask; the same key again stores nothing more."""

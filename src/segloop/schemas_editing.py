@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from segloop.schemas import NOTICE, Body, Result
+from segloop.schemas import NOTICE, Body, Result, ReviewedRegion, SliceRange
 
 
 class NewDraft(Body):
@@ -66,6 +66,24 @@ class EntryPage(BaseModel):
 
     items: list[EntryOut]
     next_after: int | None
+
+
+class EditedSlices(BaseModel):
+    """Slices that differ from the base mask: ranges [first, last] in RAS order, inclusive."""
+
+    axial: list[SliceRange]
+    coronal: list[SliceRange]
+    sagittal: list[SliceRange]
+
+
+class DraftChanges(BaseModel):
+    """What a draft has changed up to one entry, and the region that its owner vouches for."""
+
+    sequence: int
+    hash: str
+    edited: EditedSlices
+    voxels_changed: int
+    reviewed: ReviewedRegion | None
 
 
 class Finalization(Body):

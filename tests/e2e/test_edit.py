@@ -156,9 +156,11 @@ def test_exactly_the_drawn_voxels_change(page: Page, home: Path, api: httpx.Clie
     drawing.check()
 
     page.get_by_role("button", name="Finalize").click()
+    page.get_by_role("dialog").get_by_role("button", name="Whole volume").click()
     page.get_by_text("Download mask").wait_for(timeout=30_000)
     (mask,) = api.get(f"/v1/volumes/{volume_id}/masks").json()["items"]
     assert mask["kind"] == "correction"
+    assert mask["reviewed"]["whole"] is True
     content = api.get(f"/v1/masks/{mask['id']}/content").content
     image = nibabel.Nifti1Image.from_bytes(gzip.decompress(content))
     assert np.allclose(image.affine, geometry.affine, atol=1e-4)

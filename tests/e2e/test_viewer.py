@@ -200,11 +200,11 @@ def test_a_hidden_label_is_not_painted(page: Page, scene: Scene) -> None:
 
 def test_an_unreviewed_mask_looks_different_and_says_so(page: Page, scene: Scene) -> None:
     viewer = Viewer(page, scene)
-    viewer.mount(maskId="wide", labels=LABELS, isReviewed=False)
+    viewer.mount(maskId="wide", labels=LABELS, isReviewed=False, badge="AI - NOT REVIEWED")
     badge = page.get_by_text("AI - NOT REVIEWED")
     assert badge.is_visible()
     unreviewed = viewer.pixels()
-    viewer.mount(maskId="wide", labels=LABELS, isReviewed=True)
+    viewer.mount(maskId="wide", labels=LABELS, isReviewed=True, badge="")
     assert not badge.is_visible()
     box = page.locator(".surface").first.bounding_box()
     assert box is not None

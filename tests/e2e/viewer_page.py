@@ -82,6 +82,7 @@ class Scene:
         data |= {"maskId": None, "maskTicket": "t", "compareMaskId": None, "compareMaskTicket": None}
         data |= {"maskName": "first", "compareName": "second"}
         data |= {"labels": [], "notice": "Research use only.", "height": None, "isReviewed": True}
+        data |= {"badge": "", "region": None}
         return data | {"unit": "HU", "huOffset": 0} | changes
 
 

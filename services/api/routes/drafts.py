@@ -1,6 +1,7 @@
 """Drafts: open, look, finalize, give up."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -11,6 +12,7 @@ from segloop import schemas_editing as bodies
 from segloop.audit.record import record
 from segloop.database import Connection, transaction
 from segloop.masks.drafts import entry, finalize, replay, snapshots, start, table
+from segloop.masks.drafts.changes import changes
 from segloop.masks.drafts.grid import ras_grid
 from segloop.volumes import table as volumes_table
 from services.api.deps import ActorDep, ConnectionDep, PartsDep
@@ -81,6 +83,15 @@ def get_level(draft_id: str, parts: PartsDep, actor: ActorDep) -> Response:
         "Content-Encoding": "identity",
     }
     return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+@router.get("/drafts/{draft_id}/changes")
+def get_changes(
+    draft_id: str, conn: ConnectionDep, parts: PartsDep, actor: ActorDep
+) -> bodies.DraftChanges:
+    """Return which slices differ from the base mask, and what the draft's owner vouches for."""
+    draft = table.get(conn, require_uuid(draft_id))
+    return bodies.DraftChanges.model_validate(asdict(changes(conn, parts.store, draft)))
 
 
 @router.post("/drafts/{draft_id}/finalize", status_code=201)

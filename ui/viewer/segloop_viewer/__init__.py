@@ -23,6 +23,8 @@ def viewer(
     labels: Sequence[dict[str, Any]] = (),
     notice: str = "",
     reviewed: bool = False,
+    badge: str = "",
+    region: dict[str, Any] | None = None,
     unit: str = "HU",
     hu_offset: float = 0.0,
     draft_id: str | None = None,
@@ -34,7 +36,8 @@ def viewer(
     In the rerun right after a draft was finalized the answer has `draft_id` and `mask_id`, else it is None.
 
     Each label is a dict with `index`, `name`, `color` ("#rrggbb" or three numbers) and `volume_ml` (or None).
-    A mask that is not `reviewed` is hatched and marked as unreviewed AI output. With a second mask, the
+    A mask that is not `reviewed` is hatched; `badge` is a warning beside the notice, and `region` the reviewed region of
+    a mask of which only that was looked at (as in `segloop.schemas.ReviewedRegion`). With a second mask, the
     difference of both is shown, with their names in the legend. Values are shown, and windowed, as stored value + `hu_offset`, in `unit`
     ("HU", or "stored value" where they are not HU). Without a height the viewer reaches to the bottom of the
     window. The key is the viewer's identity: a viewer that comes back under the same key keeps its loaded
@@ -54,6 +57,8 @@ def viewer(
         "labels": [dict(label) for label in labels],
         "notice": notice,
         "isReviewed": reviewed,
+        "badge": badge,
+        "region": region,
         "unit": unit,
         "huOffset": hu_offset,
         "draftId": draft_id,

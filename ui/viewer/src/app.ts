@@ -1,18 +1,20 @@
 // One viewer: it ties state, voxels, renderer and page together.
 import { run } from './commands'
 import { Editor } from './edit/editor'
+import { NO_SLICES } from './edit/region'
 import { Controls } from './controls'
 import { el } from './dom'
 import { disagreements, middleOf } from './find'
 import { valueAt, type Grid, type Vec3 } from './grid'
 import { makeHooks } from './hooks'
 import { bindKeys, helpCard } from './keys'
-import { showLabels, showLegend } from './labels_panel'
+import { lockable, showLabels, showLegend, showVolumes } from './labels_panel'
 import { pointToVoxel, type Camera, type PlaneIndex, type View } from './layout'
 import { Measuring } from './measure'
 import { bindPointers, type Phase, type PointerHook, type PointerHost } from './pointer'
 import { extremes, type Box, type Look, type Renderer } from './renderer'
 import { makeRenderer, plainRenderer } from './rendering'
+import { stripMarks, type Vouched } from './strip'
 import { SolidView } from './solid'
 import { Stage, type Pane } from './stage'
 import { CUSTOM, PRESETS, WHOLE_RANGE, clampVoxel, colorTable, initialState, type Data, type ViewState } from './state'
@@ -44,7 +46,7 @@ export class App implements PointerHost, StoreHost {
   private frame = 0
   private solidTimer = 0
   private notice = el('div', { class: 'notice' })
-  private badge = el('strong', { class: 'badge' }, TEXT.unreviewed)
+  private badge = el('strong', { class: 'badge' })
   private readout = el('div', { class: 'readout', 'aria-live': 'off' }, ' ')
   private status = el('div', { class: 'status', role: 'status' })
   private hint = el('div', { class: 'hint' })
@@ -119,7 +121,10 @@ export class App implements PointerHost, StoreHost {
   }
 
   async onDraft(mask: Grid): Promise<Grid> {
-    return this.editor ? this.editor.editor.adopt(mask) : mask
+    if (!this.editor) return mask
+    const grid = await this.editor.editor.adopt(mask)
+    this.showLabelList()
+    return grid
   }
 
   // --- what the store tells ---
@@ -229,6 +234,12 @@ export class App implements PointerHost, StoreHost {
     return Object.assign(this.store.scene.camera, { zoom, centre, isRadiological })
   }
 
+  /** What was reviewed and edited, where that can be said. */
+  private get vouched(): Vouched | null {
+    if (this.editor) return this.editor.editor.vouched
+    return this.data.region ? { region: this.data.region, edited: NO_SLICES } : null
+  }
+
   private look(): Look {
     const { cross, width, level, opacity, isMaskHidden, isOutline, isSmooth, comparing } = this.state
     const low = level - width / 2 - this.data.huOffset
@@ -250,6 +261,7 @@ export class App implements PointerHost, StoreHost {
     if (!camera || !this.root.isConnected) return
     this.stage.decorate(camera, this.state.cross, (view) => [
       ...this.measuring.marks(view, this.state.cross), ...(this.onDecorate?.(view, this.state.cross) ?? []),
+      ...(this.vouched ? stripMarks(view, this.state.cross, camera.shape, this.vouched) : []),
     ])
     if (!this.renderer) return
     try {
@@ -308,7 +320,10 @@ export class App implements PointerHost, StoreHost {
 
   setWindow(width: number, level: number): void { this.set({ width, level, preset: CUSTOM }) }
   setCamera(zoom: number, centre: Vec3): void { this.set({ zoom, centre }) }
-  activate(pane: Pane): void { this.active = pane }
+  activate(pane: Pane): void {
+    this.active = pane
+    this.editor?.editor.show()
+  }
 
   measure(pane: Pane, phase: Phase, mm: [number, number]): void {
     this.measuring.drag(pane, phase, mm, this.state.cross)
@@ -321,7 +336,7 @@ export class App implements PointerHost, StoreHost {
 
   toggleHelp(): void {
     this.card?.remove()
-    this.card = this.card ? null : helpCard(() => this.toggleHelp())
+    this.card = this.card ? null : helpCard(() => this.toggleHelp(), this.editor !== null)
     if (this.card) this.root.append(this.card)
   }
 
@@ -338,6 +353,7 @@ export class App implements PointerHost, StoreHost {
     if (!this.store.geometry) return
     this.state.cross = clampVoxel(voxel, this.store.geometry.shape)
     this.hover(null)
+    this.editor?.editor.show()
     this.draw()
   }
 
@@ -387,15 +403,24 @@ export class App implements PointerHost, StoreHost {
   // --- what the user reads ---
 
   private showTexts(): void {
-    const { labels, notice, isReviewed, maskId, compareMaskId } = this.data
+    const { notice, badge, compareMaskId } = this.data
     this.notice.textContent = notice
-    this.badge.hidden = isReviewed || (!maskId && !this.data.draftId)
+    this.badge.textContent = badge
+    this.badge.hidden = !badge
     showLegend(this.legend, compareMaskId ? [this.data.maskName, this.data.compareName] : null, {
       comparing: this.state.comparing,
       choose: (comparing) => this.set({ comparing }),
       next: () => this.nextDisagreement(),
     })
-    showLabels(this.labelList, labels, {
+    this.showLabelList()
+    this.showColors()
+    this.showState()
+    this.resize()
+  }
+
+  showLabelList(): void {
+    const editor = this.editor?.editor
+    showLabels(this.labelList, this.data.labels, {
       isHidden: (index) => this.state.hidden.has(index),
       setHidden: (index, isHidden) => {
         if (isHidden) this.state.hidden.add(index)
@@ -403,10 +428,17 @@ export class App implements PointerHost, StoreHost {
         this.showColors()
       },
       jumpTo: (index) => this.jumpTo(index),
+      editing: editor ? lockable(editor) : null,
     })
-    this.showColors()
-    this.showState()
-    this.resize()
+    this.showVolumes()
+  }
+
+  /** While a mask is edited its volumes change with every stroke. */
+  showVolumes(): void {
+    const counts = this.editor?.editor.engine?.counts
+    if (!counts) return
+    const ml = this.store.scene.camera.spacing.reduce((product, mm) => product * mm, 1 / 1000)
+    showVolumes(this.labelList, (index) => counts[index]! * ml)
   }
 
   private showColors(): void {

@@ -19,6 +19,11 @@ export const KEYS: readonly (readonly [keys: string[], text: string, command: st
   [['?'], 'this card', 'help'],
   [['Escape'], 'end measuring, close the card', 'escape'],
 ]
+const EDIT_KEYS = [
+  ['B E L P F', 'brush, erase, lasso, polygon, fill'], ['W K', 'grow from a click, pick a label'],
+  ['[ ]', 'smaller, larger brush'], ['V', 'slice reviewed, or not'], ['Ctrl+Z Ctrl+Y', 'undo, redo'],
+  ['Enter Backspace', 'close a polygon, take a corner back'], ['Esc', 'give up the stroke; back to looking'],
+]
 const MOUSE = [
   ['click, drag', 'move the crosshair'], ['wheel', 'slices'], ['Ctrl + wheel', 'zoom'],
   ['right drag', 'window: width across, level up and down'], ['Shift or middle drag', 'move the picture'],
@@ -39,7 +44,7 @@ export function bindKeys(root: HTMLElement, run: (command: string, key: string) 
   })
 }
 
-export function helpCard(close: () => void): HTMLElement {
+export function helpCard(close: () => void, isEditing: boolean): HTMLElement {
   const rows = (pairs: (readonly [string, string])[]): HTMLElement[] =>
     pairs.map(([keys, text]) => el('tr', {}, el('th', { scope: 'row' }, keys), el('td', {}, text)))
   const pretty = (keys: string[]): string => keys.map((key) => key.replace('Arrow', '').toUpperCase()).join(' ')
@@ -49,5 +54,6 @@ export function helpCard(close: () => void): HTMLElement {
   return el('div', { class: 'help', role: 'dialog', 'aria-label': 'Keys and mouse' },
     el('div', { class: 'columns' },
       el('table', {}, el('caption', {}, 'Keys'), ...rows(KEYS.map(([keys, text]) => [pretty(keys), text] as const))),
-      el('table', {}, el('caption', {}, 'Mouse'), ...rows(MOUSE as [string, string][]))), button)
+      el('table', {}, el('caption', {}, 'Mouse'), ...rows(MOUSE as [string, string][])),
+      ...(isEditing ? [el('table', {}, el('caption', {}, 'Editing'), ...rows(EDIT_KEYS as [string, string][]))] : [])), button)
 }

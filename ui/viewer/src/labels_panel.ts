@@ -1,5 +1,6 @@
 // The list of labels: colour, name, visibility and volume; a click on a name goes there.
-import { el } from './dom'
+import { el, svg } from './dom'
+import type { Settings } from './edit/settings'
 import { parseColor, type Comparing, type Label } from './state'
 import { TEXT } from './text'
 
@@ -29,7 +30,29 @@ export function showLegend(legend: HTMLElement, names: [string, string] | null, 
     ...colors.map(([color, text]) => el('span', {}, el('i', { style: `background:${color}` }), text)))
 }
 
+/** What an editor adds: which label is drawn with, and which may not change. */
+export interface Lockable {
+  isDrawn(index: number): boolean
+  draw(index: number): void
+  isLocked(index: number): boolean
+  setLocked(index: number, isLocked: boolean): void
+}
+
+export function lockable(editor: { settings: Settings; change(change: Partial<Settings>): void }): Lockable {
+  const { settings } = editor
+  return {
+    isDrawn: (index) => settings.label === index,
+    draw: (index) => editor.change({ label: index }),
+    isLocked: (index) => settings.locked.has(index),
+    setLocked: (index, isLocked) => {
+      const others = [...settings.locked].filter((each) => each !== index)
+      editor.change({ locked: new Set(isLocked ? [...others, index] : others) })
+    },
+  }
+}
+
 export interface LabelsHost {
+  editing: Lockable | null
   isHidden(index: number): boolean
   setHidden(index: number, isHidden: boolean): void
   jumpTo(index: number): void
@@ -46,8 +69,36 @@ function row(label: Label, host: LabelsHost): HTMLElement {
   check.addEventListener('change', () => host.setHidden(label.index, !check.checked))
   const name = el('button', { class: 'text', type: 'button', title: `Go to ${label.name}` }, label.name)
   name.addEventListener('click', () => host.jumpTo(label.index))
-  return el('div', { class: 'row', 'data-label': String(label.index) }, check,
-    el('i', { style: `background:rgb(${r},${g},${b})` }), name, el('span', { class: 'ml' }, amount(label.volume_ml)))
+  const colour = `background:rgb(${r},${g},${b})`
+  const ml = el('span', { class: 'ml' }, amount(label.volume_ml))
+  const attributes = { class: 'row', 'data-label': String(label.index) }
+  if (!host.editing) return el('div', attributes, check, el('i', { style: colour }), name, ml)
+  const draw = el('button', { class: 'swatch', type: 'button', style: colour, title: `Draw with ${label.name}`, 'aria-label': `Draw with ${label.name}` })
+  const { editing } = host
+  draw.addEventListener('click', () => editing.draw(label.index))
+  const node = el('div', attributes, check, draw, name, ml, padlock(label, editing))
+  node.classList.toggle('drawn', editing.isDrawn(label.index))
+  return node
+}
+
+function padlock(label: Label, editing: Lockable): HTMLElement {
+  const isLocked = editing.isLocked(label.index)
+  const shackle = isLocked ? 'M4 7V5a3 3 0 0 1 6 0v2' : 'M4 7V5a3 3 0 0 1 6 0'
+  const button = el('button', {
+    class: 'lock', type: 'button', 'aria-pressed': String(isLocked), 'aria-label': `Lock ${label.name}`,
+    title: isLocked ? `${label.name} is locked: nothing changes it` : `Lock ${label.name}, so that nothing changes it`,
+  }, svg('svg', { viewBox: '0 0 14 14', width: '14', height: '14', 'aria-hidden': 'true' },
+    svg('path', { d: shackle, fill: 'none', stroke: 'currentColor', 'stroke-width': '1.6' }),
+    svg('rect', { x: '2', y: '7', width: '10', height: '6', rx: '1', fill: 'currentColor' })))
+  button.addEventListener('click', () => editing.setLocked(label.index, !isLocked))
+  return button
+}
+
+/** Show other volumes than the labels came with. */
+export function showVolumes(list: HTMLElement, mlOf: (index: number) => number): void {
+  for (const node of list.querySelectorAll<HTMLElement>('[data-label]')) {
+    node.querySelector('.ml')!.textContent = amount(mlOf(Number(node.dataset.label)))
+  }
 }
 
 export function showLabels(list: HTMLElement, labels: Label[], host: LabelsHost): void {

@@ -4,9 +4,9 @@ import { pointToMm, pointToVoxel, type Camera, type Plane, type View } from './l
 import type { Pane, Stage } from './stage'
 import { clampZoom, type ViewState } from './state'
 
-export type Phase = 'down' | 'move' | 'up' | 'cancel' | 'hover'
+export type Phase = 'down' | 'move' | 'up' | 'cancel' | 'hover' | 'double'
 /** Asked first for every pointer event on a plane; true takes it, and the whole drag where it was the press. */
-export type PointerHook = (plane: Plane, voxel: Vec3 | null, event: PointerEvent, phase: Phase) => boolean
+export type PointerHook = (plane: Plane, voxel: Vec3 | null, event: MouseEvent, phase: Phase) => boolean
 
 export interface PointerHost {
   stage: Stage
@@ -63,7 +63,10 @@ class PanePointer {
     surface.addEventListener('pointercancel', (event) => this.end(event, 'cancel'))
     surface.addEventListener('pointerleave', () => { if (!this.action) host.hover(null) })
     surface.addEventListener('contextmenu', (event) => event.preventDefault())
-    surface.addEventListener('dblclick', (event) => { if (event.button === 0 && host.state.mode === 'cross') host.toggleLarge(pane) })
+    surface.addEventListener('dblclick', (event) => {
+      if (event.button !== 0 || host.onPointer?.(pane.plane, this.pick(event)?.voxel ?? null, event, 'double')) return
+      if (host.state.mode === 'cross') host.toggleLarge(pane)
+    })
     surface.addEventListener('wheel', (event) => this.wheel(event), { passive: false })
   }
 

@@ -1,5 +1,6 @@
 // What the user can set, and the pure rules for it.
 import type { Vec3 } from './grid'
+import type { Region } from './edit/region'
 import type { PlaneIndex } from './layout'
 
 export interface Label { index: number; name: string; color: string | number[]; volume_ml: number | null }
@@ -13,6 +14,8 @@ export interface Data {
   maskName: string; compareName: string
   labels: Label[]; notice: string; height: number | null
   isReviewed: boolean; unit: string; huOffset: number
+  badge: string // what the mask is worth, in a word; '' where there is nothing to warn of
+  region: Region | null // what of the mask a person vouches for, where that is known
 }
 
 export type Layout = 'all' | PlaneIndex | '3d'

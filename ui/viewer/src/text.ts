@@ -1,7 +1,8 @@
 // Everything the viewer says, in one place.
 
 export const TEXT = {
-  unreviewed: 'AI - NOT REVIEWED',
+  reviewed: 'reviewed',
+  notReviewed: 'not reviewed',
   radiological: 'Radiological (R left)',
   neurological: 'Neurological (R right)',
   loadingVolume: 'Loading the volume ...',

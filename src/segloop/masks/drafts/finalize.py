@@ -12,9 +12,9 @@ from segloop.imaging.labels import LabelSet
 from segloop.imaging.metrics import differences
 from segloop.masks import save
 from segloop.masks import table as masks_table
-from segloop.masks.drafts import region, table
-from segloop.masks.drafts.entry import read_body
-from segloop.masks.drafts.grid import onto_volume, ras_grid
+from segloop.masks.drafts import table
+from segloop.masks.drafts.changes import reviewed_region
+from segloop.masks.drafts.grid import onto_volume
 from segloop.masks.drafts.replay import base_voxels, replay
 from segloop.masks.drafts.start import closed, head_of, require_own
 from segloop.storage import ObjectStore
@@ -87,16 +87,7 @@ def _store(
         labels=labels,
         scratch=scratch,
     )
-    return stored, {"difference": difference, "reviewed": _reviewed(conn, store, draft, labels)}
-
-
-def _reviewed(
-    conn: Connection, store: ObjectStore, draft: Row[Any], labels: LabelSet
-) -> dict[str, Any] | None:
-    entry = table.find_newest(conn, draft.id, operation="review")
-    if entry is None:
-        return None
-    return region.parse(read_body(store, entry), shape=ras_grid(draft).shape, indices=labels.indices)
+    return stored, {"difference": difference, "reviewed": reviewed_region(conn, store, draft)}
 
 
 def _insert(

@@ -69,12 +69,12 @@ function ne(e, t) {
 	return n;
 }
 // src/pointer.ts
-var v = 25;
-function re(e, t, n, r) {
+var re = 25;
+function ie(e, t, n, r) {
 	let i = [...t.centre], { across: a, up: o } = e.plane, s = n / e.pxPerMm;
 	return i[a] += (e.isFlipped ? s : -s) / (t.shape[a] * t.spacing[a]), i[o] += r / e.pxPerMm / (t.shape[o] * t.spacing[o]), i.map((e) => Math.min(1, Math.max(0, e)));
 }
-function y(t, n, r, i, a) {
+function ae(t, n, r, i, a) {
 	let o = te(n.zoom * r), [s, c] = e(t, i, a), l = n.zoom / o, u = [...n.centre], { across: d, up: f } = t.plane;
 	return u[d] = (s + (t.acrossMm - s) * l) / (n.shape[d] * n.spacing[d]), u[f] = (c + (t.upMm - c) * l) / (n.shape[f] * n.spacing[f]), {
 		zoom: o,
@@ -85,7 +85,7 @@ function y(t, n, r, i, a) {
 		] : u.map((e) => Math.min(1, Math.max(0, e)))
 	};
 }
-var ie = class {
+var oe = class {
 	host;
 	pane;
 	action = null;
@@ -98,7 +98,7 @@ var ie = class {
 		n.addEventListener("pointerdown", (e) => this.down(e)), n.addEventListener("pointermove", (e) => this.move(e)), n.addEventListener("pointerup", (e) => this.end(e, "up")), n.addEventListener("pointercancel", (e) => this.end(e, "cancel")), n.addEventListener("pointerleave", () => {
 			this.action || e.hover(null);
 		}), n.addEventListener("contextmenu", (e) => e.preventDefault()), n.addEventListener("dblclick", (n) => {
-			n.button === 0 && e.state.mode === "cross" && e.toggleLarge(t);
+			n.button !== 0 || e.onPointer?.(t.plane, this.pick(n)?.voxel ?? null, n, "double") || e.state.mode === "cross" && e.toggleLarge(t);
 		}), n.addEventListener("wheel", (e) => this.wheel(e), { passive: !1 });
 	}
 	pick(e) {
@@ -130,7 +130,7 @@ var ie = class {
 		else if (i === "window") {
 			let { width: e, level: t } = n.state, r = Math.max(1, e / 300);
 			n.setWindow(Math.max(1, Math.round(e + o * r)), Math.round(t + s * r));
-		} else i === "pan" ? n.setCamera(a.camera.zoom, re(a.view, a.camera, o, s)) : i === "measure" && n.measure(r, "move", e(a.view, ...a.at));
+		} else i === "pan" ? n.setCamera(a.camera.zoom, ie(a.view, a.camera, o, s)) : i === "measure" && n.measure(r, "move", e(a.view, ...a.at));
 	}
 	end(t, n) {
 		if (t.pointerId !== this.pointer || !this.action) return;
@@ -142,15 +142,15 @@ var ie = class {
 	notches(e) {
 		if (e.deltaMode !== 0 || Math.abs(e.deltaY) >= 50) return this.rolled = 0, Math.sign(e.deltaY);
 		this.rolled += e.deltaY;
-		let t = Math.trunc(this.rolled / v);
-		return this.rolled -= t * v, t;
+		let t = Math.trunc(this.rolled / re);
+		return this.rolled -= t * re, t;
 	}
 	wheel(e) {
 		e.preventDefault();
 		let t = this.pick(e);
 		if (!t || !e.deltaY) return;
 		if (e.ctrlKey || e.metaKey) {
-			let { zoom: n, centre: r } = y(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
+			let { zoom: n, centre: r } = ae(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
 			this.host.setCamera(n, r);
 			return;
 		}
@@ -158,34 +158,34 @@ var ie = class {
 		n[this.pane.plane.normal] -= this.notches(e), this.host.moveTo(n);
 	}
 };
-function ae(e) {
-	for (let t of e.stage.panes) new ie(e, t), t.slider.addEventListener("input", () => {
+function se(e) {
+	for (let t of e.stage.panes) new oe(e, t), t.slider.addEventListener("input", () => {
 		let n = [...e.state.cross];
 		n[t.plane.normal] = t.slider.valueAsNumber, e.moveTo(n);
 	}), t.surface.addEventListener("focus", () => e.activate(t));
 }
 // src/commands.ts
-function b(e, t) {
+function v(e, t) {
 	let n = [...e.state.cross];
 	n[e.active.plane.normal] += t, e.moveTo(n);
 }
-function oe(e, t) {
+function ce(e, t) {
 	let n = e.camera();
 	if (!n) return;
-	let r = e.stage.viewOf(e.active, n), i = y(r, n, t, ...a(r, n, e.state.cross));
+	let r = e.stage.viewOf(e.active, n), i = ae(r, n, t, ...a(r, n, e.state.cross));
 	e.setCamera(i.zoom, i.centre);
 }
-function x(e, t, n) {
+function y(e, t, n) {
 	let { state: r } = e;
 	switch (t) {
 		case "slice1":
-			b(e, n === "ArrowUp" ? 1 : -1);
+			v(e, n === "ArrowUp" ? 1 : -1);
 			break;
 		case "slice10":
-			b(e, n === "PageUp" ? 10 : -10);
+			v(e, n === "PageUp" ? 10 : -10);
 			break;
 		case "sliceEnd":
-			b(e, n === "Home" ? -1e6 : 1e6);
+			v(e, n === "Home" ? -1e6 : 1e6);
 			break;
 		case "preset":
 			e.setPreset([...Object.keys(p), m][Number(n) - 1]);
@@ -200,7 +200,7 @@ function x(e, t, n) {
 			e.set({ isSmooth: !r.isSmooth });
 			break;
 		case "zoom":
-			oe(e, n === "+" ? 1.25 : .8);
+			ce(e, n === "+" ? 1.25 : .8);
 			break;
 		case "reset":
 			e.set({
@@ -237,20 +237,9 @@ function x(e, t, n) {
 	}
 	return !0;
 }
-// src/dom.ts
-function S(e, t = {}, ...n) {
-	let r = document.createElement(e);
-	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
-	return r.append(...n), r;
-}
-function C(e, t = {}, ...n) {
-	let r = document.createElementNS("http://www.w3.org/2000/svg", e);
-	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
-	return r.append(...n), r;
-}
 // src/edit/runs.ts
-var w = 12;
-function T(e, t) {
+var b = 12;
+function le(e, t) {
 	let n = [];
 	for (let r of Uint32Array.from(e.keys()).sort()) {
 		let [i, a] = [e.get(r), t(r)];
@@ -265,7 +254,7 @@ function T(e, t) {
 	}
 	return n;
 }
-function E(e) {
+function x(e) {
 	return e.map(({ start: e, length: t, before: n, after: r }) => ({
 		start: e,
 		length: t,
@@ -273,75 +262,125 @@ function E(e) {
 		after: n
 	}));
 }
-function se(e) {
-	let t = new Uint8Array(e.length * w), n = new DataView(t.buffer);
+function ue(e) {
+	let t = new Uint8Array(e.length * b), n = new DataView(t.buffer);
 	return e.forEach(({ start: e, length: t, before: r, after: i }, a) => {
-		n.setUint32(a * w, e, !0), n.setUint32(a * w + 4, t, !0), n.setUint16(a * w + 8, r, !0), n.setUint16(a * w + 10, i, !0);
+		n.setUint32(a * b, e, !0), n.setUint32(a * b + 4, t, !0), n.setUint16(a * b + 8, r, !0), n.setUint16(a * b + 10, i, !0);
 	}), t;
 }
-function ce(e) {
+function S(e) {
 	let t = new DataView(e.buffer, e.byteOffset, e.byteLength);
-	return Array.from({ length: e.length / w }, (e, n) => ({
-		start: t.getUint32(n * w, !0),
-		length: t.getUint32(n * w + 4, !0),
-		before: t.getUint16(n * w + 8, !0),
-		after: t.getUint16(n * w + 10, !0)
+	return Array.from({ length: e.length / b }, (e, n) => ({
+		start: t.getUint32(n * b, !0),
+		length: t.getUint32(n * b + 4, !0),
+		before: t.getUint16(n * b + 8, !0),
+		after: t.getUint16(n * b + 10, !0)
 	}));
 }
 // src/edit/draft.ts
-var le = 200;
-async function D(e, t = {}) {
+var de = 200;
+async function C(e, t = {}) {
 	let n = await fetch(e, {
 		credentials: "same-origin",
 		...t
 	});
-	if (n.ok) return await n.json();
+	if (n.ok) return n;
 	let r = await n.json().catch(() => ({}));
 	throw new f(r.detail ?? `The server answered ${n.status}.`);
 }
-function O(e) {
+async function w(e) {
+	return await (await C(e)).json();
+}
+function fe(e, t) {
+	return C(e, {
+		method: "POST",
+		headers: { "Content-Type": "application/json" },
+		body: JSON.stringify(t)
+	});
+}
+function pe(e) {
 	return Uint8Array.from(atob(e), (e) => e.charCodeAt(0));
 }
-async function ue(e, t) {
-	let n = [], r = null, i = Math.max(0, t.sequence - le);
-	for (; i !== null;) {
-		let a = await D(`${e}/entries?after=${i}`);
-		for (let { sequence: e, operation: i, label: o, body: s } of a.items) e > t.sequence || (i === "review" ? r = JSON.parse(new TextDecoder().decode(O(s))) : n.push({
-			operation: i,
-			label: o,
-			runs: ce(O(s))
-		}));
-		i = a.next_after;
+async function me(e, t) {
+	let n = [], r = Math.max(0, t.sequence - de);
+	for (; r !== null;) {
+		let i = await w(`${e}/entries?after=${r}`);
+		for (let { sequence: e, operation: r, label: a, body: o } of i.items) e <= t.sequence && r !== "review" && n.push({
+			operation: r,
+			label: a,
+			runs: S(pe(o))
+		});
+		r = i.next_after;
 	}
-	return {
-		edits: n,
-		region: r
-	};
+	return n;
 }
-async function de(e, t, n) {
-	let r = JSON.stringify({
+function he(e) {
+	return w(`${e}/changes`);
+}
+async function ge(e, t, n, r, i) {
+	let a = await fe(`${e}/tools`, {
+		tool: n,
+		label: r,
+		sequence: t.sequence,
+		hash: t.hash,
+		parameters: i
+	});
+	return S(new Uint8Array(await a.arrayBuffer()));
+}
+async function _e(e, t, n) {
+	return (await (await fe(`${e}/finalize`, {
 		sequence: t.sequence,
 		hash: t.hash,
 		active_time_s: n
-	});
-	return (await D(`${e}/finalize`, {
-		method: "POST",
-		headers: { "Content-Type": "application/json" },
-		body: r
-	})).id;
+	})).json()).id;
 }
-function fe(e, t) {
+async function ve(e, t, n, r, i) {
+	let { sequence: a } = r.next, [o, s] = [0, null];
+	for (let c of t) {
+		let { operation: t, label: l, body: u } = c;
+		if (c.sequence <= a && await ye(e, c)) {
+			i(c);
+			continue;
+		}
+		let d = c.sequence === r.next.sequence + 1 && c.parent === r.next.hash, f = t === "review" ? [] : S(u);
+		if (t === "review") s = JSON.parse(new TextDecoder().decode(u)), r.add(t, l, u);
+		else if (d && n.fits(f)) n.replay({
+			operation: t,
+			label: l,
+			runs: f
+		}), r.add(t, l, u), o += 1;
+		else {
+			let e = n.apply("restore", l, be(n.mask, f));
+			e && r.edit(e), o += +!!e;
+		}
+		d || i(c);
+	}
+	return {
+		nEdits: o,
+		region: s
+	};
+}
+async function ye(e, { sequence: t, hash: n }) {
+	let { items: r } = await w(`${e}/entries?after=${t - 1}&limit=1`);
+	return r[0]?.sequence === t && r[0].hash === n;
+}
+function be(e, t) {
+	let n = /* @__PURE__ */ new Map(), r = /* @__PURE__ */ new Map();
+	for (let i of t) for (let t = i.start; t < i.start + i.length; t++) e.voxels[t] === i.before && (n.set(t, i.before), r.set(t, i.after));
+	return le(n, (e) => r.get(e));
+}
+function xe(e, t) {
 	return !(e.voxels instanceof Uint8Array) || t.every((e) => e <= 255) ? e : {
 		...e,
 		voxels: Uint16Array.from(e.voxels)
 	};
 }
 // src/edit/engine.ts
-var pe = {
+var Se = {
 	only: null,
 	locked: /* @__PURE__ */ new Set(),
 	range: null
-}, me = class {
+}, Ce = 2e6, we = class {
 	mask;
 	values;
 	undoable = [];
@@ -349,8 +388,12 @@ var pe = {
 	changes = null;
 	stroke = null;
 	touched = null;
+	nRuns = 0;
+	counts = /* @__PURE__ */ new Float64Array(65536);
 	constructor(e, t = null) {
 		this.mask = e, this.values = t;
+		let { counts: n } = this, { voxels: r } = e;
+		for (let e = 0; e < r.length; e++) n[r[e]] += 1;
 	}
 	get canUndo() {
 		return this.undoable.length > 0;
@@ -358,10 +401,13 @@ var pe = {
 	get canRedo() {
 		return this.redoable.length > 0;
 	}
+	get done() {
+		return this.undoable;
+	}
 	get isDrawing() {
 		return this.stroke !== null;
 	}
-	begin(e, t, n = pe) {
+	begin(e, t, n = Se) {
 		this.cancel(), this.stroke = {
 			operation: e,
 			label: t,
@@ -375,8 +421,11 @@ var pe = {
 			let [e, o, s] = a;
 			if (e < 0 || o < 0 || s < 0 || e >= t[0] || o >= t[1] || s >= t[2]) continue;
 			let c = e + t[0] * (o + t[1] * s), l = n[c];
-			l !== r && this.allows(i, l, c) && (this.changes.set(c, l), n[c] = r, this.touch(a, a));
+			l !== r && this.allows(i, l, c) && (this.changes.set(c, l), this.set(c, r), this.touch(a, a));
 		}
+	}
+	set(e, t) {
+		--this.counts[this.mask.voxels[e]], this.counts[t] += 1, this.mask.voxels[e] = t;
 	}
 	allows(e, t, n) {
 		if (e.locked.has(t) || e.only && !e.only.has(t)) return !1;
@@ -390,13 +439,33 @@ var pe = {
 		let n = {
 			operation: e.operation,
 			label: e.label,
-			runs: T(t, () => e.label)
+			runs: le(t, () => e.label)
 		};
-		return this.undoable.push(n), this.redoable = [], n;
+		return this.push(n), n;
+	}
+	push(e) {
+		for (this.undoable.push(e), this.redoable = [], this.nRuns = this.undoable.reduce((e, { runs: t }) => e + t.length, 0); this.nRuns > Ce && this.undoable.length > 1;) this.nRuns -= this.undoable.shift().runs.length;
+	}
+	apply(e, t, n) {
+		if (!n.length || this.isDrawing || !this.fits(n)) return null;
+		this.write(n);
+		let r = {
+			operation: e,
+			label: t,
+			runs: n
+		};
+		return this.push(r), r;
+	}
+	fits(e) {
+		let { voxels: t } = this.mask;
+		return e.every(({ start: e, length: n, before: r }) => {
+			for (let i = e; i < e + n; i++) if (t[i] !== r) return !1;
+			return !0;
+		});
 	}
 	cancel() {
 		for (let [e, t] of this.changes ?? []) {
-			this.mask.voxels[e] = t;
+			this.set(e, t);
 			let [n, r] = this.mask.shape, i = [
 				e % n,
 				Math.floor(e / n) % r,
@@ -416,42 +485,42 @@ var pe = {
 		let r = this.isDrawing ? void 0 : e.pop();
 		if (!r) return null;
 		t.push(r);
-		let i = n === "undo" ? E(r.runs) : r.runs;
-		return this.apply(i), {
+		let i = n === "undo" ? x(r.runs) : r.runs;
+		return this.write(i), {
 			operation: n,
 			label: r.label,
 			runs: i
 		};
 	}
-	apply(e) {
+	write(e) {
 		let [t, n] = this.mask.shape;
-		for (let { start: r, length: i, after: a } of e) {
-			this.mask.voxels.fill(a, r, r + i);
-			let e = r + i - 1, [o, s] = [Math.floor(r / t), Math.floor(e / t)], [c, l] = [Math.floor(o / n), Math.floor(s / n)];
-			o === s ? this.touch([
+		for (let { start: r, length: i, before: a, after: o } of e) {
+			this.counts[a] -= i, this.counts[o] += i, this.mask.voxels.fill(o, r, r + i);
+			let e = r + i - 1, [s, c] = [Math.floor(r / t), Math.floor(e / t)], [l, u] = [Math.floor(s / n), Math.floor(c / n)];
+			s === c ? this.touch([
 				r % t,
-				o % n,
-				c
+				s % n,
+				l
 			], [
 				e % t,
+				c % n,
+				u
+			]) : l === u ? this.touch([
+				0,
 				s % n,
 				l
-			]) : c === l ? this.touch([
-				0,
-				o % n,
-				c
 			], [
 				t - 1,
-				s % n,
-				l
+				c % n,
+				u
 			]) : this.touch([
 				0,
 				0,
-				c
+				l
 			], [
 				t - 1,
 				n - 1,
-				l
+				u
 			]);
 		}
 	}
@@ -459,7 +528,7 @@ var pe = {
 		for (let { operation: t, label: n, runs: r } of e) t === "undo" ? this.redoable.push(this.undoable.pop() ?? {
 			operation: "brush",
 			label: n,
-			runs: E(r)
+			runs: x(r)
 		}) : t === "redo" ? this.undoable.push(this.redoable.pop() ?? {
 			operation: "brush",
 			label: n,
@@ -469,6 +538,9 @@ var pe = {
 			label: n,
 			runs: r
 		}), this.redoable = []);
+	}
+	replay(e) {
+		this.write(e.runs), this.remember([e]);
 	}
 	touch(e, t) {
 		this.touched ??= {
@@ -485,18 +557,18 @@ var pe = {
 		let e = this.touched;
 		return this.touched = null, e;
 	}
-}, k = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, A = [];
-for (let e = 2; A.length < 64; e++) A.every((t) => e % t) && A.push(e);
-var he = Int32Array.from(A, (e) => k(Math.cbrt(e))), ge = Int32Array.from(A.slice(0, 8), (e) => k(Math.sqrt(e))), j = (e, t) => e >>> t | e << 32 - t;
-function _e(e, t, n, r) {
+}, T = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, E = [];
+for (let e = 2; E.length < 64; e++) E.every((t) => e % t) && E.push(e);
+var Te = Int32Array.from(E, (e) => T(Math.cbrt(e))), Ee = Int32Array.from(E.slice(0, 8), (e) => T(Math.sqrt(e))), D = (e, t) => e >>> t | e << 32 - t;
+function De(e, t, n, r) {
 	for (let e = 0; e < 16; e++) t[e] = n.getInt32(r + e * 4);
 	for (let e = 16; e < 64; e++) {
 		let [n, r] = [t[e - 15], t[e - 2]];
-		t[e] = t[e - 16] + (j(n, 7) ^ j(n, 18) ^ n >>> 3) + t[e - 7] + (j(r, 17) ^ j(r, 19) ^ r >>> 10);
+		t[e] = t[e - 16] + (D(n, 7) ^ D(n, 18) ^ n >>> 3) + t[e - 7] + (D(r, 17) ^ D(r, 19) ^ r >>> 10);
 	}
 	let [i, a, o, s, c, l, u, d] = e;
 	for (let e = 0; e < 64; e++) {
-		let n = d + (j(c, 6) ^ j(c, 11) ^ j(c, 25)) + (c & l ^ ~c & u) + he[e] + t[e] | 0, r = (j(i, 2) ^ j(i, 13) ^ j(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
+		let n = d + (D(c, 6) ^ D(c, 11) ^ D(c, 25)) + (c & l ^ ~c & u) + Te[e] + t[e] | 0, r = (D(i, 2) ^ D(i, 13) ^ D(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
 		[d, u, l, c, s, o, a, i] = [
 			u,
 			l,
@@ -519,31 +591,36 @@ function _e(e, t, n, r) {
 		d
 	].entries()) e[t] = e[t] + n;
 }
-function M(e) {
+function Oe(e) {
 	let t = typeof e == "string" ? new TextEncoder().encode(e) : e, n = new Uint8Array(Math.ceil((t.length + 9) / 64) * 64);
 	n.set(t), n[t.length] = 128;
 	let r = new DataView(n.buffer);
 	r.setUint32(n.length - 8, Math.floor(t.length / 2 ** 29)), r.setUint32(n.length - 4, t.length << 3);
-	let [i, a] = [ge.slice(), /* @__PURE__ */ new Int32Array(64)];
-	for (let e = 0; e < n.length; e += 64) _e(i, a, r, e);
+	let [i, a] = [Ee.slice(), /* @__PURE__ */ new Int32Array(64)];
+	for (let e = 0; e < n.length; e += 64) De(i, a, r, e);
 	return Array.from(i, (e) => (e >>> 0).toString(16).padStart(8, "0")).join("");
 }
 // src/edit/journal.ts
-var ve = {
+var ke = {
 	sequence: 0,
 	hash: "0".repeat(64)
-}, N = [
+}, Ae = [
 	250,
 	500,
 	1e3,
 	2e3,
 	4e3,
 	8e3
-];
-function P(e, t, n, r) {
-	return M(`${e}\n${t}\n${n}\n${M(r)}`);
+], je = /* @__PURE__ */ new Set([
+	"conflict",
+	"closed",
+	"not_yours",
+	"refused"
+]);
+function Me(e, t, n, r) {
+	return Oe(`${e}\n${t}\n${n}\n${Oe(r)}`);
 }
-var F = class {
+var Ne = class {
 	url;
 	head;
 	outside;
@@ -557,18 +634,21 @@ var F = class {
 		return this.queue.at(-1) ?? this.head;
 	}
 	get isStuck() {
-		return this.state === "conflict" || this.state === "closed" || this.state === "refused";
+		return je.has(this.state);
 	}
 	add(e, t, n) {
-		let { sequence: r, hash: i } = this.next;
-		this.queue.push({
+		let { sequence: r, hash: i } = this.next, a = {
 			sequence: r + 1,
 			operation: e,
 			label: t,
 			parent: i,
 			body: n,
-			hash: P(i, e, t, n)
-		}), this.tell(this.state === "saved" ? "saving" : this.state), this.isStuck || (this.sending ??= this.send());
+			hash: Me(i, e, t, n)
+		};
+		this.queue.push(a), this.outside.keep(a), this.tell(this.state === "saved" ? "saving" : this.state), this.isStuck || (this.sending ??= this.send());
+	}
+	edit({ operation: e, label: t, runs: n }) {
+		this.add(e, t, ue(n));
 	}
 	async flush() {
 		for (; this.sending;) await this.sending;
@@ -579,12 +659,12 @@ var F = class {
 		for (; this.queue.length && !this.isStuck;) {
 			let t = await this.put(this.queue[0]);
 			if (t === "stored") {
-				let { sequence: t, hash: n } = this.queue.shift();
+				let t = this.queue.shift();
 				this.head = {
-					sequence: t,
-					hash: n
-				}, e = 0, this.tell(this.queue.length ? "saving" : "saved");
-			} else t === "again" ? (e += 1, this.tell(e > 2 ? "offline" : "saving"), await this.outside.wait(N[Math.min(e, N.length) - 1])) : this.tell(t);
+					sequence: t.sequence,
+					hash: t.hash
+				}, this.outside.drop(t), e = 0, this.tell(this.queue.length ? "saving" : "saved");
+			} else t === "again" || t === "signed_out" ? (e += 1, this.tell(t === "signed_out" ? t : e > 2 ? "offline" : "saving"), await this.outside.wait(Ae[Math.min(e, Ae.length) - 1])) : this.tell(t);
 		}
 		this.sending = null;
 	}
@@ -603,7 +683,9 @@ var F = class {
 				body: e.body,
 				credentials: "same-origin"
 			}, r = await this.outside.fetch(`${this.url}/entries/${e.sequence}`, n);
-			return r.ok ? "stored" : r.status === 409 ? (await r.json().catch(() => ({}))).code === "draft_closed" ? "closed" : "conflict" : r.status === 413 || r.status === 422 ? "refused" : "again";
+			if (r.ok) return "stored";
+			let { code: i } = await r.json().catch(() => ({}));
+			return r.status === 409 ? i === "draft_closed" ? "closed" : "conflict" : i === "draft_not_yours" ? "not_yours" : r.status === 413 || r.status === 422 ? "refused" : r.status === 401 || r.status === 403 ? "signed_out" : "again";
 		} catch {
 			return "again";
 		}
@@ -611,90 +693,449 @@ var F = class {
 	tell(e) {
 		this.state = e, this.outside.onState(e, this.queue.length);
 	}
-}, I = [
+}, O = "entries";
+function Pe() {
+	return new Promise((e, t) => {
+		let n = indexedDB.open("segloop", 1);
+		n.onupgradeneeded = () => n.result.createObjectStore(O, { keyPath: [
+			"draft",
+			"sequence",
+			"hash"
+		] }), n.onsuccess = () => e(n.result), n.onerror = () => t(n.error ?? /* @__PURE__ */ Error("IndexedDB"));
+	});
+}
+function Fe(e) {
+	return new Promise((t, n) => {
+		e.onsuccess = () => t(e.result), e.onerror = () => n(e.error ?? /* @__PURE__ */ Error("IndexedDB"));
+	});
+}
+var Ie = class {
+	draft;
+	database;
+	constructor(e) {
+		this.draft = e, this.database = Pe().catch(() => null);
+	}
+	put(e) {
+		this.write((t) => t.put({
+			...e,
+			draft: this.draft
+		}));
+	}
+	delete({ sequence: e, hash: t }) {
+		this.write((n) => n.delete([
+			this.draft,
+			e,
+			t
+		]));
+	}
+	async list() {
+		let e = await this.database;
+		if (!e) return [];
+		let t = IDBKeyRange.bound([this.draft], [this.draft, []]);
+		return Fe(e.transaction(O).objectStore(O).getAll(t));
+	}
+	async write(e) {
+		try {
+			let t = await this.database;
+			t && await Fe(e(t.transaction(O, "readwrite", { durability: "strict" }).objectStore(O)));
+		} catch (e) {
+			console.warn("An edit could not be kept in this browser; it is being sent all the same.", e);
+		}
+	}
+};
+// src/dom.ts
+function k(e, t = {}, ...n) {
+	let r = document.createElement(e);
+	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
+	return r.append(...n), r;
+}
+function A(e, t = {}, ...n) {
+	let r = document.createElementNS("http://www.w3.org/2000/svg", e);
+	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
+	return r.append(...n), r;
+}
+// src/edit/region.ts
+var j = {
+	axial: [],
+	coronal: [],
+	sagittal: []
+}, M = {
+	whole: !1,
+	labels: null,
+	...j
+};
+function N(e) {
+	return e.name.toLowerCase();
+}
+function P(e, t, n) {
+	let r = [];
+	for (let [i, a] of [...e, [Math.min(t, n), Math.max(t, n)]].sort((e, t) => e[0] - t[0])) {
+		let e = r.at(-1);
+		e && i <= e[1] + 1 ? e[1] = Math.max(e[1], a) : r.push([i, a]);
+	}
+	return r;
+}
+function Le(e, t) {
+	return e.flatMap(([e, n]) => e <= t && t <= n ? [[e, t - 1], [t + 1, n]].filter(([e, t]) => e <= t) : [[e, n]]);
+}
+function F(e, t) {
+	return e.some(([e, n]) => e <= t && t <= n);
+}
+function I(e) {
+	return e.reduce((e, [t, n]) => e + n - t + 1, 0);
+}
+function Re(e, t, n, r) {
+	if (e.whole || F(e[t], n)) return !0;
+	let i = {
+		axial: r[2],
+		coronal: r[1],
+		sagittal: r[0]
+	};
+	return Object.keys(i).some((n) => n !== t && I(e[n]) === i[n]);
+}
+function ze(e) {
+	return !e.whole && !I(e.axial) && !I(e.coronal) && !I(e.sagittal);
+}
+function Be(e) {
+	return e.map(([e, t]) => e === t ? `${e + 1}` : `${e + 1}-${t + 1}`).join(", ");
+}
+function Ve(e) {
+	if (e.whole) return "whole volume";
+	let t = [
+		"axial",
+		"coronal",
+		"sagittal"
+	].filter((t) => I(e[t])).map((t) => `${I(e[t])} ${t}`);
+	return t.length ? t.join(", ") : "nothing yet";
+}
+function He(e, [t, n]) {
+	let r = {
+		axial: /* @__PURE__ */ new Set(),
+		coronal: /* @__PURE__ */ new Set(),
+		sagittal: /* @__PURE__ */ new Set()
+	};
+	for (let { start: i, length: a } of e) for (let e = Math.floor(i / t); e * t < i + a; e++) {
+		r.axial.add(Math.floor(e / n)), r.coronal.add(e % n);
+		let [o, s] = [Math.max(i, e * t), Math.min(i + a, (e + 1) * t)];
+		if (s - o !== t || r.sagittal.size !== t) for (let e = o; e < s; e++) r.sagittal.add(e % t);
+	}
+	return r;
+}
+function Ue(e, t, n) {
+	let r = He(t, n), i = (t) => [...r[t]].reduce((e, t) => F(e, t) ? e : P(e, t, t), e[t]);
+	return {
+		axial: i("axial"),
+		coronal: i("coronal"),
+		sagittal: i("sagittal")
+	};
+}
+// src/edit/menus.ts
+function L(e, t, n) {
+	let r = k("button", {
+		type: "button",
+		title: t
+	}, e);
+	return r.addEventListener("click", n), r;
+}
+function R(e, t, n = {}) {
+	return k("input", {
+		type: "number",
+		value: t,
+		"aria-label": e,
+		...n
+	});
+}
+var z = class {
+	title = k("summary");
+	node;
+	constructor(e, t) {
+		this.title.setAttribute("aria-label", e), t.classList.add("menu-card"), this.node = k("details", { class: "menu" }, this.title, t);
+	}
+	show(e) {
+		this.title.textContent !== e && (this.title.textContent = e);
+	}
+	close() {
+		this.node.open = !1;
+	}
+}, We = [
+	["everything", "everything unlocked"],
+	["background", "background only"],
+	["chosen", "chosen labels"]
+], Ge = class {
+	over = k("select", { "aria-label": "Paint over" }, ...We.map(([e, t]) => k("option", { value: e }, t)));
+	checks;
+	list;
+	menu;
+	constructor(e, t) {
+		let n = [{
+			index: 0,
+			name: "background"
+		}, ...t];
+		this.checks = n.map(({ index: e, name: t }) => [e, k("input", {
+			type: "checkbox",
+			"aria-label": `Paint over ${t}`
+		})]), this.list = k("div", { class: "checks" }, ...this.checks.map(([, e], t) => k("label", {}, e, k("span", {}, n[t].name)))), this.over.addEventListener("change", () => e.change({ over: this.over.value }));
+		for (let [, t] of this.checks) t.addEventListener("change", () => e.change({ chosen: new Set(this.checks.filter(([, e]) => e.checked).map(([e]) => e)) }));
+		this.menu = new z("What may be painted over", k("div", {}, k("label", {}, k("span", {}, "Paint over"), this.over), this.list, k("p", {}, "Locked and hidden labels are never changed. Lock a label in the list at the right.")));
+	}
+	show({ over: e, chosen: t, locked: n }) {
+		this.over.value = e, this.list.hidden = e !== "chosen";
+		for (let [e, n] of this.checks) n.checked = t.has(e);
+		let r = e === "chosen" ? `${t.size} chosen` : e;
+		this.menu.show(`Over: ${r}${n.size ? `, ${n.size} locked` : ""}`);
+	}
+}, Ke = class {
+	smooth = R("Smoothing radius in mm", "2", {
+		min: "0.5",
+		max: "20",
+		step: "0.5"
+	});
+	islands = R("Smallest piece to keep, in voxels", "", {
+		min: "1",
+		placeholder: "largest"
+	});
+	plane = k("input", {
+		type: "checkbox",
+		"aria-label": "Fill holes slice by slice"
+	});
+	name = k("strong");
+	menu;
+	constructor(e) {
+		let t = (t) => () => {
+			this.menu.close(), e.shape(t, this.settings());
+		}, n = (t) => () => {
+			this.menu.close(), e.copySlice(t);
+		}, r = (...e) => k("div", { class: "line" }, ...e);
+		this.menu = new z("Tools for the chosen label", k("div", {}, k("p", {}, "For ", this.name, ", in the plane in use where it matters:"), r(L("Interpolate", "Fill in between the slices that you drew in this plane; without any, between slices that have the label", t("interpolate"))), r(L("Copy from slice below", "Bring the label over from one slice lower", n(-1)), L("Copy from slice above", "Bring the label over from one slice higher", n(1))), r(L("Smooth", "Smooth the outline in 3D", t("smooth")), this.smooth, "mm"), r(L("Remove islands", "Keep the largest piece, or all pieces that are large enough", t("islands")), "smaller than", this.islands, "voxels"), r(L("Fill holes", "Fill what the label encloses", t("holes")), k("label", {}, this.plane, k("span", {}, "slice by slice"))))), this.menu.show("Label tools");
+	}
+	show(e) {
+		this.name.textContent = e;
+	}
+	settings() {
+		let e = this.islands.valueAsNumber;
+		return {
+			smoothMm: this.smooth.valueAsNumber || 2,
+			minVoxels: Number.isNaN(e) ? null : Math.max(1, Math.round(e)),
+			isHolesInPlane: this.plane.checked
+		};
+	}
+}, qe = class {
+	host;
+	from = R("First slice", "1", { min: "1" });
+	to = R("Last slice", "1", { min: "1" });
+	all = k("input", {
+		type: "checkbox",
+		"aria-label": "All labels reviewed"
+	});
+	checks;
+	list;
+	said = k("div", { class: "said" });
+	plane = k("span");
+	menu;
+	constructor(e, t) {
+		this.host = e, this.checks = t.map(({ index: e, name: t }) => [e, k("input", {
+			type: "checkbox",
+			"aria-label": `${t} reviewed`
+		})]), this.list = k("div", { class: "checks" }, ...this.checks.map(([, e], n) => k("label", {}, e, k("span", {}, t[n].name))));
+		let n = () => e.reviewLabels(this.all.checked ? null : this.checks.filter(([, e]) => e.checked).map(([e]) => e));
+		this.all.addEventListener("change", n);
+		for (let [, e] of this.checks) e.addEventListener("change", n);
+		this.menu = new z("Reviewed region", k("div", {}, k("p", {}, "What you vouch for. What you do not mark counts as not looked at, and never as background."), k("div", { class: "line" }, this.plane, " slices", this.from, "to", this.to, L("Mark range", "You vouch for these slices", () => e.reviewRange(this.from.valueAsNumber - 1, this.to.valueAsNumber - 1))), k("div", { class: "line" }, L("Mark edited slices", "You vouch for the slices of this plane that you edited", () => e.reviewEdited()), L("Whole volume", "You vouch for every slice", () => e.reviewWhole()), L("Nothing", "Take all marks back", () => e.reviewNothing())), k("div", { class: "line" }, k("label", {}, this.all, k("span", {}, "all labels"))), this.list, this.said));
+	}
+	show(e, t, n, r, i) {
+		this.plane.textContent = n[0].toUpperCase() + n.slice(1), this.to.max = this.from.max = String(i), this.menu.node.open || (this.from.value = this.to.value = String(r + 1)), this.all.checked = e.labels === null, this.list.hidden = e.labels === null;
+		for (let [t, n] of this.checks) n.checked = e.labels?.includes(t) ?? !0;
+		this.menu.show(`Reviewed: ${Ve(e)}${e.labels ? `, ${e.labels.length} labels` : ""}`);
+		let a = [
+			"axial",
+			"coronal",
+			"sagittal"
+		].flatMap((n) => [...I(e[n]) ? [k("div", {}, `Reviewed ${n}: ${Be(e[n])}`)] : [], ...I(t[n]) ? [this.editedRow(n, t, e)] : []]);
+		this.said.replaceChildren(...a);
+	}
+	editedRow(e, t, n) {
+		let r = t[e].map(([t, r]) => {
+			let i = L(t === r ? `${t + 1}` : `${t + 1}-${r + 1}`, "Go there", () => this.host.goTo(e, t));
+			return i.className = !n.whole && Array.from({ length: r - t + 1 }, (e, n) => t + n).some((t) => !F(n[e], t)) ? "slice open" : "slice", i;
+		});
+		return k("div", { class: "slices" }, `Edited ${e}: `, ...r);
+	}
+}, Je = class {
+	host;
+	node = k("div", {
+		class: "finish",
+		role: "dialog",
+		"aria-label": "What do you vouch for?",
+		hidden: ""
+	});
+	constructor(e) {
+		this.host = e;
+	}
+	ask(e, t, n) {
+		if (!ze(e)) {
+			this.host.finalize();
+			return;
+		}
+		let r = (e) => () => {
+			this.node.hidden = !0, e(), this.host.finalize();
+		}, i = I(t[n]);
+		this.node.replaceChildren(k("strong", {}, "Which part have you looked at, and vouch for?"), k("span", {}, "The model learns only from what you vouch for; the rest counts as unknown."), L("Whole volume", "Every slice and label is as it should be", r(() => this.host.reviewWhole())), ...i ? [L(`The ${i} edited ${n} slices`, "Only these slices", r(() => this.host.reviewEdited()))] : [], L("Nothing yet", "Keep the mask, without a word for it", r(() => void 0)), L("Cancel", "Go on editing", () => {
+			this.node.hidden = !0;
+		})), this.node.hidden = !1;
+	}
+}, B = [
 	[
 		"look",
 		"Look",
-		"Move the crosshair (Esc)"
+		"Move the crosshair",
+		"Escape"
 	],
 	[
 		"brush",
 		"Brush",
-		"Paint with the chosen label (B)"
+		"Paint with the chosen label",
+		"b"
 	],
 	[
 		"erase",
 		"Erase",
-		"Paint background (E)"
+		"Paint background",
+		"e"
 	],
 	[
 		"lasso",
 		"Lasso",
-		"Fill what you draw around (L)"
+		"Fill what you draw around",
+		"l"
+	],
+	[
+		"polygon",
+		"Polygon",
+		"Click corners; double click, Enter or a click on the first corner fills it; Backspace takes one back",
+		"p"
 	],
 	[
 		"fill",
 		"Fill",
-		"Give the whole region of one label in this slice the chosen label (F)"
+		"Give the whole region of one label in this slice the chosen label",
+		"f"
+	],
+	[
+		"grow",
+		"Grow",
+		"Click into a structure: the chosen label grows through similar values",
+		"w"
+	],
+	[
+		"pick",
+		"Pick",
+		"Choose the label under the pointer",
+		"k"
 	]
-], ye = {
+], Ye = /* @__PURE__ */ new Set([
+	"brush",
+	"erase",
+	"grow"
+]);
+function Xe(e) {
+	return {
+		tool: "look",
+		label: e,
+		sizeMm: 5,
+		growMm: 20,
+		isBall: !1,
+		over: "everything",
+		chosen: /* @__PURE__ */ new Set([0]),
+		locked: /* @__PURE__ */ new Set(),
+		isRanged: !1,
+		range: [-100, 300]
+	};
+}
+// src/edit/panel.ts
+var Ze = {
 	saved: "All changes saved",
 	saving: "Saving ...",
-	offline: "Not saved yet: no connection. Keep this page open; it goes on trying.",
-	conflict: "NOT SAVED: this draft was changed in another window. Reload the page to go on with the newest.",
+	offline: "No connection: changes are kept in this browser and sent as soon as it is back.",
+	signed_out: "Your sign-in has ended: sign in again in another tab. Changes are kept here and sent then.",
+	conflict: "NOT SAVED: this draft was changed in another window. Reload the page; your last strokes are kept and added again.",
 	closed: "NOT SAVED: this draft was finished or given up elsewhere. Reload the page.",
+	not_yours: "NOT SAVED: this draft belongs to somebody else. Go back and open your own.",
 	refused: "NOT SAVED: the server refuses the last edit. Reload the page, and tell operations."
-}, be = class {
+}, Qe = class {
 	host;
-	tools = I.map(([e, t, n]) => this.button(t, n, () => this.host.change({ tool: e })));
-	label = S("select", { "aria-label": "Label to draw" });
-	size = S("input", {
-		type: "number",
+	labels;
+	tools = B.map(([e, t, n, r]) => L(t, `${n} (${r === "Escape" ? "Esc" : r.toUpperCase()})`, () => this.host.change({ tool: e })));
+	label = k("select", { "aria-label": "Label to draw" });
+	size = R("Brush radius in mm", "5", {
 		min: "0",
 		max: "100",
-		step: "1",
-		"aria-label": "Brush radius in mm"
+		step: "1"
 	});
-	ball = S("input", {
+	ball = k("input", {
 		type: "checkbox",
 		"aria-label": "Brush is a ball"
 	});
-	over = S("input", {
+	ranged = k("input", {
 		type: "checkbox",
-		"aria-label": "Paint over background only"
+		"aria-label": "Paint only values in the range"
 	});
-	undo = this.button("Undo", "Undo (Ctrl+Z)", () => this.host.undo());
-	redo = this.button("Redo", "Redo (Ctrl+Y)", () => this.host.redo());
-	done = this.button("Finalize", "Make a new version of the mask", () => this.host.finalize());
-	said = S("span", {
+	low = R("Lowest value", "", { step: "10" });
+	high = R("Highest value", "", { step: "10" });
+	undo = L("Undo", "Undo (Ctrl+Z)", () => this.host.undo());
+	redo = L("Redo", "Redo (Ctrl+Y)", () => this.host.redo());
+	slice = L("Slice reviewed", "You vouch for this slice of the plane in use (V)", () => this.host.reviewSlice());
+	done = L("Finalize", "Make a new version of the mask", () => this.finish.ask(this.shown.region, this.shown.edited, this.shown.plane));
+	said = k("span", {
 		class: "saved",
 		role: "status"
 	});
-	row;
-	constructor(e, t) {
-		this.host = e, this.label.append(...t.map(({ index: e, name: t }) => S("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
-			this.size.value !== "" && e.change({ sizeMm: this.size.valueAsNumber });
-		}), this.ball.addEventListener("change", () => e.change({ isBall: this.ball.checked })), this.over.addEventListener("change", () => e.change({ isOverAll: !this.over.checked })), this.done.classList.add("primary"), this.row = S("div", { class: "tools edit" }, ...this.tools, S("label", {}, S("span", {}, "Label"), this.label), S("label", {}, S("span", {}, "Radius mm"), this.size), S("label", {}, this.ball, S("span", {}, "3D")), S("label", {}, this.over, S("span", {}, "only background")), this.undo, this.redo, this.button("Slice reviewed", "You vouch for this slice of the plane in use", () => e.review()), this.done, this.said);
+	note = k("span", {
+		class: "note",
+		role: "status"
+	});
+	over;
+	shape;
+	review;
+	finish;
+	settings = null;
+	shown = null;
+	rows;
+	constructor(e, t, n) {
+		this.host = e, this.labels = t, this.over = new Ge(e, t), this.shape = new Ke(e), this.review = new qe(e, t), this.finish = new Je(e), this.label.append(...t.map(({ index: e, name: t }) => k("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
+			this.size.value !== "" && e.change(this.settings?.tool === "grow" ? { growMm: this.size.valueAsNumber } : { sizeMm: this.size.valueAsNumber });
+		}), this.ball.addEventListener("change", () => e.change({ isBall: this.ball.checked })), this.ranged.addEventListener("change", () => e.change({ isRanged: this.ranged.checked }));
+		for (let t of [this.low, this.high]) t.addEventListener("input", () => {
+			let t = [this.low.valueAsNumber, this.high.valueAsNumber];
+			t.some(Number.isNaN) || e.change({ range: t });
+		});
+		this.done.classList.add("primary");
+		let r = (e, t) => k("label", {}, k("span", {}, e), t);
+		this.rows = k("div", { class: "editing" }, k("div", { class: "tools edit" }, k("span", { class: "group" }, ...this.tools), r("Label", this.label), r("Radius mm", this.size), k("label", {}, this.ball, k("span", {}, "3D")), this.undo, this.redo, this.note), k("div", { class: "tools edit" }, this.over.menu.node, k("label", { title: "Paint, fill and grow only where the CT's value lies in this range" }, this.ranged, k("span", {}, `only ${n}`)), this.low, "to", this.high, this.shape.menu.node, this.slice, this.review.menu.node, this.done, this.said), this.finish.node);
 	}
-	button(e, t, n) {
-		let r = S("button", {
-			type: "button",
-			title: t
-		}, e);
-		return r.addEventListener("click", n), r;
+	get menus() {
+		return [
+			this.over.menu,
+			this.shape.menu,
+			this.review.menu
+		];
 	}
-	show(e, t, n) {
-		I.forEach(([t], n) => this.tools[n].setAttribute("aria-pressed", String(t === e.tool))), this.label.value = String(e.label), this.size.valueAsNumber !== e.sizeMm && (this.size.value = String(e.sizeMm)), this.ball.checked = e.isBall, this.over.checked = !e.isOverAll, this.undo.disabled = !t, this.redo.disabled = !n;
+	closeMenus(e) {
+		for (let t of this.menus) e.includes(t.node) || t.close();
+	}
+	show(e, t) {
+		this.settings = e, this.shown = t, B.forEach(([t], n) => this.tools[n].setAttribute("aria-pressed", String(t === e.tool))), this.label.value = String(e.label);
+		let n = e.tool === "grow" ? e.growMm : e.sizeMm;
+		this.size.valueAsNumber !== n && (this.size.value = String(n)), this.size.disabled = e.tool !== "look" && !Ye.has(e.tool), this.ball.checked = e.isBall, this.ranged.checked = e.isRanged, this.low.valueAsNumber !== e.range[0] && (this.low.value = String(e.range[0])), this.high.valueAsNumber !== e.range[1] && (this.high.value = String(e.range[1])), this.low.disabled = this.high.disabled = !e.isRanged, this.over.show(e), this.shape.show(this.labels.find(({ index: t }) => t === e.label)?.name ?? ""), this.review.show(t.region, t.edited, t.plane, t.slice, t.nSlices), this.undo.disabled = !t.canUndo || t.isBusy, this.redo.disabled = !t.canRedo || t.isBusy, this.done.disabled = t.isBusy;
 	}
 	tell(e) {
-		this.said.textContent = ye[e] ?? e, this.said.classList.toggle("error", !["saved", "saving"].includes(e)), this.said.dataset.state = e;
+		this.said.textContent = Ze[e], this.said.classList.toggle("error", !["saved", "saving"].includes(e)), this.said.dataset.state = e;
 	}
-	setBusy(e) {
-		this.done.disabled = e;
+	say(e) {
+		this.note.textContent = e;
 	}
 };
 // src/edit/shapes.ts
-function xe(e, t, n) {
+function $e(e, t, n) {
 	e += 1e-4;
 	let r = t.map((t, r) => n?.normal === r ? 0 : Math.floor(e / t)), i = [];
 	for (let n = -r[2]; n <= r[2]; n++) for (let a = -r[1]; a <= r[1]; a++) for (let o = -r[0]; o <= r[0]; o++) (o * t[0]) ** 2 + (a * t[1]) ** 2 + (n * t[2]) ** 2 <= e ** 2 && i.push([
@@ -704,15 +1145,15 @@ function xe(e, t, n) {
 	]);
 	return i;
 }
-function L(e, t) {
+function V(e, t) {
 	let n = Math.max(1, ...e.map((e, n) => Math.abs(t[n] - e)));
 	return Array.from({ length: n + 1 }, (r, i) => e.map((e, r) => Math.round(e + (t[r] - e) * i / n)));
 }
-function Se(e, t) {
+function H(e, t) {
 	let { across: n, up: r } = t, i = /* @__PURE__ */ new Map(), a = (e) => {
 		i.set(e.join(), e);
 	};
-	e.forEach((t, n) => L(t, e[(n + 1) % e.length]).forEach(a));
+	e.forEach((t, n) => V(t, e[(n + 1) % e.length]).forEach(a));
 	let o = e.map((e) => e[r]);
 	for (let t = Math.min(...o); t <= Math.max(...o); t++) {
 		let i = [];
@@ -727,7 +1168,7 @@ function Se(e, t) {
 	}
 	return [...i.values()];
 }
-function Ce(e, t, n, r) {
+function et(e, t, n, r) {
 	let { across: i, up: a } = n, o = /* @__PURE__ */ new Set([e[i] + e[a] * t[i]]), s = [], c = [e];
 	for (; c.length;) {
 		let e = c.pop();
@@ -748,176 +1189,410 @@ function Ce(e, t, n, r) {
 	}
 	return s;
 }
-// src/edit/editor.ts
-var R = {
-	b: "brush",
-	e: "erase",
-	l: "lasso",
-	f: "fill",
-	Escape: "look"
-}, we = 3e4, Te = class {
+// src/edit/pen.ts
+var tt = 8, nt = class {
 	app;
-	onFinalized;
-	panel;
-	settings;
-	engine = null;
-	journal = null;
+	host;
 	last = null;
 	corners = [];
 	hovered = null;
-	activeMs = 0;
-	seenAt = 0;
-	region = {
-		axial: [],
-		coronal: [],
-		sagittal: []
-	};
-	url;
-	constructor(e, t, n) {
-		this.app = e, this.onFinalized = n, this.url = `${e.data.apiBase}/v1/drafts/${encodeURIComponent(t)}`, this.settings = {
-			tool: "look",
-			label: e.data.labels[0]?.index ?? 1,
-			sizeMm: 5,
-			isBall: !1,
-			isOverAll: !0,
-			range: null
-		}, this.panel = new be({
-			change: (e) => this.change(e),
-			undo: () => this.step("undo"),
-			redo: () => this.step("redo"),
-			review: () => this.review(),
-			finalize: () => void this.finalize()
-		}, e.data.labels), e.controls.row.after(this.panel.row), e.onPointer = (e, t, n, r) => this.pointer(e, t, n, r), e.onDecorate = (e) => this.outline(e), e.root.addEventListener("keydown", this.onKey, { capture: !0 }), window.addEventListener("beforeunload", this.onLeave), this.show();
-	}
-	destroy() {
-		this.panel.row.remove(), this.app.onPointer = this.app.onDecorate = null, this.app.root.removeEventListener("keydown", this.onKey, { capture: !0 }), window.removeEventListener("beforeunload", this.onLeave);
-	}
-	async adopt(e) {
-		let t = e.head ?? ve, n = fe(e, this.app.data.labels.map(({ index: e }) => e)), { edits: r, region: i } = await ue(this.url, t);
-		return i && (this.region = {
-			axial: i.axial,
-			coronal: i.coronal,
-			sagittal: i.sagittal
-		}), this.engine = new me(n, this.app.store.scene.full), this.engine.remember(r), this.journal = new F(this.url, t, {
-			fetch: (e, t) => fetch(e, t),
-			wait: (e) => new Promise((t) => setTimeout(t, e)),
-			onState: (e) => this.panel.tell(e)
-		}), this.panel.tell("saved"), this.show(), n;
-	}
-	change(e) {
-		e.tool === "look" && this.engine?.isDrawing && (this.engine.cancel(), this.corners = [], this.showChanges()), Object.assign(this.settings, e), this.show(), this.app.draw();
-	}
-	show() {
-		this.panel.show(this.settings, this.engine?.canUndo ?? !1, this.engine?.canRedo ?? !1), this.app.root.dataset.tool = this.settings.tool;
-	}
-	onKey = (e) => {
-		let t = e.key.length === 1 ? e.key.toLowerCase() : e.key;
-		if (e.ctrlKey || e.metaKey) {
-			if (t !== "z" && t !== "y") return;
-			e.preventDefault(), e.stopPropagation(), this.step(t === "y" || e.shiftKey ? "redo" : "undo");
-		} else R[t] && !e.target.closest("input[type=number], select") && (t !== "Escape" && e.stopPropagation(), this.change({ tool: R[t] }));
-	};
-	onLeave = (e) => {
-		this.journal && this.journal.state !== "saved" && e.preventDefault();
-	};
-	get label() {
-		return this.settings.tool === "erase" ? 0 : this.settings.label;
-	}
-	rules() {
-		return {
-			only: this.settings.isOverAll ? null : /* @__PURE__ */ new Set([this.settings.tool === "erase" ? this.settings.label : 0]),
-			locked: /* @__PURE__ */ new Set(),
-			range: this.settings.range
-		};
+	constructor(e, t) {
+		this.app = e, this.host = t;
 	}
 	pointer(e, t, n, r) {
-		let { engine: i, settings: a } = this;
-		if (this.hovered = t && {
+		let { engine: i, settings: a } = this.host;
+		return this.hovered = t && {
 			plane: e,
 			voxel: t
-		}, r === "hover") return a.tool !== "look" && this.app.draw(), !1;
-		if (a.tool === "look" || !i || !this.journal || this.journal.isStuck) return !1;
-		if (this.noteActivity(), r === "down") {
-			if (n.button !== 0 || n.shiftKey || !t) return !1;
-			i.begin(a.tool === "fill" ? "fill" : a.tool, this.label, this.rules()), this.last = null, this.corners = [];
-		}
-		return r === "cancel" ? i.cancel() : t && this.draw(e, t, n, r), (r === "up" || r === "cancel") && (a.tool === "lasso" && r === "up" && this.corners.length && i.paint(Se(this.corners, e)), this.corners = [], this.record(i.end())), this.showChanges(), !0;
+		}, r === "hover" ? (a.tool !== "look" && this.app.draw(), !1) : a.tool === "look" || !i ? !1 : r === "double" ? (a.tool === "polygon" && this.close(), !0) : r === "down" && (n.button !== 0 || n.shiftKey || !t) ? !1 : (this.host.noteActivity(), r === "down" && !this.begin(e, t) || this.follow(i, e, t, n, r), !0);
 	}
-	draw(e, t, n, r) {
-		let { engine: i, settings: a } = this;
-		if (!i) return;
+	begin(e, t) {
+		let { engine: n, settings: r } = this.host;
+		if (!n) return !1;
+		if ((r.tool === "pick" || r.tool !== "polygon" && r.tool !== "grow") && (this.corners = []), r.tool === "pick") return this.host.pick(U(n, t)), !1;
+		let i = this.host.refusal();
+		if (i) return this.host.tell(i), !1;
+		if (this.host.tell(""), r.tool === "grow") this.host.grow(t);
+		else if (r.tool === "polygon") this.corner(e, t);
+		else {
+			let e = r.tool === "brush" && r.isRanged ? "threshold" : r.tool;
+			return n.begin(e, this.label, this.host.rules()), this.last = null, !0;
+		}
+		return !1;
+	}
+	follow(e, t, n, r, i) {
+		e.isDrawing && (i === "cancel" ? e.cancel() : n && this.draw(e, t, n, r, i), (i === "up" || i === "cancel") && (this.host.settings.tool === "lasso" && i === "up" && this.corners.length && e.paint(H(this.corners, t)), this.corners = [], this.host.record(e.end())), this.host.showChanges());
+	}
+	giveUp() {
+		let { engine: e } = this.host, t = e?.isDrawing || this.corners.length > 0;
+		return e?.isDrawing && (e.cancel(), this.host.showChanges()), this.corners = [], t;
+	}
+	key(e) {
+		if (this.host.settings.tool !== "polygon" || !this.corners.length) return !1;
+		if (e === "Enter") this.close();
+		else if (e === "Backspace") this.corners.pop();
+		else return !1;
+		return this.app.draw(), !0;
+	}
+	get label() {
+		return this.host.settings.tool === "erase" ? 0 : this.host.settings.label;
+	}
+	draw(e, t, n, r, i) {
+		let { settings: a } = this.host;
 		if (a.tool === "fill") {
-			if (r !== "down") return;
-			let { shape: n, voxels: a } = i.mask, o = ([e, t, r]) => a[e + n[0] * (t + n[1] * r)], s = o(t);
-			i.paint(Ce(t, n, e, (e) => o(e) === s));
+			if (i !== "down") return;
+			let r = U(e, n);
+			e.paint(et(n, e.mask.shape, t, (t) => U(e, t) === r));
 			return;
 		}
-		let o = (n.getCoalescedEvents?.() ?? []).map((t) => this.app.voxelAt(e.index, t)).filter((e) => e !== null);
-		for (let n of [...o, t]) a.tool === "lasso" ? this.corners.push(n) : this.stamp(e, this.last ?? n, n), this.last = n;
+		let o = (r instanceof PointerEvent ? r.getCoalescedEvents?.() ?? [] : []).map((e) => this.app.voxelAt(t.index, e)).filter((e) => e !== null);
+		for (let r of [...o, n]) a.tool === "lasso" ? this.corners.push(r) : this.stamp(e, t, this.last ?? r, r), this.last = r;
 	}
-	stamp(e, t, n) {
-		let r = xe(this.settings.sizeMm, this.app.store.scene.camera.spacing, this.settings.isBall ? null : e);
-		for (let [e, i, a] of L(t, n)) this.engine?.paint(r.map(([t, n, r]) => [
-			e + t,
+	stamp(e, t, n, r) {
+		let { sizeMm: i, isBall: a } = this.host.settings, o = $e(i, this.app.store.scene.camera.spacing, a ? null : t);
+		for (let [t, i, a] of V(n, r)) e.paint(o.map(([e, n, r]) => [
+			t + e,
 			i + n,
 			a + r
 		]));
 	}
-	step(e) {
-		this.engine && this.journal && !this.journal.isStuck && (this.noteActivity(), this.record(this.engine[e]()), this.showChanges());
+	corner(e, t) {
+		let n = this.corners[0];
+		n && (n[e.normal] !== t[e.normal] || this.plane?.index !== e.index) && (this.corners = []), this.plane = e;
+		let r = this.app.camera(), i = this.app.stage.viewOf(this.app.stage.panes[e.index], r), [o, s] = [this.corners[0] ?? t, t].map((e) => a(i, r, e));
+		this.corners.length > 2 && Math.hypot(o[0] - s[0], o[1] - s[1]) < tt ? this.close() : this.corners.push(t), this.app.draw();
 	}
-	record(e) {
-		e && this.journal?.add(e.operation, e.label, se(e.runs)), this.show();
-	}
-	showChanges() {
-		let e = this.engine?.takeTouched();
-		e ? this.app.updateMask(e) : this.app.draw();
-	}
-	review() {
-		let { plane: e } = this.app.active, t = this.app.state.cross[e.normal], n = this.region[e.name.toLowerCase()];
-		n.some(([e, n]) => e <= t && t <= n) || n.push([t, t]);
-		let r = JSON.stringify({
-			whole: !1,
-			...this.region,
-			labels: null
-		});
-		this.journal?.add("review", 0, new TextEncoder().encode(r));
-	}
-	async finalize() {
-		let { journal: e } = this;
-		if (e) {
-			this.panel.setBusy(!0);
-			try {
-				await e.flush() && this.onFinalized(await de(this.url, e.next, Math.round(this.activeMs / 1e3)));
-			} catch (e) {
-				this.panel.tell(e instanceof Error ? e.message : String(e));
-			} finally {
-				this.panel.setBusy(!1);
-			}
-		}
-	}
-	noteActivity() {
-		let e = performance.now();
-		e - this.seenAt < we && (this.activeMs += e - this.seenAt), this.seenAt = e;
+	plane = null;
+	close() {
+		let { engine: e } = this.host, [t, n] = [this.corners, this.plane];
+		this.corners = [], !e || !n || t.length < 3 || (e.begin("lasso", this.label, this.host.rules()), e.paint(H(t, n)), this.host.record(e.end()), this.host.showChanges());
 	}
 	outline(e) {
-		let t = this.app.camera(), { tool: n, sizeMm: r } = this.settings;
+		let t = this.app.camera(), { tool: n, sizeMm: r } = this.host.settings;
 		if (!t || !this.hovered || this.hovered.plane.index !== e.plane.index) return [];
-		if (n === "lasso" && this.corners.length > 1) return [C("polygon", {
-			points: this.corners.map((n) => a(e, t, n).join()).join(" "),
-			class: "brush"
-		})];
+		if (n === "lasso" && this.corners.length > 1 || n === "polygon" && this.corners.length && this.plane?.index === e.plane.index) {
+			let r = n === "polygon" ? [this.hovered.voxel] : [];
+			return [A("polygon", {
+				points: [...this.corners, ...r].map((n) => a(e, t, n).join()).join(" "),
+				class: "brush"
+			})];
+		}
 		if (n !== "brush" && n !== "erase") return [];
 		let [i, o] = a(e, t, this.hovered.voxel);
-		return [C("circle", {
+		return [A("circle", {
 			cx: String(i),
 			cy: String(o),
 			r: String(Math.max(1, r * e.pxPerMm)),
 			class: "brush"
 		})];
 	}
-}, z = {
-	unreviewed: "AI - NOT REVIEWED",
+};
+function U({ mask: { shape: e, voxels: t } }, [n, r, i]) {
+	return t[n + e[0] * (r + e[1] * i)];
+}
+// src/edit/editor.ts
+var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== "look").map(([e, , , t]) => [t, e])), st = /* @__PURE__ */ new Set([
+	"brush",
+	"lasso",
+	"fill",
+	"threshold",
+	"copy"
+]), ct = class {
+	app;
+	onFinalized;
+	panel;
+	settings;
+	engine = null;
+	journal = null;
+	keep;
+	pen;
+	isBusy = !1;
+	activeMs = 0;
+	seenAt = 0;
+	region = M;
+	edited = j;
+	settling = 0;
+	url;
+	constructor(e, t, n) {
+		this.app = e, this.onFinalized = n, this.url = `${e.data.apiBase}/v1/drafts/${encodeURIComponent(t)}`, this.keep = new Ie(t), this.settings = Xe(e.data.labels[0]?.index ?? 1), this.pen = new nt(e, this), this.panel = new Qe(this, e.data.labels, e.data.unit), e.controls.row.after(this.panel.rows), e.onPointer = (e, t, n, r) => this.pen.pointer(e, t, n, r), e.onDecorate = (e) => this.pen.outline(e), e.root.addEventListener("keydown", this.onKey, { capture: !0 }), e.root.addEventListener("pointerdown", this.onPress, { capture: !0 }), window.addEventListener("beforeunload", this.onLeave), this.show();
+	}
+	destroy() {
+		this.panel.rows.remove(), this.app.onPointer = this.app.onDecorate = null, this.app.root.removeEventListener("keydown", this.onKey, { capture: !0 }), this.app.root.removeEventListener("pointerdown", this.onPress, { capture: !0 }), window.removeEventListener("beforeunload", this.onLeave), clearTimeout(this.settling);
+	}
+	get vouched() {
+		return {
+			region: this.region,
+			edited: this.edited
+		};
+	}
+	async adopt(e) {
+		let t = e.head ?? ke, n = xe(e, this.app.data.labels.map(({ index: e }) => e)), [r, i, a] = await Promise.all([
+			me(this.url, t),
+			he(this.url),
+			this.keep.list()
+		]);
+		this.region = i.reviewed ?? M, this.edited = i.edited;
+		let o = new we(n, this.app.store.scene.full);
+		o.remember(r);
+		let s = new Ne(this.url, t, {
+			fetch: (e, t) => fetch(e, {
+				...t,
+				signal: AbortSignal.timeout(it)
+			}),
+			wait: (e) => new Promise((t) => setTimeout(t, e)),
+			onState: (e) => this.panel.tell(e),
+			keep: (e) => this.keep.put(e),
+			drop: (e) => this.keep.delete(e)
+		});
+		this.panel.tell("saved");
+		let c = await ve(this.url, a, o, s, (e) => this.keep.delete(e));
+		return c.region && (this.region = c.region), c.nEdits && (this.panel.say(`${c.nEdits} strokes that had not been saved were added again.`), this.settle(s)), this.engine = o, this.journal = s, this.show(), n;
+	}
+	change(e) {
+		e.tool && this.pen.giveUp(), Object.assign(this.settings, e), (e.label !== void 0 || e.tool) && this.panel.say(""), (e.label !== void 0 || e.locked) && this.app.showLabelList(), this.show(), this.app.draw();
+	}
+	show() {
+		let { plane: e } = this.app.active;
+		this.panel.show(this.settings, {
+			canUndo: this.engine?.canUndo ?? !1,
+			canRedo: this.engine?.canRedo ?? !1,
+			isBusy: this.isBusy || !this.engine,
+			region: this.region,
+			edited: this.edited,
+			plane: N(e),
+			slice: this.app.state.cross[e.normal],
+			nSlices: this.app.store.scene.camera.shape[e.normal]
+		}), this.app.root.dataset.tool = this.settings.tool;
+	}
+	onKey = (e) => {
+		let t = e.key.length === 1 ? e.key.toLowerCase() : e.key, n = e.composedPath().some((e) => e instanceof HTMLElement && e.matches("input:not([type=checkbox]), select"));
+		(e.ctrlKey || e.metaKey ? this.chord(t, e.shiftKey) : !e.altKey && !n && this.press(t)) && (e.preventDefault(), e.stopPropagation());
+	};
+	chord(e, t) {
+		return e !== "z" && e !== "y" ? !1 : (e === "y" || t ? this.redo() : this.undo(), !0);
+	}
+	press(e) {
+		if (this.pen.key(e)) return !0;
+		let t = ot.get(e);
+		if (t) this.change({ tool: t });
+		else if (e === "[" || e === "]") this.change({ sizeMm: Math.max(0, this.settings.sizeMm + (e === "]" ? 1 : -1)) });
+		else if (e === "v") this.reviewSlice();
+		else if (e === "Escape" && this.settings.tool !== "look") this.pen.giveUp() || this.change({ tool: "look" }), this.app.draw();
+		else return !1;
+		return !0;
+	}
+	onPress = (e) => this.panel.closeMenus(e.composedPath());
+	onLeave = (e) => {
+		this.journal && this.journal.state !== "saved" && e.preventDefault();
+	};
+	rules() {
+		let { over: e, chosen: t, tool: n, label: r, isRanged: i, range: a } = this.settings, o = this.app.data.huOffset;
+		return {
+			only: e === "everything" ? null : e === "background" ? /* @__PURE__ */ new Set([n === "erase" ? r : 0]) : t,
+			locked: /* @__PURE__ */ new Set([...this.settings.locked, ...this.app.state.hidden]),
+			range: i ? [a[0] - o, a[1] - o] : null
+		};
+	}
+	refusal() {
+		let { tool: e, label: t } = this.settings;
+		return this.isBusy ? "Wait a moment: a tool is at work." : !this.journal || this.journal.isStuck ? "This draft can't be edited here any more; see at the right." : e === "erase" ? this.unhide() : this.settings.locked.has(t) ? `${this.nameOf(t)} is locked. Unlock it in the list at the right, or choose another label.` : this.app.state.hidden.has(t) ? `${this.nameOf(t)} is hidden. Show it in the list at the right first.` : this.unhide();
+	}
+	unhide() {
+		return this.app.state.isMaskHidden && this.app.set({ isMaskHidden: !1 }), null;
+	}
+	tell(e) {
+		this.panel.say(e);
+	}
+	pick(e) {
+		e === 0 ? this.panel.say("There is no label here.") : this.change({
+			label: e,
+			tool: "brush"
+		});
+	}
+	record(e) {
+		e && (this.journal?.edit(e), this.edited = Ue(this.edited, e.runs, this.app.store.scene.camera.shape), (e.operation === "undo" || e.operation === "redo") && this.journal && this.settle(this.journal), this.app.showVolumes()), this.show();
+	}
+	showChanges() {
+		let e = this.engine?.takeTouched();
+		e ? this.app.updateMask(e) : this.app.draw();
+	}
+	undo() {
+		this.step("undo");
+	}
+	redo() {
+		this.step("redo");
+	}
+	step(e) {
+		this.engine && this.journal && !this.journal.isStuck && !this.isBusy && (this.noteActivity(), this.record(this.engine[e]()), this.showChanges());
+	}
+	settle(e) {
+		clearTimeout(this.settling), this.settling = window.setTimeout(() => {
+			e.flush().then(async () => {
+				let { hash: t, edited: n } = await he(this.url);
+				t === e.next.hash && (this.edited = n, this.show(), this.app.draw());
+			}).catch(() => void 0);
+		}, at);
+	}
+	noteActivity() {
+		let e = performance.now();
+		e - this.seenAt < rt && (this.activeMs += e - this.seenAt), this.seenAt = e;
+	}
+	grow(e) {
+		let { isRanged: t, range: n, growMm: r } = this.settings, { huOffset: i, unit: a } = this.app.data, o = this.app.store.valueOf(e);
+		if (o === null) return;
+		let [s, c] = t ? [n[0] - i, n[1] - i] : [o - W, o + W], l = `${s + i} to ${c + i} ${a}, at most ${r} mm away`;
+		this.compute("grow", {
+			seed: e,
+			low_hu: s,
+			high_hu: c,
+			radius_mm: r
+		}, l);
+	}
+	shape(e, { smoothMm: t, minVoxels: n, isHolesInPlane: r }) {
+		let i = N(this.app.active.plane), a = {
+			smooth: { radius_mm: t },
+			islands: { min_voxels: n },
+			holes: { plane: r ? i : null },
+			interpolate: {
+				plane: i,
+				slices: this.drawnSlices(i)
+			}
+		}, o = this.refusal();
+		o ? this.panel.say(o) : this.compute(e, a[e], "");
+	}
+	drawnSlices(e) {
+		let { shape: t } = this.app.store.scene.camera, n = /* @__PURE__ */ new Set();
+		for (let { operation: r, label: i, runs: a } of this.engine?.done ?? []) {
+			if (i !== this.settings.label || !st.has(r)) continue;
+			let o = He(a, t)[e];
+			o.size === 1 && n.add([...o][0]);
+		}
+		return n.size > 1 ? [...n].sort((e, t) => e - t) : null;
+	}
+	async compute(e, t, n) {
+		let { engine: r, journal: i } = this, { label: a } = this.settings;
+		if (r && i) {
+			this.setBusy(!0), this.panel.say("Working ...");
+			try {
+				if (!await i.flush()) return;
+				let o = this.rules(), s = [0, ...this.app.data.labels.map(({ index: e }) => e)].filter((e) => e !== a && !o.locked.has(e) && (!o.only || o.only.has(e))), c = await ge(this.url, i.next, e, a, {
+					...t,
+					over: s
+				}), l = r.apply(e, a, c);
+				this.record(l), this.showChanges();
+				let u = c.reduce((e, { length: t }) => e + t, 0);
+				this.panel.say(l ? `${u.toLocaleString("en")} voxels changed${n && ` (${n})`}.` : `Nothing to change${n && ` (${n})`}.`);
+			} catch (e) {
+				this.panel.say(e instanceof Error ? e.message : String(e));
+			} finally {
+				this.setBusy(!1);
+			}
+		}
+	}
+	copySlice(e) {
+		let { engine: t } = this, { plane: n } = this.app.active, r = this.refusal();
+		if (!t || r) {
+			this.panel.say(r ?? "");
+			return;
+		}
+		let { shape: i, voxels: a } = t.mask, o = this.app.state.cross[n.normal], s = o + e, c = [];
+		if (s >= 0 && s < i[n.normal]) for (let e = 0; e < i[n.up]; e++) for (let t = 0; t < i[n.across]; t++) {
+			let r = [
+				0,
+				0,
+				0
+			];
+			[r[n.across], r[n.up], r[n.normal]] = [
+				t,
+				e,
+				s
+			], a[r[0] + i[0] * (r[1] + i[1] * r[2])] === this.settings.label && (r[n.normal] = o, c.push(r));
+		}
+		t.begin("copy", this.settings.label, this.rules()), t.paint(c);
+		let l = t.end();
+		this.noteActivity(), this.record(l), this.showChanges(), l || this.panel.say(`Slice ${s + 1} has nothing of ${this.nameOf(this.settings.label)} to bring over.`);
+	}
+	setBusy(e) {
+		this.isBusy = e, this.show();
+	}
+	nameOf(e) {
+		return this.app.data.labels.find(({ index: t }) => t === e)?.name ?? `Label ${e}`;
+	}
+	vouch(e) {
+		this.journal && !this.journal.isStuck && JSON.stringify(e) !== JSON.stringify(this.region) && (this.region = e, this.journal.add("review", 0, new TextEncoder().encode(JSON.stringify(e))), this.noteActivity(), this.show(), this.app.draw());
+	}
+	inUse() {
+		let { plane: e } = this.app.active;
+		return {
+			plane: e,
+			name: N(e),
+			slice: this.app.state.cross[e.normal],
+			n: this.app.store.scene.camera.shape[e.normal]
+		};
+	}
+	reviewSlice() {
+		let { name: e, slice: t } = this.inUse(), n = this.region[e];
+		this.region.whole || this.vouch({
+			...this.region,
+			[e]: F(n, t) ? Le(n, t) : P(n, t, t)
+		});
+	}
+	reviewRange(e, t) {
+		let { name: n, n: r } = this.inUse();
+		Number.isNaN(e + t) || Math.min(e, t) < 0 || Math.max(e, t) >= r ? this.panel.say(`There are ${r} ${n} slices; give two numbers from 1 to ${r}.`) : this.vouch({
+			...this.region,
+			[n]: P(this.region[n], e, t)
+		});
+	}
+	reviewEdited() {
+		let { name: e } = this.inUse(), t = this.edited[e].reduce((e, [t, n]) => P(e, t, n), this.region[e]);
+		this.vouch({
+			...this.region,
+			[e]: t
+		});
+	}
+	reviewWhole() {
+		this.vouch({
+			...this.region,
+			whole: !0
+		});
+	}
+	reviewNothing() {
+		this.vouch(M);
+	}
+	reviewLabels(e) {
+		this.vouch({
+			...this.region,
+			labels: e
+		});
+	}
+	goTo(e, t) {
+		let n = [...this.app.state.cross];
+		n[{
+			sagittal: 0,
+			coronal: 1,
+			axial: 2
+		}[e]] = t, this.app.moveTo(n);
+	}
+	async finalizeNow() {
+		let { journal: e } = this;
+		if (e) {
+			this.setBusy(!0), this.panel.say("Making a new version of the mask ...");
+			try {
+				await e.flush() && this.onFinalized(await _e(this.url, e.next, Math.round(this.activeMs / 1e3)));
+			} catch (e) {
+				this.panel.say(e instanceof Error ? e.message : String(e));
+			} finally {
+				this.setBusy(!1);
+			}
+		}
+	}
+	finalize() {
+		this.finalizeNow();
+	}
+}, G = {
+	reviewed: "reviewed",
+	notReviewed: "not reviewed",
 	radiological: "Radiological (R left)",
 	neurological: "Neurological (R right)",
 	loadingVolume: "Loading the volume ...",
@@ -943,65 +1618,65 @@ var R = {
 	label: (e) => `label ${e}`
 };
 // src/controls.ts
-function B(e, t) {
-	return S("label", {}, S("span", {}, e), t);
+function K(e, t) {
+	return k("label", {}, k("span", {}, e), t);
 }
-function V(e, t) {
-	return e.append(...t.map(([e, t]) => S("option", { value: e }, t))), e;
+function q(e, t) {
+	return e.append(...t.map(([e, t]) => k("option", { value: e }, t))), e;
 }
-var Ee = class {
-	preset = V(S("select", { "aria-label": "Window preset" }), [
+var lt = class {
+	preset = q(k("select", { "aria-label": "Window preset" }), [
 		...Object.keys(p),
 		m,
 		h
 	].map((e) => [e, e]));
-	width = S("input", {
+	width = k("input", {
 		type: "number",
 		min: "1",
 		step: "10",
 		"aria-label": "Window width"
 	});
-	level = S("input", {
+	level = k("input", {
 		type: "number",
 		step: "10",
 		"aria-label": "Window level"
 	});
-	opacity = S("input", {
+	opacity = k("input", {
 		type: "range",
 		min: "0",
 		max: "100",
 		"aria-label": "Mask opacity"
 	});
-	style = V(S("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
-	layout = V(S("select", { "aria-label": "Layout" }), [
+	style = q(k("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
+	layout = q(k("select", { "aria-label": "Layout" }), [
 		["all", "All planes"],
 		["0", "Axial"],
 		["1", "Coronal"],
 		["2", "Sagittal"],
 		["3d", "3D"]
 	]);
-	convention = V(S("select", {
+	convention = q(k("select", {
 		"aria-label": "Convention",
 		class: "convention"
-	}), [["1", z.radiological], ["0", z.neurological]]);
-	solid = S("button", {
+	}), [["1", G.radiological], ["0", G.neurological]]);
+	solid = k("button", {
 		type: "button",
 		title: "3D view (D)"
 	}, "3D");
-	measure = S("button", {
+	measure = k("button", {
 		type: "button",
 		title: "Drag to measure; Esc ends (M)"
 	}, "Measure");
-	reset = S("button", {
+	reset = k("button", {
 		type: "button",
 		title: "Whole picture (0); Ctrl + wheel zooms"
 	});
-	help = S("button", {
+	help = k("button", {
 		type: "button",
 		"aria-label": "Keys and mouse",
 		title: "Keys and mouse (?)"
 	}, "?");
-	row = S("div", { class: "tools" }, B("Window", this.preset), B("W", this.width), B("L", this.level), B("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
+	row = k("div", { class: "tools" }, K("Window", this.preset), K("W", this.width), K("L", this.level), K("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
 	constructor(e) {
 		this.preset.addEventListener("change", () => e.setPreset(this.preset.value));
 		for (let t of [this.width, this.level]) t.addEventListener("input", () => {
@@ -1028,7 +1703,7 @@ var Ee = class {
 	}
 };
 // src/find.ts
-function H(e, t, n) {
+function ut(e, t, n) {
 	let [r, i] = e, a = t * r * i, o = [];
 	for (let e = 0; e < r * i; e++) n(a + e) && o.push([e % r, Math.floor(e / r)]);
 	let [s, c] = [0, 1].map((e) => o.reduce((t, n) => t + n[e], 0) / o.length), l = ([e, t]) => (e - s) ** 2 + (t - c) ** 2, u = o[0];
@@ -1039,7 +1714,7 @@ function H(e, t, n) {
 		t
 	] : null;
 }
-function De(e, t, n, r = 10, i = 20) {
+function dt(e, t, n, r = 10, i = 20) {
 	let [a, o, s] = e.shape, [c, l] = [e.voxels, t.voxels], u = (e) => n[e] ? e : 0, d = (e) => c[e] !== l[e] && u(c[e]) !== u(l[e]), f = Array.from({ length: s }, (e, t) => {
 		let n = 0;
 		for (let e = t * a * o, r = e + a * o; e < r; e++) d(e) && n++;
@@ -1052,19 +1727,19 @@ function De(e, t, n, r = 10, i = 20) {
 		if (!n || p.length === i) break;
 		p.every((n) => Math.abs(n - t) * e.spacing[2] >= r) && p.push(t);
 	}
-	return p.map((t) => H(e.shape, t, d));
+	return p.map((t) => ut(e.shape, t, d));
 }
-function U(e, t) {
+function ft(e, t) {
 	let [n, r, i] = e.shape, { voxels: a } = e, o = n * r, [s, c] = [-1, 0];
 	for (let e = 0; e < i; e++) {
 		let n = 0;
 		for (let r = e * o, i = r + o; r < i; r++) a[r] === t && n++;
 		n > c && ([s, c] = [e, n]);
 	}
-	return s < 0 ? null : H(e.shape, s, (e) => a[e] === t);
+	return s < 0 ? null : ut(e.shape, s, (e) => a[e] === t);
 }
 // src/hooks.ts
-function Oe(e) {
+function pt(e) {
 	let t = (t) => e.stage.panes[t];
 	return {
 		app: e,
@@ -1103,7 +1778,7 @@ function Oe(e) {
 	};
 }
 // src/keys.ts
-var W = [
+var mt = [
 	[
 		["ArrowUp", "ArrowDown"],
 		"one slice up, down",
@@ -1185,7 +1860,15 @@ var W = [
 		"end measuring, close the card",
 		"escape"
 	]
-], ke = [
+], ht = [
+	["B E L P F", "brush, erase, lasso, polygon, fill"],
+	["W K", "grow from a click, pick a label"],
+	["[ ]", "smaller, larger brush"],
+	["V", "slice reviewed, or not"],
+	["Ctrl+Z Ctrl+Y", "undo, redo"],
+	["Enter Backspace", "close a polygon, take a corner back"],
+	["Esc", "give up the stroke; back to looking"]
+], gt = [
 	["click, drag", "move the crosshair"],
 	["wheel", "slices"],
 	["Ctrl + wheel", "zoom"],
@@ -1193,7 +1876,7 @@ var W = [
 	["Shift or middle drag", "move the picture"],
 	["double click", "this plane large, or all"]
 ];
-function Ae(e, t) {
+function _t(e, t) {
 	for (let t of [
 		"keydown",
 		"keyup",
@@ -1202,72 +1885,126 @@ function Ae(e, t) {
 	e.addEventListener("keydown", (e) => {
 		let n = e.target;
 		if (e.ctrlKey || e.metaKey || e.altKey || n.closest("input[type=number], select") || n.closest("input") && /^(Arrow|Page|Home|End)/.test(e.key)) return;
-		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = W.find(([e]) => e.includes(r));
+		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = mt.find(([e]) => e.includes(r));
 		i && t(i[2], r) && e.preventDefault();
 	});
 }
-function je(e) {
-	let t = (e) => e.map(([e, t]) => S("tr", {}, S("th", { scope: "row" }, e), S("td", {}, t))), n = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), r = S("button", {
+function vt(e, t) {
+	let n = (e) => e.map(([e, t]) => k("tr", {}, k("th", { scope: "row" }, e), k("td", {}, t))), r = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), i = k("button", {
 		type: "button",
 		class: "close"
 	}, "Close");
-	return r.addEventListener("click", e), S("div", {
+	return i.addEventListener("click", e), k("div", {
 		class: "help",
 		role: "dialog",
 		"aria-label": "Keys and mouse"
-	}, S("div", { class: "columns" }, S("table", {}, S("caption", {}, "Keys"), ...t(W.map(([e, t]) => [n(e), t]))), S("table", {}, S("caption", {}, "Mouse"), ...t(ke))), r);
+	}, k("div", { class: "columns" }, k("table", {}, k("caption", {}, "Keys"), ...n(mt.map(([e, t]) => [r(e), t]))), k("table", {}, k("caption", {}, "Mouse"), ...n(gt)), ...t ? [k("table", {}, k("caption", {}, "Editing"), ...n(ht))] : []), i);
 }
 // src/labels_panel.ts
-function Me(e, t, n) {
+function yt(e, t, n) {
 	if (!t) {
 		e.replaceChildren();
 		return;
 	}
-	let r = S("select", { "aria-label": z.comparing });
+	let r = k("select", { "aria-label": G.comparing });
 	for (let [e, n] of [
-		["difference", z.difference],
+		["difference", G.difference],
 		["first", t[0]],
 		["second", t[1]]
-	]) r.append(S("option", { value: e }, n));
+	]) r.append(k("option", { value: e }, n));
 	r.value = n.comparing, r.addEventListener("change", () => n.choose(r.value));
-	let i = S("button", { type: "button" }, z.nextDifference);
+	let i = k("button", { type: "button" }, G.nextDifference);
 	i.addEventListener("click", () => n.next());
 	let a = [
-		["#4db359", z.agreement],
-		["#f28c1f", z.onlyIn(t[0])],
-		["#4080ff", z.onlyIn(t[1])],
-		["#d940d9", z.otherLabel]
+		["#4db359", G.agreement],
+		["#f28c1f", G.onlyIn(t[0])],
+		["#4080ff", G.onlyIn(t[1])],
+		["#d940d9", G.otherLabel]
 	];
-	e.replaceChildren(S("div", { class: "choice" }, r, i), ...a.map(([e, t]) => S("span", {}, S("i", { style: `background:${e}` }), t)));
+	e.replaceChildren(k("div", { class: "choice" }, r, i), ...a.map(([e, t]) => k("span", {}, k("i", { style: `background:${e}` }), t)));
 }
-function Ne(e) {
+function bt(e) {
+	let { settings: t } = e;
+	return {
+		isDrawn: (e) => t.label === e,
+		draw: (t) => e.change({ label: t }),
+		isLocked: (e) => t.locked.has(e),
+		setLocked: (n, r) => {
+			let i = [...t.locked].filter((e) => e !== n);
+			e.change({ locked: new Set(r ? [...i, n] : i) });
+		}
+	};
+}
+function xt(e) {
 	return e == null ? "-" : `${e.toFixed(e < 10 ? 2 : 1)} ml`;
 }
-function Pe(e, t) {
-	let [n, r, i] = _(e.color), a = S("input", {
+function St(e, t) {
+	let [n, r, i] = _(e.color), a = k("input", {
 		type: "checkbox",
 		"aria-label": `Show ${e.name}`
 	});
 	a.checked = !t.isHidden(e.index), a.addEventListener("change", () => t.setHidden(e.index, !a.checked));
-	let o = S("button", {
+	let o = k("button", {
 		class: "text",
 		type: "button",
 		title: `Go to ${e.name}`
 	}, e.name);
-	return o.addEventListener("click", () => t.jumpTo(e.index)), S("div", {
+	o.addEventListener("click", () => t.jumpTo(e.index));
+	let s = `background:rgb(${n},${r},${i})`, c = k("span", { class: "ml" }, xt(e.volume_ml)), l = {
 		class: "row",
 		"data-label": String(e.index)
-	}, a, S("i", { style: `background:rgb(${n},${r},${i})` }), o, S("span", { class: "ml" }, Ne(e.volume_ml)));
+	};
+	if (!t.editing) return k("div", l, a, k("i", { style: s }), o, c);
+	let u = k("button", {
+		class: "swatch",
+		type: "button",
+		style: s,
+		title: `Draw with ${e.name}`,
+		"aria-label": `Draw with ${e.name}`
+	}), { editing: d } = t;
+	u.addEventListener("click", () => d.draw(e.index));
+	let f = k("div", l, a, u, o, c, Ct(e, d));
+	return f.classList.toggle("drawn", d.isDrawn(e.index)), f;
 }
-function Fe(e, t, n) {
-	let r = t.map((e) => Pe(e, n));
-	e.replaceChildren(...r.length ? r : [S("div", { class: "none" }, z.noLabels)]);
+function Ct(e, t) {
+	let n = t.isLocked(e.index), r = n ? "M4 7V5a3 3 0 0 1 6 0v2" : "M4 7V5a3 3 0 0 1 6 0", i = k("button", {
+		class: "lock",
+		type: "button",
+		"aria-pressed": String(n),
+		"aria-label": `Lock ${e.name}`,
+		title: n ? `${e.name} is locked: nothing changes it` : `Lock ${e.name}, so that nothing changes it`
+	}, A("svg", {
+		viewBox: "0 0 14 14",
+		width: "14",
+		height: "14",
+		"aria-hidden": "true"
+	}, A("path", {
+		d: r,
+		fill: "none",
+		stroke: "currentColor",
+		"stroke-width": "1.6"
+	}), A("rect", {
+		x: "2",
+		y: "7",
+		width: "10",
+		height: "6",
+		rx: "1",
+		fill: "currentColor"
+	})));
+	return i.addEventListener("click", () => t.setLocked(e.index, !n)), i;
+}
+function wt(e, t) {
+	for (let n of e.querySelectorAll("[data-label]")) n.querySelector(".ml").textContent = xt(t(Number(n.dataset.label)));
+}
+function Tt(e, t, n) {
+	let r = t.map((e) => St(e, n));
+	e.replaceChildren(...r.length ? r : [k("div", { class: "none" }, G.noLabels)]);
 }
 // src/measure.ts
-function G({ from: e, to: t }) {
+function Et({ from: e, to: t }) {
 	return Math.hypot(t[0] - e[0], t[1] - e[1]);
 }
-var Ie = class {
+var Dt = class {
 	lines = [];
 	open = null;
 	drag(e, t, n, r) {
@@ -1276,18 +2013,18 @@ var Ie = class {
 			slice: r[e.plane.normal],
 			from: n,
 			to: n
-		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || G(e) > 0), this.open = null);
+		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || Et(e) > 0), this.open = null);
 	}
 	clear() {
 		this.lines = [], this.open = null;
 	}
 	marks(e, n) {
 		return this.lines.filter(({ plane: t, slice: r }) => t === e.plane.index && r === n[e.plane.normal]).flatMap((n) => {
-			let [r, i] = t(e, ...n.from), [a, o] = t(e, ...n.to), s = C("text", {
+			let [r, i] = t(e, ...n.from), [a, o] = t(e, ...n.to), s = A("text", {
 				x: String(Math.max(r, a) + 6),
 				y: String((r > a ? i : o) + 4)
 			});
-			return s.textContent = `${G(n).toFixed(1)} mm`, [C("line", {
+			return s.textContent = `${Et(n).toFixed(1)} mm`, [A("line", {
 				x1: String(r),
 				y1: String(i),
 				x2: String(a),
@@ -1297,13 +2034,13 @@ var Ie = class {
 	}
 };
 // src/renderer.ts
-function K(e) {
+function Ot(e) {
 	let t = Infinity, n = -Infinity;
 	for (let r of e.voxels) r < t && (t = r), r > n && (n = r);
 	return [t, n];
 }
 // src/plain/planes.ts
-var Le = 4284068685, Re = 4280257778, ze = 4294934592, Be = 4292427993, Ve = class {
+var kt = 4284068685, At = 4280257778, jt = 4294934592, Mt = 4292427993, Nt = class {
 	kind = "plain";
 	canvas = document.createElement("canvas");
 	scene = null;
@@ -1356,7 +2093,7 @@ var Le = 4284068685, Re = 4280257778, ze = 4294934592, Be = 4292427993, Ve = cla
 		let g = (e) => r.colors[e];
 		m ? f(h, !1, (e) => {
 			let t = g(h.voxels[e]) ? h.voxels[e] : 0, n = g(m.voxels[e]) ? m.voxels[e] : 0;
-			return !t && !n ? 0 : t === n ? Le : t && n ? Be : t ? Re : ze;
+			return !t && !n ? 0 : t === n ? kt : t && n ? Mt : t ? At : jt;
 		}) : f(h, !1, (e, t, n) => !r.isReviewed && (t + n) % 4 > 1 ? 0 : g(h.voxels[e]));
 	}
 	fill(e, t, n, r, i) {
@@ -1374,15 +2111,15 @@ var Le = 4284068685, Re = 4280257778, ze = 4294934592, Be = 4292427993, Ve = cla
 		}
 		this.slice.getContext("2d").putImageData(c, 0, 0);
 	}
-}, He = 3;
-function q(e) {
-	let t = new Ve();
+}, Pt = 3;
+function J(e) {
+	let t = new Nt();
 	return e.setCanvas(t.canvas), t;
 }
-async function Ue(e, t) {
-	if (t > He || !("WebGL2RenderingContext" in window)) return {
-		renderer: q(e),
-		why: z.plain
+async function Ft(e, t) {
+	if (t > Pt || !("WebGL2RenderingContext" in window)) return {
+		renderer: J(e),
+		why: G.plain
 	};
 	let n = document.createElement("canvas");
 	try {
@@ -1393,40 +2130,74 @@ async function Ue(e, t) {
 		};
 	} catch (t) {
 		return console.warn(t), n.remove(), {
-			renderer: q(e),
-			why: z.plain
+			renderer: J(e),
+			why: G.plain
 		};
 	}
 }
+// src/strip.ts
+var Y = 5;
+function It(e, t, n, { region: r, edited: i }) {
+	let a = N(e.plane), o = n[e.plane.normal], s = t[e.plane.normal], c = e.width / o, l = (e, t, n) => e.map(([e, r]) => A("rect", {
+		class: t,
+		x: String(e * c),
+		width: String(Math.max(1, (r - e + 1) * c)),
+		y: String(n),
+		height: String(Y)
+	})), u = Re(r, a, s, n), d = A("text", {
+		class: u ? "vouched" : "unvouched",
+		x: "6",
+		y: "34"
+	});
+	return d.textContent = u ? G.reviewed : G.notReviewed, [
+		A("rect", {
+			class: "track",
+			x: "0",
+			width: String(e.width),
+			y: String(e.height - 10),
+			height: "10"
+		}),
+		...l(r.whole ? [[0, o - 1]] : r[a], "reviewed", e.height - Y),
+		...l(i[a], "edited", e.height - 10),
+		A("rect", {
+			class: "now",
+			x: String(Math.max(0, (s + .5) * c - 1)),
+			width: "2",
+			y: String(e.height - 10),
+			height: "10"
+		}),
+		d
+	];
+}
 // src/voxels.ts
-function J(e, t, n, r, i) {
+function X(e, t, n, r, i) {
 	let a = i ? `?ticket=${encodeURIComponent(i)}` : "";
 	return `${e.apiBase}/v1/${t}/${encodeURIComponent(n)}/levels/${r}${a}`;
 }
-async function We(e, t, n) {
-	let r = (t) => J(e, "volumes", e.volumeId, t, e.volumeTicket), i = l(r(2), t).catch(() => null);
+async function Lt(e, t, n) {
+	let r = (t) => X(e, "volumes", e.volumeId, t, e.volumeTicket), i = l(r(2), t).catch(() => null);
 	n.onGeometry(await c(r(0), t));
 	let a = await i;
 	return a && !t.aborted && await n.onLow(a), l(r(0), t, (e, r) => {
 		t.aborted || n.onSlices(e, r);
 	});
 }
-async function Ge(e, t, n, r, i, a, o) {
-	let s = await l(J(e, t, n, 0, r), a, (e, t) => o(t / e.shape[2])), c = d(s, i);
+async function Rt(e, t, n, r, i, a, o) {
+	let s = await l(X(e, t, n, 0, r), a, (e, t) => o(t / e.shape[2])), c = d(s, i);
 	if (c) throw new f(c);
 	return s;
 }
 // src/solid.ts
-var Ke = [150, 1400], qe = class {
+var zt = [150, 1400], Bt = class {
 	host;
-	message = S("div", { class: "message" }, z.loadingSolid);
+	message = k("div", { class: "message" }, G.loadingSolid);
 	made = null;
 	solid = null;
 	mask = null;
 	colors = null;
 	nClosed = 0;
 	constructor(e) {
-		this.host = e, e.append(S("div", { class: "name" }, "3D"), this.message);
+		this.host = e, e.append(k("div", { class: "name" }, "3D"), this.message);
 	}
 	async show(e, t, n) {
 		this.made ??= this.make(e);
@@ -1444,25 +2215,25 @@ var Ke = [150, 1400], qe = class {
 	}
 	async make(e) {
 		let { nClosed: t } = this;
-		this.message.hidden = !1, this.message.textContent = z.loadingSolid;
+		this.message.hidden = !1, this.message.textContent = G.loadingSolid;
 		try {
-			let { Solid: n } = await import("./three_d-BLQIW2e3.js"), r = await l(J(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
+			let { Solid: n } = await import("./three_d-BLQIW2e3.js"), r = await l(X(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
 			if (t !== this.nClosed) return null;
-			let i = await n.create(this.host), [a, o] = K(r), s = e.unit === "HU" ? Ke.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
+			let i = await n.create(this.host), [a, o] = Ot(r), s = e.unit === "HU" ? zt.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
 			return i.setVolume(r, s), i.canvas.addEventListener("webglcontextlost", () => {
 				this.solid === i && this.close();
 			}), this.solid = i, this.message.hidden = !0, i;
 		} catch (e) {
-			return console.error(e), this.message.textContent = e instanceof f ? e.message : z.noSolid, this.made = null, null;
+			return console.error(e), this.message.textContent = e instanceof f ? e.message : G.noSolid, this.made = null, null;
 		}
 	}
-}, Je = 720, Y = [
+}, Vt = 720, Z = [
 	"A",
 	"C",
 	"S"
-], X = 9;
-function Ye(e) {
-	let t = C("path", { class: "cross" }), n = C("g", { class: "marks" }), r = C("svg", {
+], Q = 9;
+function Ht(e) {
+	let t = A("path", { class: "cross" }), n = A("g", { class: "marks" }), r = A("svg", {
 		class: "overlay",
 		"aria-hidden": "true"
 	}, t, n), i = [
@@ -1470,22 +2241,22 @@ function Ye(e) {
 		1,
 		2,
 		3
-	].map((e) => S("div", { class: `letter l${e}` })), a = S("div", {
+	].map((e) => k("div", { class: `letter l${e}` })), a = k("div", {
 		class: "surface",
 		tabindex: "0",
 		role: "img",
 		"data-plane": e.name.toLowerCase(),
 		"aria-label": `${e.name} plane; arrow up and down change the slice, ? shows all keys`
-	}, r, S("div", { class: "name" }, e.name), ...i), o = S("input", {
+	}, r, k("div", { class: "name" }, e.name), ...i), o = k("input", {
 		type: "range",
 		min: "0",
 		max: "0",
 		value: "0",
 		"aria-label": `${e.name} slice`
-	}), s = S("span", { class: "count" });
+	}), s = k("span", { class: "count" });
 	return {
 		plane: e,
-		box: S("div", { class: "pane" }, a, S("div", { class: "bar" }, o, s)),
+		box: k("div", { class: "pane" }, a, k("div", { class: "bar" }, o, s)),
 		surface: a,
 		slider: o,
 		count: s,
@@ -1500,11 +2271,11 @@ function Ye(e) {
 		]
 	};
 }
-var Xe = class {
-	panes = o.map(Ye);
-	side = S("div", { class: "side" });
-	solid = S("div", { class: "pane solid" });
-	body = S("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
+var Ut = class {
+	panes = o.map(Ht);
+	side = k("div", { class: "side" });
+	solid = k("div", { class: "pane solid" });
+	body = k("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
 	width = 1;
 	height = 1;
 	ratio = 1;
@@ -1512,9 +2283,9 @@ var Xe = class {
 		e.className = "picture", this.body.prepend(e);
 	}
 	arrange(e, t) {
-		let n = this.body.clientWidth < Je, r = n ? "180px" : "232px", [i, a] = ["\"A C P\" \"A S P\"", `3fr 2fr ${r}`], o = t ? "ACSD" : "ACS";
-		e === "all" ? t ? [i, a] = ["\"A C P\" \"S D P\"", `1fr 1fr ${r}`] : n && ([i, a] = ["\"A C\" \"S P\"", "1fr 1fr"]) : (o = e === "3d" ? "D" : Y[e], [i, a] = [`"${o} P"`, `1fr ${r}`]), this.body.style.gridTemplateAreas = i, this.body.style.gridTemplateColumns = a, this.body.style.gridTemplateRows = i.includes("\" \"") ? "1fr 1fr" : "1fr", this.panes.forEach((e, t) => {
-			e.box.style.gridArea = Y[t], e.box.hidden = !o.includes(Y[t]);
+		let n = this.body.clientWidth < Vt, r = n ? "180px" : "232px", [i, a] = ["\"A C P\" \"A S P\"", `3fr 2fr ${r}`], o = t ? "ACSD" : "ACS";
+		e === "all" ? t ? [i, a] = ["\"A C P\" \"S D P\"", `1fr 1fr ${r}`] : n && ([i, a] = ["\"A C\" \"S P\"", "1fr 1fr"]) : (o = e === "3d" ? "D" : Z[e], [i, a] = [`"${o} P"`, `1fr ${r}`]), this.body.style.gridTemplateAreas = i, this.body.style.gridTemplateColumns = a, this.body.style.gridTemplateRows = i.includes("\" \"") ? "1fr 1fr" : "1fr", this.panes.forEach((e, t) => {
+			e.box.style.gridArea = Z[t], e.box.hidden = !o.includes(Z[t]);
 		}), this.solid.style.gridArea = "D", this.solid.hidden = !o.includes("D"), this.side.style.gridArea = "P", this.measure();
 	}
 	measure() {
@@ -1564,11 +2335,11 @@ var Xe = class {
 			let c = this.viewOf(i, e);
 			i.marks.replaceChildren(...r(c));
 			let [l, u] = a(c, e, t);
-			i.cross.setAttribute("d", `M0 ${u}H${l - X}M${l + X} ${u}H${c.width}M${l} 0V${u - X}M${l} ${u + X}V${c.height}`);
+			i.cross.setAttribute("d", `M0 ${u}H${l - Q}M${l + Q} ${u}H${c.width}M${l} 0V${u - Q}M${l} ${u + Q}V${c.height}`);
 		}
 	}
-}, Ze = 32;
-function Z() {
+}, Wt = 32;
+function Gt() {
 	return {
 		camera: {
 			shape: [
@@ -1596,10 +2367,10 @@ function Z() {
 		compared: null
 	};
 }
-var Qe = class {
+var Kt = class {
 	data;
 	host;
-	scene = Z();
+	scene = Gt();
 	geometry = null;
 	failed = /* @__PURE__ */ new Set();
 	loads = {
@@ -1634,10 +2405,10 @@ var Qe = class {
 	async open() {
 		this.close();
 		let e = this.loads.volume = new AbortController();
-		this.scene = Z(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(z.loadingVolume);
+		this.scene = Gt(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(G.loadingVolume);
 		let t = null, n = () => t ??= Promise.all([this.loadLabels("mask"), this.loadLabels("compared")]);
 		try {
-			if (await We(this.data, e.signal, {
+			if (await Lt(this.data, e.signal, {
 				onGeometry: (t) => {
 					e.signal.aborted || this.setGeometry(t);
 				},
@@ -1648,7 +2419,7 @@ var Qe = class {
 			}), e.signal.aborted) return;
 			await n(), e.signal.aborted || this.finish();
 		} catch (t) {
-			e.signal.aborted || this.fail("volume", z.volumeFailed, t);
+			e.signal.aborted || this.fail("volume", G.volumeFailed, t);
 		}
 	}
 	setGeometry(e) {
@@ -1663,7 +2434,7 @@ var Qe = class {
 		let { scene: n } = this;
 		n.full || (n.full = e, this.host.onScene());
 		let r = n.nSlices, i = e.shape[2];
-		t === r || t - r < Ze && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(z.loadingFull(t / i)));
+		t === r || t - r < Wt && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(G.loadingFull(t / i)));
 	}
 	async loadLabels(e) {
 		this.loads[e]?.abort();
@@ -1671,12 +2442,12 @@ var Qe = class {
 		if (this.failed.delete(e), this.failed.size || this.host.onError("", null), this.setLabels(e, null), i && this.geometry) {
 			this.isComplete() && this.host.onReady("low");
 			try {
-				let o = await Ge(n, r ? "drafts" : "masks", i, a, this.geometry, t.signal, (e) => {
-					this.isComplete() && !this.failed.size && this.host.onStatus(z.loadingMask(e));
+				let o = await Rt(n, r ? "drafts" : "masks", i, a, this.geometry, t.signal, (e) => {
+					this.isComplete() && !this.failed.size && this.host.onStatus(G.loadingMask(e));
 				});
 				r && (o = await this.host.onDraft(o)), t.signal.aborted || this.setLabels(e, o);
 			} catch (n) {
-				t.signal.aborted || this.fail(e, e === "mask" ? z.maskFailed : z.comparedFailed, n);
+				t.signal.aborted || this.fail(e, e === "mask" ? G.maskFailed : G.comparedFailed, n);
 			}
 		}
 	}
@@ -1687,15 +2458,15 @@ var Qe = class {
 		this.isComplete() && (this.failed.size || this.host.onStatus(""), this.host.onReady("full"));
 	}
 	fail(e, t, n) {
-		this.failed.add(e), this.host.onError(t, n instanceof f ? n.message : z.unreachable);
+		this.failed.add(e), this.host.onError(t, n instanceof f ? n.message : G.unreachable);
 	}
-}, Q = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools button.primary{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000;font-weight:600}.edit .saved{flex:1;min-width:9em;font-weight:600}.edit .saved.error{color:var(--st-red-text-color,#c62828)}.edit input[type=number]{width:4em}.brush{stroke:#ffd866;stroke-width:1.5px;fill:none}.tools input[type=range]{width:80px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:2px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", $e = 24, et = 360, tt = 600, nt = class {
+}, qt = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools button.primary{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000;font-weight:600}.edit .saved{flex:1;min-width:9em;font-weight:600}.edit .saved.error{color:var(--st-red-text-color,#c62828)}.edit input[type=number]{width:4em}.editing{flex-direction:column;gap:5px;display:flex;position:relative}.group{gap:2px;display:inline-flex}.edit{gap:4px 8px}.note{flex:1;min-width:9em;font-weight:600}.edit .note:empty{flex:0;min-width:0}.menu{position:relative}.menu summary{cursor:pointer;white-space:nowrap;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;height:28px;padding:4px 8px;line-height:18px;list-style:none}.menu summary:after{content:\" ▾\"}.menu[open] summary{border-color:var(--st-primary-color,#1f6feb)}.menu-card{z-index:6;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;flex-direction:column;gap:7px;width:max-content;max-width:400px;max-height:420px;padding:10px 12px;display:flex;position:absolute;top:32px;left:0;overflow:auto;box-shadow:0 4px 24px #0006}.menu-card p{margin:0}.menu-card .line{flex-wrap:wrap;align-items:center;gap:5px;display:flex}.checks{grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:3px 10px;max-height:200px;display:grid;overflow:auto}.said{max-height:160px;overflow:auto}.slices{flex-wrap:wrap;align-items:center;gap:3px;display:flex}.tools button.slice{min-width:22px;height:22px;padding:0 5px}.tools button.slice.open{border-width:2px;border-color:#d9822b}.finish{border:2px solid var(--st-primary-color,#1f6feb);border-radius:6px;flex-wrap:wrap;align-items:center;gap:6px 10px;padding:8px 10px;font-size:13px;display:flex}.finish button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:4px;padding:2px 8px}.track{fill:#0009}.reviewed{fill:#3fb950}.edited{fill:#f0a030}.now{fill:#fff}.vouched,.unvouched{paint-order:stroke;stroke:#000;stroke-width:3px;font-size:12px}.marks text.vouched{fill:#56d364;font-size:12px}.marks text.unvouched{fill:#f0a030;font-size:12px}.row.drawn .text{font-weight:700}.row .swatch{cursor:pointer;border:1px solid #0005;border-radius:3px;flex:none;width:16px;height:16px;padding:0}.row.drawn .swatch{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:1px}.row .lock{color:inherit;opacity:.4;cursor:pointer;background:0 0;border:0;flex:none;padding:1px;display:flex}.row .lock[aria-pressed=true]{opacity:1;color:#c2410c}.brush{stroke:#ffd866;stroke-width:1.5px;fill:none}.tools input[type=range]{width:80px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:2px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", Jt = 24, Yt = 360, Xt = 600, Zt = class {
 	data;
-	root = S("div", {
+	root = k("div", {
 		class: "sv",
 		"data-ready": ""
 	});
-	stage = new Xe();
+	stage = new Ut();
 	state = g();
 	store;
 	onPointer = null;
@@ -1704,26 +2475,26 @@ var Qe = class {
 	renderer = null;
 	rendererReady = null;
 	nLost = 0;
-	solid = new qe(this.stage.solid);
-	measuring = new Ie();
+	solid = new Bt(this.stage.solid);
+	measuring = new Dt();
 	colors = /* @__PURE__ */ new Uint32Array(65536);
 	differences = null;
 	nDifferences = 0;
 	frame = 0;
 	solidTimer = 0;
-	notice = S("div", { class: "notice" });
-	badge = S("strong", { class: "badge" }, z.unreviewed);
-	readout = S("div", {
+	notice = k("div", { class: "notice" });
+	badge = k("strong", { class: "badge" });
+	readout = k("div", {
 		class: "readout",
 		"aria-live": "off"
 	}, " ");
-	status = S("div", {
+	status = k("div", {
 		class: "status",
 		role: "status"
 	});
-	hint = S("div", { class: "hint" });
-	legend = S("div", { class: "legend" });
-	labelList = S("div", { class: "labels" });
+	hint = k("div", { class: "hint" });
+	legend = k("div", { class: "legend" });
+	labelList = k("div", { class: "labels" });
 	controls;
 	card = null;
 	editor = null;
@@ -1731,14 +2502,14 @@ var Qe = class {
 	observer = new ResizeObserver(() => this.resize());
 	onWindow = () => this.resize();
 	constructor(e) {
-		this.data = e, this.store = new Qe(e, this), this.controls = new Ee({
+		this.data = e, this.store = new Kt(e, this), this.controls = new lt({
 			setPreset: (e) => this.setPreset(e),
 			setWindow: (e, t) => this.setWindow(e, t),
 			set: (e) => this.set(e),
 			run: (e) => {
-				x(this, e, "");
+				y(this, e, "");
 			}
-		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(S("style", {}, Q), S("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), ae(this), Ae(this.root, (e, t) => x(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: Oe(this) }), this.showTexts(), this.showEditor(), this.store.open();
+		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(k("style", {}, qt), k("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), se(this), _t(this.root, (e, t) => y(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: pt(this) }), this.showTexts(), this.showEditor(), this.store.open();
 	}
 	update(e) {
 		this.data = e, this.showTexts(), this.showEditor(), this.store.update(e), this.draw();
@@ -1756,14 +2527,16 @@ var Qe = class {
 		let e = this.data.draftId ?? null;
 		this.editor?.draftId !== e && (this.editor?.editor.destroy(), this.editor = e === null ? null : {
 			draftId: e,
-			editor: new Te(this, e, (t) => this.trigger("finalized", {
+			editor: new ct(this, e, (t) => this.trigger("finalized", {
 				draft_id: e,
 				mask_id: t
 			}))
 		});
 	}
 	async onDraft(e) {
-		return this.editor ? this.editor.editor.adopt(e) : e;
+		if (!this.editor) return e;
+		let t = await this.editor.editor.adopt(e);
+		return this.showLabelList(), t;
 	}
 	onGeometry(e) {
 		Object.assign(this.state, {
@@ -1778,7 +2551,7 @@ var Qe = class {
 	}
 	onScene() {
 		let e = this.renderer?.limit(this.store.scene.camera.shape);
-		e ? this.fallBack(`${e} ${z.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
+		e ? this.fallBack(`${e} ${G.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
 	}
 	async firstImage() {
 		await this.startRenderer(), this.drawNow();
@@ -1805,7 +2578,7 @@ var Qe = class {
 		this.renderer && (e || t) && (this.root.dataset.ready ||= "low");
 	}
 	startRenderer() {
-		return this.rendererReady ??= Ue(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
+		return this.rendererReady ??= Ft(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
 			this.hint.textContent = t, this.adopt(e);
 		}), this.rendererReady;
 	}
@@ -1815,7 +2588,7 @@ var Qe = class {
 		}), this.showState(), this.onScene();
 	}
 	fallBack(e) {
-		this.renderer?.destroy(), this.hint.textContent = e, this.adopt(q(this.stage));
+		this.renderer?.destroy(), this.hint.textContent = e, this.adopt(J(this.stage));
 	}
 	camera() {
 		if (!this.store.geometry) return null;
@@ -1825,6 +2598,12 @@ var Qe = class {
 			centre: t,
 			isRadiological: n
 		});
+	}
+	get vouched() {
+		return this.editor ? this.editor.editor.vouched : this.data.region ? {
+			region: this.data.region,
+			edited: j
+		} : null;
 	}
 	look() {
 		let { cross: e, width: t, level: n, opacity: r, isMaskHidden: i, isOutline: a, isSmooth: o, comparing: s } = this.state, c = n - t / 2 - this.data.huOffset;
@@ -1846,11 +2625,15 @@ var Qe = class {
 	}
 	drawNow() {
 		let e = this.camera();
-		if (e && this.root.isConnected && (this.stage.decorate(e, this.state.cross, (e) => [...this.measuring.marks(e, this.state.cross), ...this.onDecorate?.(e, this.state.cross) ?? []]), this.renderer)) try {
+		if (e && this.root.isConnected && (this.stage.decorate(e, this.state.cross, (t) => [
+			...this.measuring.marks(t, this.state.cross),
+			...this.onDecorate?.(t, this.state.cross) ?? [],
+			...this.vouched ? It(t, this.state.cross, e.shape, this.vouched) : []
+		]), this.renderer)) try {
 			this.renderer.draw(this.stage.width, this.stage.height, this.stage.tiles(e), this.look());
 		} catch (e) {
 			if (this.renderer.kind === "plain") throw e;
-			console.error(e), this.fallBack(z.plain);
+			console.error(e), this.fallBack(G.plain);
 		}
 	}
 	resize() {
@@ -1859,7 +2642,7 @@ var Qe = class {
 	roomBelow() {
 		let e = this.root.getBoundingClientRect().top, t = this.root.getRootNode(), n = t instanceof ShadowRoot ? t.host : this.root.parentElement;
 		for (; n; n = n.parentElement) e += n.scrollTop;
-		return Math.max(et, Math.floor(window.innerHeight - e - $e));
+		return Math.max(Yt, Math.floor(window.innerHeight - e - Jt));
 	}
 	showSolid() {
 		let { state: e, store: t, data: n } = this;
@@ -1871,7 +2654,7 @@ var Qe = class {
 	setPreset(e) {
 		let t = this.store.scene.full ?? this.store.scene.low, [n, r] = p[e] ?? [this.state.width, this.state.level];
 		if (e === "Whole range" && t) {
-			let [e, i] = K(t);
+			let [e, i] = Ot(t);
 			[n, r] = [Math.max(1, i - e), Math.round((i + e) / 2) + this.data.huOffset];
 		}
 		this.set({
@@ -1894,7 +2677,7 @@ var Qe = class {
 		});
 	}
 	activate(e) {
-		this.active = e;
+		this.active = e, this.editor?.editor.show();
 	}
 	measure(e, t, n) {
 		this.measuring.drag(e, t, n, this.state.cross), this.draw();
@@ -1903,16 +2686,16 @@ var Qe = class {
 		this.set({ layout: this.state.layout === "all" ? e.plane.index : "all" });
 	}
 	toggleHelp() {
-		this.card?.remove(), this.card = this.card ? null : je(() => this.toggleHelp()), this.card && this.root.append(this.card);
+		this.card?.remove(), this.card = this.card ? null : vt(() => this.toggleHelp(), this.editor !== null), this.card && this.root.append(this.card);
 	}
 	escape() {
 		this.card ? this.toggleHelp() : (this.measuring.clear(), this.set({ mode: "cross" }));
 	}
 	moveTo(e) {
-		this.store.geometry && (this.state.cross = ee(e, this.store.geometry.shape), this.hover(null), this.draw());
+		this.store.geometry && (this.state.cross = ee(e, this.store.geometry.shape), this.hover(null), this.editor?.editor.show(), this.draw());
 	}
 	jumpTo(e) {
-		let { mask: t, compared: n } = this.store.scene, r = (t && U(t, e)) ?? (n && U(n, e));
+		let { mask: t, compared: n } = this.store.scene, r = (t && ft(t, e)) ?? (n && ft(n, e));
 		if (!r) return;
 		let { shape: i } = this.store.scene.camera;
 		this.moveTo(r), this.state.zoom > 1 && this.set({ centre: r.map((e, t) => (e + .5) / i[t]) });
@@ -1920,9 +2703,9 @@ var Qe = class {
 	nextDisagreement() {
 		let { mask: e, compared: t } = this.store.scene;
 		if (!e || !t) return;
-		this.differences ??= De(e, t, this.colors);
+		this.differences ??= dt(e, t, this.colors);
 		let n = this.differences[this.nDifferences++ % this.differences.length];
-		n ? this.moveTo(n) : this.onStatus(z.noDifference);
+		n ? this.moveTo(n) : this.onStatus(G.noDifference);
 	}
 	forgetDifferences() {
 		this.differences = null, this.nDifferences = 0;
@@ -1930,25 +2713,36 @@ var Qe = class {
 	updateMask(e) {
 		this.forgetDifferences(), this.renderer?.updateMask(e), this.hover(null), this.draw(), clearTimeout(this.solidTimer), this.solidTimer = window.setTimeout(() => {
 			this.solid.maskChanged(), this.showSolid();
-		}, tt);
+		}, Xt);
 	}
 	voxelAt(e, t) {
 		let [n, i] = [this.camera(), this.stage.panes[e]];
 		return n && r(this.stage.viewOf(i, n), n, ...this.stage.pointIn(i, t), this.state.cross);
 	}
 	showTexts() {
-		let { labels: e, notice: t, isReviewed: n, maskId: r, compareMaskId: i } = this.data;
-		this.notice.textContent = t, this.badge.hidden = n || !r && !this.data.draftId, Me(this.legend, i ? [this.data.maskName, this.data.compareName] : null, {
+		let { notice: e, badge: t, compareMaskId: n } = this.data;
+		this.notice.textContent = e, this.badge.textContent = t, this.badge.hidden = !t, yt(this.legend, n ? [this.data.maskName, this.data.compareName] : null, {
 			comparing: this.state.comparing,
 			choose: (e) => this.set({ comparing: e }),
 			next: () => this.nextDisagreement()
-		}), Fe(this.labelList, e, {
+		}), this.showLabelList(), this.showColors(), this.showState(), this.resize();
+	}
+	showLabelList() {
+		let e = this.editor?.editor;
+		Tt(this.labelList, this.data.labels, {
 			isHidden: (e) => this.state.hidden.has(e),
 			setHidden: (e, t) => {
 				t ? this.state.hidden.add(e) : this.state.hidden.delete(e), this.showColors();
 			},
-			jumpTo: (e) => this.jumpTo(e)
-		}), this.showColors(), this.showState(), this.resize();
+			jumpTo: (e) => this.jumpTo(e),
+			editing: e ? bt(e) : null
+		}), this.showVolumes();
+	}
+	showVolumes() {
+		let e = this.editor?.editor.engine?.counts;
+		if (!e) return;
+		let t = this.store.scene.camera.spacing.reduce((e, t) => e * t, 1 / 1e3);
+		wt(this.labelList, (n) => e[n] * t);
 	}
 	showColors() {
 		this.forgetDifferences(), this.colors = ne(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
@@ -1958,7 +2752,7 @@ var Qe = class {
 	}
 	nameAt(e, t) {
 		let n = u(this.store.scene[e], t);
-		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? z.label(n) : z.noLabel;
+		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? G.label(n) : G.noLabel;
 	}
 	hover(e) {
 		let t = e ?? this.state.cross, n = this.store.geometry && this.store.valueOf(t);
@@ -1966,12 +2760,12 @@ var Qe = class {
 		let [r, i] = [this.nameAt("mask", t), this.nameAt("compared", t)], a = i ? `${this.data.maskName}: ${r} · ${this.data.compareName}: ${i}` : r;
 		this.readout.textContent = `${n + this.data.huOffset} ${this.data.unit}${a && ` · ${a}`}\nvoxel ${t.join(", ")}`;
 	}
-}, $ = /* @__PURE__ */ new Map(), rt = 3;
-function it({ data: e, parentElement: t, setTriggerValue: n }) {
+}, $ = /* @__PURE__ */ new Map(), Qt = 3;
+function $t({ data: e, parentElement: t, setTriggerValue: n }) {
 	let r = $.get(e.instance);
-	r ? (r.update(e), $.delete(e.instance)) : r = new nt(e), $.set(e.instance, r);
+	r ? (r.update(e), $.delete(e.instance)) : r = new Zt(e), $.set(e.instance, r);
 	for (let [e, t] of $) {
-		if ($.size <= rt) break;
+		if ($.size <= Qt) break;
 		t.root.isConnected || t === r || (t.destroy(), $.delete(e));
 	}
 	let i = r;
@@ -1979,4 +2773,4 @@ function it({ data: e, parentElement: t, setTriggerValue: n }) {
 		i.root.parentNode === t && i.root.remove();
 	};
 }
-export { it as default };
+export { $t as default };

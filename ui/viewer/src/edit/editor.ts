@@ -1,222 +1,397 @@
-// The editor: ties the viewer's pointer, the edit engine, the journal and the controls together.
+// The editor: ties the pen, the edit engine, the journal, the server's tools and the controls together.
 import type { App } from '../app'
-import { svg } from '../dom'
 import type { Grid, Vec3 } from '../grid'
-import { voxelToPoint, type Plane, type View } from '../layout'
-import type { Phase } from '../pointer'
-import { finalize, latestEdits, widen, type Region } from './draft'
-import { Engine, type Edit, type Rules } from './engine'
-import { Journal, NO_HEAD, type State } from './journal'
-import { Panel, type Settings, type Tool } from './panel'
-import { encode } from './runs'
-import { flood, line, polygon, roundOffsets } from './shapes'
+import type { Plane } from '../layout'
+import type { Vouched } from '../strip'
+import { changes, finalize, latestEdits, recover, runTool, widen } from './draft'
+import { Engine, type Computed, type Edit, type Rules } from './engine'
+import { Journal, NO_HEAD } from './journal'
+import { Keep } from './keep'
+import { Panel } from './panel'
+import { Pen } from './pen'
+import * as regions from './region'
+import { NOTHING, NO_SLICES, nameOf, slicesOf, withEdit, type PlaneName, type Region, type Slices } from './region'
+import { initialSettings, TOOLS, type EditorHost, type Settings, type ShapeSettings, type ShapeTool, type Tool } from './settings'
 
-const KEYS: Record<string, Tool> = { b: 'brush', e: 'erase', l: 'lasso', f: 'fill', Escape: 'look' }
 const IDLE_MS = 30_000 // a longer pause is not work
+const PATIENCE_MS = 30_000 // an answer that takes longer is not coming
+const SETTLE_MS = 1500 // after an undo, until the server is asked what is still edited
+const GROW_AROUND = 60 // values around the seed's that a structure grows through, where no range is set
+const KEYS = new Map<string, Tool>(TOOLS.filter(([tool]) => tool !== 'look').map(([tool, , , key]) => [key, tool]))
+const DRAWN: ReadonlySet<string> = new Set(['brush', 'lasso', 'fill', 'threshold', 'copy'])
 
-export class Editor {
+export class Editor implements EditorHost {
   readonly panel: Panel
   readonly settings: Settings
-  private engine: Engine | null = null
+  engine: Engine | null = null
   private journal: Journal | null = null
-  private last: Vec3 | null = null
-  private corners: Vec3[] = []
-  private hovered: { plane: Plane; voxel: Vec3 } | null = null
+  private keep: Keep
+  private pen: Pen
+  private isBusy = false
   private activeMs = 0
   private seenAt = 0
-  private region: Region = { axial: [], coronal: [], sagittal: [] }
+  private region: Region = NOTHING
+  private edited: Slices = NO_SLICES
+  private settling = 0
   private url: string
 
   constructor(private app: App, draftId: string, private onFinalized: (maskId: string) => void) {
     this.url = `${app.data.apiBase}/v1/drafts/${encodeURIComponent(draftId)}`
-    this.settings = { tool: 'look', label: app.data.labels[0]?.index ?? 1, sizeMm: 5, isBall: false, isOverAll: true, range: null }
-    this.panel = new Panel({
-      change: (change) => this.change(change), undo: () => this.step('undo'), redo: () => this.step('redo'),
-      review: () => this.review(), finalize: () => void this.finalize(),
-    }, app.data.labels)
-    app.controls.row.after(this.panel.row)
-    app.onPointer = (plane, voxel, event, phase) => this.pointer(plane, voxel, event, phase)
-    app.onDecorate = (view) => this.outline(view)
+    this.keep = new Keep(draftId)
+    this.settings = initialSettings(app.data.labels[0]?.index ?? 1)
+    this.pen = new Pen(app, this)
+    this.panel = new Panel(this, app.data.labels, app.data.unit)
+    app.controls.row.after(this.panel.rows)
+    app.onPointer = (plane, voxel, event, phase) => this.pen.pointer(plane, voxel, event, phase)
+    app.onDecorate = (view) => this.pen.outline(view)
     app.root.addEventListener('keydown', this.onKey, { capture: true })
+    app.root.addEventListener('pointerdown', this.onPress, { capture: true })
     window.addEventListener('beforeunload', this.onLeave)
     this.show()
   }
 
   destroy(): void {
-    this.panel.row.remove()
+    this.panel.rows.remove()
     this.app.onPointer = this.app.onDecorate = null
     this.app.root.removeEventListener('keydown', this.onKey, { capture: true })
+    this.app.root.removeEventListener('pointerdown', this.onPress, { capture: true })
     window.removeEventListener('beforeunload', this.onLeave)
+    clearTimeout(this.settling)
   }
+
+  get vouched(): Vouched { return { region: this.region, edited: this.edited } }
 
   /** The draft's voxels have arrived: from here on they are edited in place. */
   async adopt(mask: Grid): Promise<Grid> {
     const head = mask.head ?? NO_HEAD
     const grid = widen(mask, this.app.data.labels.map(({ index }) => index))
-    const { edits, region } = await latestEdits(this.url, head)
-    if (region) this.region = { axial: region.axial, coronal: region.coronal, sagittal: region.sagittal }
-    this.engine = new Engine(grid, this.app.store.scene.full)
-    this.engine.remember(edits)
-    this.journal = new Journal(this.url, head, {
-      fetch: (url, init) => fetch(url, init),
+    const [edits, known, kept] = await Promise.all([latestEdits(this.url, head), changes(this.url), this.keep.list()])
+    this.region = known.reviewed ?? NOTHING
+    this.edited = known.edited
+    const engine = new Engine(grid, this.app.store.scene.full)
+    engine.remember(edits)
+    const journal = new Journal(this.url, head, {
+      fetch: (url, init) => fetch(url, { ...init, signal: AbortSignal.timeout(PATIENCE_MS) }),
       wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       onState: (state) => this.panel.tell(state),
+      keep: (entry) => this.keep.put(entry),
+      drop: (entry) => this.keep.delete(entry),
     })
-    this.panel.tell('saved' satisfies State)
+    this.panel.tell('saved')
+    const found = await recover(this.url, kept, engine, journal, (entry) => this.keep.delete(entry))
+    if (found.region) this.region = found.region
+    if (found.nEdits) {
+      this.panel.say(`${found.nEdits} strokes that had not been saved were added again.`)
+      this.settle(journal)
+    }
+    this.engine = engine
+    this.journal = journal
     this.show()
     return grid
   }
 
-  private change(change: Partial<Settings>): void {
-    if (change.tool === 'look' && this.engine?.isDrawing) {
-      this.engine.cancel() // its end would not be asked about any more
-      this.corners = []
-      this.showChanges()
-    }
+  // --- settings ---
+
+  change(change: Partial<Settings>): void {
+    if (change.tool) this.pen.giveUp()
     Object.assign(this.settings, change)
+    if (change.label !== undefined || change.tool) this.panel.say('')
+    if (change.label !== undefined || change.locked) this.app.showLabelList()
     this.show()
     this.app.draw()
   }
 
-  private show(): void {
-    this.panel.show(this.settings, this.engine?.canUndo ?? false, this.engine?.canRedo ?? false)
+  /** The plane or slice in use may be another one now. */
+  show(): void {
+    const { plane } = this.app.active
+    this.panel.show(this.settings, {
+      canUndo: this.engine?.canUndo ?? false, canRedo: this.engine?.canRedo ?? false, isBusy: this.isBusy || !this.engine,
+      region: this.region, edited: this.edited, plane: nameOf(plane),
+      slice: this.app.state.cross[plane.normal], nSlices: this.app.store.scene.camera.shape[plane.normal],
+    })
     this.app.root.dataset.tool = this.settings.tool
   }
 
   private onKey = (event: KeyboardEvent): void => {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key
-    if (event.ctrlKey || event.metaKey) {
-      if (key !== 'z' && key !== 'y') return
-      event.preventDefault()
-      event.stopPropagation()
-      this.step(key === 'y' || event.shiftKey ? 'redo' : 'undo')
-    } else if (KEYS[key] && !(event.target as HTMLElement).closest('input[type=number], select')) {
-      if (key !== 'Escape') event.stopPropagation()
-      this.change({ tool: KEYS[key] })
-    }
+    const isTyping = event.composedPath().some((node) => node instanceof HTMLElement && node.matches('input:not([type=checkbox]), select'))
+    const meant = event.ctrlKey || event.metaKey ? this.chord(key, event.shiftKey) : !event.altKey && !isTyping && this.press(key)
+    if (!meant) return
+    event.preventDefault()
+    event.stopPropagation()
   }
+
+  private chord(key: string, isShifted: boolean): boolean {
+    if (key !== 'z' && key !== 'y') return false
+    if (key === 'y' || isShifted) this.redo()
+    else this.undo()
+    return true
+  }
+
+  private press(key: string): boolean {
+    if (this.pen.key(key)) return true
+    const tool = KEYS.get(key)
+    if (tool) this.change({ tool })
+    else if (key === '[' || key === ']') this.change({ sizeMm: Math.max(0, this.settings.sizeMm + (key === ']' ? 1 : -1)) })
+    else if (key === 'v') this.reviewSlice()
+    else if (key === 'Escape' && this.settings.tool !== 'look') {
+      if (!this.pen.giveUp()) this.change({ tool: 'look' })
+      this.app.draw()
+    } else return false
+    return true
+  }
+
+  private onPress = (event: Event): void => this.panel.closeMenus(event.composedPath())
 
   private onLeave = (event: BeforeUnloadEvent): void => {
     if (this.journal && this.journal.state !== 'saved') event.preventDefault()
   }
 
-  private get label(): number { return this.settings.tool === 'erase' ? 0 : this.settings.label }
+  // --- drawing ---
 
-  private rules(): Rules {
-    const only = this.settings.isOverAll ? null : new Set([this.settings.tool === 'erase' ? this.settings.label : 0])
-    return { only, locked: new Set(), range: this.settings.range }
-  }
-
-  private pointer(plane: Plane, voxel: Vec3 | null, event: PointerEvent, phase: Phase): boolean {
-    const { engine, settings } = this
-    this.hovered = voxel && { plane, voxel }
-    if (phase === 'hover') {
-      if (settings.tool !== 'look') this.app.draw()
-      return false
-    }
-    if (settings.tool === 'look' || !engine || !this.journal || this.journal.isStuck) return false
-    this.noteActivity()
-    if (phase === 'down') {
-      if (event.button !== 0 || event.shiftKey || !voxel) return false
-      engine.begin(settings.tool === 'fill' ? 'fill' : settings.tool, this.label, this.rules())
-      this.last = null
-      this.corners = []
-    }
-    if (phase === 'cancel') engine.cancel()
-    else if (voxel) this.draw(plane, voxel, event, phase)
-    if (phase === 'up' || phase === 'cancel') {
-      if (settings.tool === 'lasso' && phase === 'up' && this.corners.length) engine.paint(polygon(this.corners, plane))
-      this.corners = []
-      this.record(engine.end())
-    }
-    this.showChanges()
-    return true
-  }
-
-  private draw(plane: Plane, voxel: Vec3, event: PointerEvent, phase: Phase): void {
-    const { engine, settings } = this
-    if (!engine) return
-    if (settings.tool === 'fill') {
-      if (phase !== 'down') return
-      const { shape, voxels } = engine.mask
-      const at = ([x, y, z]: Vec3): number => voxels[x + shape[0] * (y + shape[1] * z)]!
-      const old = at(voxel)
-      engine.paint(flood(voxel, shape, plane, (other) => at(other) === old))
-      return
-    }
-    // The browser gives only the latest of the points that a fast hand has passed; the others are coalesced in it.
-    const events = event.getCoalescedEvents?.() ?? []
-    const points = events.map((each) => this.app.voxelAt(plane.index, each)).filter((each): each is Vec3 => each !== null)
-    for (const point of [...points, voxel]) {
-      if (settings.tool === 'lasso') this.corners.push(point)
-      else this.stamp(plane, this.last ?? point, point)
-      this.last = point
+  rules(): Rules {
+    const { over, chosen, tool, label, isRanged, range } = this.settings
+    const offset = this.app.data.huOffset
+    return {
+      // Where only background may be painted over, the eraser takes the chosen label away.
+      only: over === 'everything' ? null : over === 'background' ? new Set([tool === 'erase' ? label : 0]) : chosen,
+      locked: new Set([...this.settings.locked, ...this.app.state.hidden]),
+      range: isRanged ? [range[0] - offset, range[1] - offset] : null,
     }
   }
 
-  private stamp(plane: Plane, from: Vec3, to: Vec3): void {
-    const offsets = roundOffsets(this.settings.sizeMm, this.app.store.scene.camera.spacing, this.settings.isBall ? null : plane)
-    for (const [x, y, z] of line(from, to)) this.engine?.paint(offsets.map(([i, j, k]): Vec3 => [x + i, y + j, z + k]))
+  refusal(): string | null {
+    const { tool, label } = this.settings
+    if (this.isBusy) return 'Wait a moment: a tool is at work.'
+    if (!this.journal || this.journal.isStuck) return 'This draft can\'t be edited here any more; see at the right.'
+    if (tool === 'erase') return this.unhide()
+    if (this.settings.locked.has(label)) return `${this.nameOf(label)} is locked. Unlock it in the list at the right, or choose another label.`
+    if (this.app.state.hidden.has(label)) return `${this.nameOf(label)} is hidden. Show it in the list at the right first.`
+    return this.unhide()
   }
 
-  private step(which: 'undo' | 'redo'): void {
-    if (!this.engine || !this.journal || this.journal.isStuck) return
-    this.noteActivity()
-    this.record(this.engine[which]())
-    this.showChanges()
+  /** Nobody draws on a mask that can't be seen. */
+  private unhide(): null {
+    if (this.app.state.isMaskHidden) this.app.set({ isMaskHidden: false })
+    return null
   }
 
-  private record(edit: Edit | null): void {
-    if (edit) this.journal?.add(edit.operation, edit.label, encode(edit.runs))
+  tell(note: string): void { this.panel.say(note) }
+
+  pick(label: number): void {
+    if (label === 0) this.panel.say('There is no label here.')
+    else this.change({ label, tool: 'brush' })
+  }
+
+  record(edit: Edit | null): void {
+    if (edit) {
+      this.journal?.edit(edit)
+      this.edited = withEdit(this.edited, edit.runs, this.app.store.scene.camera.shape)
+      if ((edit.operation === 'undo' || edit.operation === 'redo') && this.journal) this.settle(this.journal)
+      this.app.showVolumes()
+    }
     this.show()
   }
 
-  private showChanges(): void {
+  showChanges(): void {
     const box = this.engine?.takeTouched()
     if (box) this.app.updateMask(box)
     else this.app.draw()
   }
 
-  /** Note that the person vouches for the slice under the crosshair in the plane in use. */
-  private review(): void {
-    const { plane } = this.app.active
-    const slice = this.app.state.cross[plane.normal]
-    const ranges = this.region[plane.name.toLowerCase() as 'axial' | 'coronal' | 'sagittal']
-    if (!ranges.some(([first, last]) => first! <= slice && slice <= last!)) ranges.push([slice, slice])
-    const body = JSON.stringify({ whole: false, ...this.region, labels: null })
-    this.journal?.add('review', 0, new TextEncoder().encode(body))
+  undo(): void { this.step('undo') }
+  redo(): void { this.step('redo') }
+
+  private step(which: 'undo' | 'redo'): void {
+    if (!this.engine || !this.journal || this.journal.isStuck || this.isBusy) return
+    this.noteActivity()
+    this.record(this.engine[which]())
+    this.showChanges()
   }
 
-  private async finalize(): Promise<void> {
-    const { journal } = this
-    if (!journal) return
-    this.panel.setBusy(true)
-    try {
-      if (await journal.flush()) this.onFinalized(await finalize(this.url, journal.next, Math.round(this.activeMs / 1000)))
-    } catch (error) {
-      this.panel.tell(error instanceof Error ? error.message : String(error))
-    } finally {
-      this.panel.setBusy(false)
-    }
+  /** Ask what is still edited once all is saved: what an undo took back may be as it was at first. */
+  private settle(journal: Journal): void {
+    clearTimeout(this.settling)
+    this.settling = window.setTimeout(() => {
+      void journal.flush().then(async () => {
+        const { hash, edited } = await changes(this.url)
+        if (hash !== journal.next.hash) return
+        this.edited = edited
+        this.show()
+        this.app.draw()
+      }).catch(() => undefined) // it says a little too much until the next time
+    }, SETTLE_MS)
   }
 
-  private noteActivity(): void {
+  noteActivity(): void {
     const now = performance.now()
     if (now - this.seenAt < IDLE_MS) this.activeMs += now - this.seenAt
     this.seenAt = now
   }
 
-  /** The brush around the pointer, and the lasso so far, as marks over a plane. */
-  private outline(view: View): SVGElement[] {
-    const camera = this.app.camera()
-    const { tool, sizeMm } = this.settings
-    if (!camera || !this.hovered || this.hovered.plane.index !== view.plane.index) return []
-    if (tool === 'lasso' && this.corners.length > 1) {
-      const points = this.corners.map((corner) => voxelToPoint(view, camera, corner).join()).join(' ')
-      return [svg('polygon', { points, class: 'brush' })]
-    }
-    if (tool !== 'brush' && tool !== 'erase') return []
-    const [cx, cy] = voxelToPoint(view, camera, this.hovered.voxel)
-    return [svg('circle', { cx: String(cx), cy: String(cy), r: String(Math.max(1, sizeMm * view.pxPerMm)), class: 'brush' })]
+  // --- tools ---
+
+  grow(seed: Vec3): void {
+    const { isRanged, range, growMm } = this.settings
+    const { huOffset, unit } = this.app.data
+    const value = this.app.store.valueOf(seed)
+    if (value === null) return
+    const [low, high] = isRanged ? [range[0] - huOffset, range[1] - huOffset] : [value - GROW_AROUND, value + GROW_AROUND]
+    const words = `${low + huOffset} to ${high + huOffset} ${unit}, at most ${growMm} mm away`
+    void this.compute('grow', { seed, low_hu: low, high_hu: high, radius_mm: growMm }, words)
   }
+
+  shape(tool: ShapeTool, { smoothMm, minVoxels, isHolesInPlane }: ShapeSettings): void {
+    const plane = nameOf(this.app.active.plane)
+    const parameters = {
+      smooth: { radius_mm: smoothMm }, islands: { min_voxels: minVoxels }, holes: { plane: isHolesInPlane ? plane : null },
+      interpolate: { plane, slices: this.drawnSlices(plane) },
+    }
+    const refusal = this.refusal()
+    if (refusal) this.panel.say(refusal)
+    else void this.compute(tool, parameters[tool], '')
+  }
+
+  /** The slices of a plane in which the chosen label was drawn by hand; null where fewer than two were. */
+  private drawnSlices(plane: PlaneName): number[] | null {
+    const { shape } = this.app.store.scene.camera
+    const drawn = new Set<number>()
+    for (const { operation, label, runs } of this.engine?.done ?? []) {
+      if (label !== this.settings.label || !DRAWN.has(operation)) continue
+      const slices = slicesOf(runs, shape)[plane]
+      if (slices.size === 1) drawn.add([...slices][0]!)
+    }
+    return drawn.size > 1 ? [...drawn].sort((a, b) => a - b) : null
+  }
+
+  private async compute(tool: Computed, parameters: object, words: string): Promise<void> {
+    const { engine, journal } = this
+    const { label } = this.settings
+    if (!engine || !journal) return
+    this.setBusy(true)
+    this.panel.say('Working ...')
+    try {
+      if (!(await journal.flush())) return
+      const rules = this.rules()
+      const known = [0, ...this.app.data.labels.map(({ index }) => index)]
+      const over = known.filter((index) => index !== label && !rules.locked.has(index) && (!rules.only || rules.only.has(index)))
+      const runs = await runTool(this.url, journal.next, tool, label, { ...parameters, over })
+      const edit = engine.apply(tool, label, runs)
+      this.record(edit)
+      this.showChanges()
+      const n = runs.reduce((sum, { length }) => sum + length, 0)
+      this.panel.say(edit ? `${n.toLocaleString('en')} voxels changed${words && ` (${words})`}.` : `Nothing to change${words && ` (${words})`}.`)
+    } catch (error) {
+      this.panel.say(error instanceof Error ? error.message : String(error))
+    } finally {
+      this.setBusy(false)
+    }
+  }
+
+  /** Bring the chosen label over from the slice before or after, in the plane in use. */
+  copySlice(by: -1 | 1): void {
+    const { engine } = this
+    const { plane } = this.app.active
+    const refusal = this.refusal()
+    if (!engine || refusal) {
+      this.panel.say(refusal ?? '')
+      return
+    }
+    const { shape, voxels } = engine.mask
+    const to = this.app.state.cross[plane.normal]
+    const from = to + by
+    const found: Vec3[] = []
+    if (from >= 0 && from < shape[plane.normal]) {
+      for (let b = 0; b < shape[plane.up]; b++) {
+        for (let a = 0; a < shape[plane.across]; a++) {
+          const voxel: Vec3 = [0, 0, 0]
+          ;[voxel[plane.across], voxel[plane.up], voxel[plane.normal]] = [a, b, from]
+          if (voxels[voxel[0] + shape[0] * (voxel[1] + shape[1] * voxel[2])] !== this.settings.label) continue
+          voxel[plane.normal] = to
+          found.push(voxel)
+        }
+      }
+    }
+    engine.begin('copy', this.settings.label, this.rules())
+    engine.paint(found)
+    const edit = engine.end()
+    this.noteActivity()
+    this.record(edit)
+    this.showChanges()
+    if (!edit) this.panel.say(`Slice ${from + 1} has nothing of ${this.nameOf(this.settings.label)} to bring over.`)
+  }
+
+  private setBusy(isBusy: boolean): void {
+    this.isBusy = isBusy
+    this.show()
+  }
+
+  private nameOf(label: number): string {
+    return this.app.data.labels.find(({ index }) => index === label)?.name ?? `Label ${label}`
+  }
+
+  // --- what the person vouches for ---
+
+  private vouch(region: Region): void {
+    if (!this.journal || this.journal.isStuck || JSON.stringify(region) === JSON.stringify(this.region)) return
+    this.region = region
+    this.journal.add('review', 0, new TextEncoder().encode(JSON.stringify(region)))
+    this.noteActivity()
+    this.show()
+    this.app.draw()
+  }
+
+  private inUse(): { plane: Plane; name: PlaneName; slice: number; n: number } {
+    const { plane } = this.app.active
+    return { plane, name: nameOf(plane), slice: this.app.state.cross[plane.normal], n: this.app.store.scene.camera.shape[plane.normal] }
+  }
+
+  /** Mark the slice, or take its mark back. */
+  reviewSlice(): void {
+    const { name, slice } = this.inUse()
+    const ranges = this.region[name]
+    if (this.region.whole) return
+    this.vouch({ ...this.region, [name]: regions.holds(ranges, slice) ? regions.withoutSlice(ranges, slice) : regions.withRange(ranges, slice, slice) })
+  }
+
+  reviewRange(first: number, last: number): void {
+    const { name, n } = this.inUse()
+    if (Number.isNaN(first + last) || Math.min(first, last) < 0 || Math.max(first, last) >= n) {
+      this.panel.say(`There are ${n} ${name} slices; give two numbers from 1 to ${n}.`)
+      return
+    }
+    this.vouch({ ...this.region, [name]: regions.withRange(this.region[name], first, last) })
+  }
+
+  reviewEdited(): void {
+    const { name } = this.inUse()
+    const ranges = this.edited[name].reduce((all, [first, last]) => regions.withRange(all, first!, last!), this.region[name])
+    this.vouch({ ...this.region, [name]: ranges })
+  }
+
+  reviewWhole(): void { this.vouch({ ...this.region, whole: true }) }
+  reviewNothing(): void { this.vouch(NOTHING) }
+  reviewLabels(labels: number[] | null): void { this.vouch({ ...this.region, labels }) }
+
+  goTo(plane: PlaneName, slice: number): void {
+    const cross = [...this.app.state.cross] as Vec3
+    cross[{ sagittal: 0, coronal: 1, axial: 2 }[plane]] = slice
+    this.app.moveTo(cross)
+  }
+
+  async finalizeNow(): Promise<void> {
+    const { journal } = this
+    if (!journal) return
+    this.setBusy(true)
+    this.panel.say('Making a new version of the mask ...')
+    try {
+      if (await journal.flush()) this.onFinalized(await finalize(this.url, journal.next, Math.round(this.activeMs / 1000)))
+    } catch (error) {
+      this.panel.say(error instanceof Error ? error.message : String(error))
+    } finally {
+      this.setBusy(false)
+    }
+  }
+
+  finalize(): void { void this.finalizeNow() }
 }

@@ -3,12 +3,15 @@ import type { Grid, Vec3 } from '../grid'
 import type { Box } from '../renderer'
 import { inverse, toRuns, type Run } from './runs'
 
-export type Operation = 'brush' | 'erase' | 'lasso' | 'fill' | 'undo' | 'redo'
+export type Operation = 'brush' | 'erase' | 'lasso' | 'fill' | 'threshold' | 'copy' | 'restore' | Computed | 'undo' | 'redo'
+/** What the server computes. */
+export type Computed = 'grow' | 'smooth' | 'islands' | 'holes' | 'interpolate'
 export interface Edit { operation: Operation; label: number; runs: Run[] }
 
 /** What may be painted over: only these labels where given, never locked ones, only values in the range. */
 export interface Rules { only: ReadonlySet<number> | null; locked: ReadonlySet<number>; range: [number, number] | null }
 export const FREE: Rules = { only: null, locked: new Set(), range: null }
+const MOST_RUNS = 2_000_000 // kept for undo: about 120 MB
 
 export class Engine {
   private undoable: Edit[] = []
@@ -16,12 +19,21 @@ export class Engine {
   private changes: Map<number, number> | null = null
   private stroke: { operation: Operation; label: number; rules: Rules } | null = null
   private touched: Box | null = null
+  private nRuns = 0
+  /** Voxels of each label, kept up to date. */
+  readonly counts = new Float64Array(65536)
 
   /** `mask` is edited in place; `values` are the CT's stored values on the same grid, for rules with a range. */
-  constructor(readonly mask: Grid, private values: Grid | null = null) {}
+  constructor(readonly mask: Grid, private values: Grid | null = null) {
+    const { counts } = this
+    const { voxels } = mask
+    for (let index = 0; index < voxels.length; index++) counts[voxels[index]!]! += 1
+  }
 
   get canUndo(): boolean { return this.undoable.length > 0 }
   get canRedo(): boolean { return this.redoable.length > 0 }
+  /** What can be undone, oldest first. */
+  get done(): readonly Edit[] { return this.undoable }
   get isDrawing(): boolean { return this.stroke !== null }
 
   /** Open a stroke; one that is still open is taken back, for the journal could not hear of it any more. */
@@ -43,9 +55,15 @@ export class Engine {
       const before = labels[index]!
       if (before === label || !this.allows(rules, before, index)) continue
       this.changes.set(index, before) // once: from now on the voxel has the stroke's label
-      labels[index] = label
+      this.set(index, label)
       this.touch(voxel, voxel)
     }
+  }
+
+  private set(index: number, label: number): void {
+    this.counts[this.mask.voxels[index]!]! -= 1
+    this.counts[label]! += 1
+    this.mask.voxels[index] = label
   }
 
   private allows(rules: Rules, before: number, index: number): boolean {
@@ -61,15 +79,40 @@ export class Engine {
     this.stroke = this.changes = null
     if (!stroke || !changes?.size) return null
     const edit = { operation: stroke.operation, label: stroke.label, runs: toRuns(changes, () => stroke.label) }
+    this.push(edit)
+    return edit
+  }
+
+  private push(edit: Edit): void {
     this.undoable.push(edit)
     this.redoable = []
+    this.nRuns = this.undoable.reduce((sum, { runs }) => sum + runs.length, 0)
+    // A very long memory would fill the browser's; the oldest edits stay, but can't be undone one by one any more.
+    while (this.nRuns > MOST_RUNS && this.undoable.length > 1) this.nRuns -= this.undoable.shift()!.runs.length
+  }
+
+  /** Do what was reckoned elsewhere; null, and no change, where a voxel isn't what a run says it was. */
+  apply(operation: Operation, label: number, runs: Run[]): Edit | null {
+    if (!runs.length || this.isDrawing || !this.fits(runs)) return null
+    this.write(runs)
+    const edit = { operation, label, runs }
+    this.push(edit)
     return edit
+  }
+
+  /** Say whether every voxel is what the runs say it was. */
+  fits(runs: readonly Run[]): boolean {
+    const { voxels } = this.mask
+    return runs.every(({ start, length, before }) => {
+      for (let index = start; index < start + length; index++) if (voxels[index] !== before) return false
+      return true
+    })
   }
 
   /** Take back what the open stroke has done, as if it had not begun. */
   cancel(): void {
     for (const [index, before] of this.changes ?? []) {
-      this.mask.voxels[index] = before
+      this.set(index, before)
       const [nx, ny] = this.mask.shape
       const voxel: Vec3 = [index % nx, Math.floor(index / nx) % ny, Math.floor(index / (nx * ny))]
       this.touch(voxel, voxel)
@@ -85,13 +128,15 @@ export class Engine {
     if (!edit) return null
     to.push(edit)
     const runs = operation === 'undo' ? inverse(edit.runs) : edit.runs
-    this.apply(runs)
+    this.write(runs)
     return { operation, label: edit.label, runs }
   }
 
-  private apply(runs: readonly Run[]): void {
+  private write(runs: readonly Run[]): void {
     const [nx, ny] = this.mask.shape
-    for (const { start, length, after } of runs) {
+    for (const { start, length, before, after } of runs) {
+      this.counts[before]! -= length
+      this.counts[after]! += length
       this.mask.voxels.fill(after, start, start + length)
       const last = start + length - 1
       const [y0, y1] = [Math.floor(start / nx), Math.floor(last / nx)]
@@ -116,6 +161,12 @@ export class Engine {
         this.redoable = []
       }
     }
+  }
+
+  /** Do an edit again that was once made on these very voxels, and remember it. */
+  replay(edit: { operation: string; label: number; runs: Run[] }): void {
+    this.write(edit.runs)
+    this.remember([edit])
   }
 
   private touch(low: Vec3, high: Vec3): void {

@@ -1,17 +1,23 @@
 // The journal: every edit goes to the API as an entry of the draft, in order, chained by hashes, again until it is there.
+import type { Edit } from './engine'
+import { encode } from './runs'
 import { sha256 } from './sha256'
 
-export type State = 'saved' | 'saving' | 'offline' | 'conflict' | 'closed' | 'refused'
+export type State = 'saved' | 'saving' | 'offline' | 'signed_out' | 'conflict' | 'closed' | 'not_yours' | 'refused'
 export interface Head { sequence: number; hash: string }
-interface Entry extends Head { operation: string; label: number; parent: string; body: Uint8Array<ArrayBuffer> }
+export interface Entry extends Head { operation: string; label: number; parent: string; body: Uint8Array<ArrayBuffer> }
 
 export const NO_HEAD: Head = { sequence: 0, hash: '0'.repeat(64) }
 const RETRY_MS = [250, 500, 1000, 2000, 4000, 8000]
+const STUCK: ReadonlySet<State> = new Set<State>(['conflict', 'closed', 'not_yours', 'refused'])
 
 export interface Outside {
   fetch(url: string, init: RequestInit): Promise<Response>
   wait(ms: number): Promise<void>
   onState(state: State, waiting: number): void
+  /** Entries that are not stored yet outlive the page here. */
+  keep(entry: Entry): void
+  drop(entry: Entry): void
 }
 
 /** How an entry's hash follows from its parent's; the server reckons the same. */
@@ -30,15 +36,19 @@ export class Journal {
   /** The head as it will be once everything is stored. */
   get next(): Head { return this.queue.at(-1) ?? this.head }
 
-  /** The server will not take these edits any more; they stay in the page until it is left. */
-  get isStuck(): boolean { return this.state === 'conflict' || this.state === 'closed' || this.state === 'refused' }
+  /** The server will not take these edits any more; they are kept in the browser. */
+  get isStuck(): boolean { return STUCK.has(this.state) }
 
   add(operation: string, label: number, body: Uint8Array<ArrayBuffer>): void {
     const { sequence, hash: parent } = this.next
-    this.queue.push({ sequence: sequence + 1, operation, label, parent, body, hash: chain(parent, operation, label, body) })
+    const entry = { sequence: sequence + 1, operation, label, parent, body, hash: chain(parent, operation, label, body) }
+    this.queue.push(entry)
+    this.outside.keep(entry)
     this.tell(this.state === 'saved' ? 'saving' : this.state)
     if (!this.isStuck) this.sending ??= this.send()
   }
+
+  edit({ operation, label, runs }: Edit): void { this.add(operation, label, encode(runs)) }
 
   /** Wait until all is stored; false when that can't be any more. */
   async flush(): Promise<boolean> {
@@ -51,20 +61,21 @@ export class Journal {
     while (this.queue.length && !this.isStuck) {
       const outcome = await this.put(this.queue[0]!)
       if (outcome === 'stored') {
-        const { sequence, hash } = this.queue.shift()!
-        this.head = { sequence, hash }
+        const entry = this.queue.shift()!
+        this.head = { sequence: entry.sequence, hash: entry.hash }
+        this.outside.drop(entry)
         failures = 0
         this.tell(this.queue.length ? 'saving' : 'saved')
-      } else if (outcome === 'again') {
+      } else if (outcome === 'again' || outcome === 'signed_out') {
         failures += 1
-        this.tell(failures > 2 ? 'offline' : 'saving')
+        this.tell(outcome === 'signed_out' ? outcome : failures > 2 ? 'offline' : 'saving')
         await this.outside.wait(RETRY_MS[Math.min(failures, RETRY_MS.length) - 1]!)
       } else this.tell(outcome)
     }
     this.sending = null // at once: an edit added before a later turn would be left waiting
   }
 
-  private async put(entry: Entry): Promise<'stored' | 'again' | 'conflict' | 'closed' | 'refused'> {
+  private async put(entry: Entry): Promise<'stored' | 'again' | State> {
     const headers = {
       'Content-Type': 'application/octet-stream', 'X-Operation': entry.operation, 'X-Label': String(entry.label),
       'X-Parent-Hash': entry.parent, 'X-Hash': entry.hash,
@@ -73,13 +84,12 @@ export class Journal {
       const init: RequestInit = { method: 'PUT', headers, body: entry.body, credentials: 'same-origin' }
       const answer = await this.outside.fetch(`${this.url}/entries/${entry.sequence}`, init)
       if (answer.ok) return 'stored'
-      if (answer.status === 409) {
-        const problem = (await answer.json().catch(() => ({}))) as { code?: string }
-        return problem.code === 'draft_closed' ? 'closed' : 'conflict'
-      }
+      const { code } = (await answer.json().catch(() => ({}))) as { code?: string }
+      if (answer.status === 409) return code === 'draft_closed' ? 'closed' : 'conflict'
+      if (code === 'draft_not_yours') return 'not_yours'
       if (answer.status === 413 || answer.status === 422) return 'refused'
-      // 401 and 403: the sign-in has ended and may come back; whatever else is wrong, nothing may be dropped.
-      return 'again'
+      // The sign-in has ended and may come back; whatever else is wrong, nothing may be dropped.
+      return answer.status === 401 || answer.status === 403 ? 'signed_out' : 'again'
     } catch {
       return 'again'
     }

@@ -1,0 +1,60 @@
+"""What a draft has changed so far: its edited slices, and the region that its owner vouches for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Row
+
+from segloop.database import Connection
+from segloop.imaging.labels import LabelSet
+from segloop.masks.drafts import region, table
+from segloop.masks.drafts.entry import read_body
+from segloop.masks.drafts.grid import ras_grid
+from segloop.masks.drafts.replay import base_voxels, replay
+from segloop.storage import ObjectStore
+
+
+@dataclass(frozen=True)
+class Changes:
+    """A draft against its base mask, as of one entry; `edited` has slice ranges by plane (RAS order, inclusive)."""
+
+    sequence: int
+    hash: str
+    edited: dict[str, list[list[int]]]
+    voxels_changed: int
+    reviewed: dict[str, Any] | None
+
+
+def changes(conn: Connection, store: ObjectStore, draft: Row[Any]) -> Changes:
+    """Return what differs from the base mask at the head of `draft` (a row of `table.get`).
+
+    Raises:
+        Conflict: `draft_corrupt`.
+    """
+    reviewed = reviewed_region(conn, store, draft)
+    if draft.head_sequence == 0:
+        return Changes(0, draft.head_hash, {plane: [] for plane in region.AXES}, 0, reviewed)
+    now = replay(conn, store, draft)
+    differs = (now.voxels != base_voxels(conn, store, draft)).reshape(ras_grid(draft).shape, order="F")
+    edited = {
+        plane: _ranges(differs.any(axis=tuple(other for other in range(3) if other != axis)))
+        for axis, plane in enumerate(region.AXES)
+    }
+    return Changes(now.sequence, now.hash, edited, int(np.count_nonzero(differs)), reviewed)
+
+
+def reviewed_region(conn: Connection, store: ObjectStore, draft: Row[Any]) -> dict[str, Any] | None:
+    """Return the newest region that the draft's owner vouched for, or None where there was never one."""
+    entry = table.find_newest(conn, draft.id, operation="review")
+    if entry is None:
+        return None
+    indices = LabelSet.from_dicts(draft.labels).indices
+    return region.parse(read_body(store, entry), shape=ras_grid(draft).shape, indices=indices)
+
+
+def _ranges(slices: NDArray[np.bool_]) -> list[list[int]]:
+    """Return the runs of true values as [first, last]."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], slices.astype(np.int8), [0]])))
+    return [[int(first), int(stop) - 1] for first, stop in edges.reshape(-1, 2)]

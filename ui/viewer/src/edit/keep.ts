@@ -1,0 +1,51 @@
+// Edits that the server doesn't have yet, kept in the browser (IndexedDB), so that they outlive a crash of the page.
+import type { Entry } from './journal'
+
+interface Kept extends Entry { draft: string }
+const STORE = 'entries'
+
+function open(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open('segloop', 1)
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: ['draft', 'sequence', 'hash'] })
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error ?? new Error('IndexedDB'))
+  })
+}
+
+function done<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error ?? new Error('IndexedDB'))
+  })
+}
+
+/** Where a draft's unsent entries lie; in a browser without such a store nothing is kept, and nothing else changes. */
+export class Keep {
+  private database: Promise<IDBDatabase | null>
+
+  constructor(private draft: string) {
+    this.database = open().catch(() => null)
+  }
+
+  put(entry: Entry): void { void this.write((store) => store.put({ ...entry, draft: this.draft } satisfies Kept)) }
+  delete({ sequence, hash }: Entry): void { void this.write((store) => store.delete([this.draft, sequence, hash])) }
+
+  /** All that is kept of this draft, in order. */
+  async list(): Promise<Entry[]> {
+    const database = await this.database
+    if (!database) return []
+    const range = IDBKeyRange.bound([this.draft], [this.draft, []])
+    return done(database.transaction(STORE).objectStore(STORE).getAll(range) as IDBRequest<Kept[]>)
+  }
+
+  private async write(change: (store: IDBObjectStore) => IDBRequest): Promise<void> {
+    try {
+      const database = await this.database
+      // Strict: a crash of the whole machine right after must not lose it either.
+      if (database) await done(change(database.transaction(STORE, 'readwrite', { durability: 'strict' }).objectStore(STORE)))
+    } catch (error) {
+      console.warn('An edit could not be kept in this browser; it is being sent all the same.', error)
+    }
+  }
+}
