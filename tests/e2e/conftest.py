@@ -8,10 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from segloop.nnunet.tiny import write_tiny_model
+from segloop.settings import Settings
 from segloop.stack import state
 from segloop.stack.home import open_home
 from tests.conftest import ROOT
@@ -49,7 +51,8 @@ def page(home: Path) -> Iterator[Page]:
     outside: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        # A context of its own, so that a test can open a second tab of the same browser.
+        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
         page.on("request", lambda request: _is_local(request.url) or outside.append(request.url))
         page.goto(state.new_link(home))
         yield page
@@ -59,3 +62,12 @@ def page(home: Path) -> Iterator[Page]:
 
 def _is_local(url: str) -> bool:
     return url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))
+
+
+@pytest.fixture
+def api(home: Path) -> Iterator[httpx.Client]:
+    """A client of the stack's API."""
+    settings = Settings.from_env(state.environment(home))
+    headers = {"Authorization": f"Bearer {settings.token}"}
+    with httpx.Client(base_url=settings.api_url, headers=headers, timeout=30) as client:
+        yield client

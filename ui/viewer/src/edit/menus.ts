@@ -23,6 +23,11 @@ export class Menu {
     this.title.setAttribute('aria-label', label)
     content.classList.add('menu-card')
     this.node = el('details', { class: 'menu' }, this.title, content)
+    this.node.addEventListener('toggle', () => {
+      content.classList.remove('leftwards')
+      const edge = this.node.closest('.sv')?.getBoundingClientRect().right ?? Infinity
+      content.classList.toggle('leftwards', content.getBoundingClientRect().right > edge)
+    })
   }
 
   show(text: string): void { if (this.title.textContent !== text) this.title.textContent = text }

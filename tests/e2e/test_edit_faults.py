@@ -1,0 +1,183 @@
+"""Nothing that was drawn is lost, whatever dies: the tab, the API, the network, a sign-in, an answer on its way."""
+
+import logging
+import os
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, Route
+
+from segloop.stack import state
+from tests.e2e.drawing import Drawing, draw_on_nothing, grid_of, upload
+
+pytestmark = pytest.mark.browser
+ENTRIES = "**/entries/*"
+N_EVENTS = int(os.environ.get("SEGLOOP_TEST_DEATHS", "8"))
+
+
+def away(route: Route) -> None:
+    route.abort()
+
+
+def answer_lost(route: Route) -> None:
+    """The API stores the entry, and nobody hears of it."""
+    route.fetch()
+    route.abort()
+
+
+def kill_api(home: Path) -> None:
+    """Kill -9 the API's process; the supervisor starts another."""
+    supervisor = state.read(home).supervisor
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if parent == supervisor and any(b"services.api.main" in word for word in words):
+            os.kill(int(folder.name), signal.SIGKILL)
+            return
+    raise AssertionError("There is no API to kill.")
+
+
+class Life:
+    """One person's draft over many deaths of whatever it depends on."""
+
+    def __init__(self, page: Page, home: Path, seed: int) -> None:
+        self.page, self.home = page, home
+        self.random = random.Random(seed)
+        self.drawing: Drawing | None = None
+
+    def draw(self) -> None:
+        assert self.drawing is not None
+        label, name = self.random.choice([(5, "mandible"), (6, "larynx"), (1, "brainstem")])
+        x, y, z = self.random.randrange(4, 26), self.random.randrange(4, 26), self.random.randrange(2, 22)
+        self.drawing.choose("Brush", name)
+        self.drawing.stroke("axial", (x, y, z), (x + self.random.randrange(6), y, z), label)
+
+    def reopen(self) -> None:
+        """Open the case in another tab of the same browser, as after a crash."""
+        assert self.drawing is not None
+        address, context = self.page.url, self.page.context
+        self.page.close()
+        self.page = context.new_page()
+        self.page.goto(address)
+        self.page.get_by_role("button", name="Go on editing").click(timeout=60_000)
+        self.drawing.page = self.page
+        self.drawing.wait()
+
+    # What may happen; each is followed by strokes, and then by a look at every voxel.
+
+    def tab_crashes_while_offline(self) -> None:
+        self.page.route(ENTRIES, away)
+        for _ in range(self.random.randrange(1, 4)):
+            self.draw()
+        self.page.wait_for_timeout(300)  # the browser's own store is quick, yet not instant
+        self.reopen()
+
+    def tab_crashes_when_saved(self) -> None:
+        self.draw()
+        self.page.locator("[data-state=saved]").wait_for(timeout=20_000)
+        self.reopen()
+
+    def network_goes_and_comes(self) -> None:
+        self.page.route(ENTRIES, away)
+        self.draw()
+        self.draw()
+        self.page.locator("[data-state=offline]").wait_for(timeout=15_000)
+        self.page.unroute(ENTRIES, away)
+
+    def answer_gets_lost(self) -> None:
+        self.page.route(ENTRIES, answer_lost, times=2)
+        self.draw()
+        self.draw()
+
+    def answer_gets_lost_and_tab_crashes(self) -> None:
+        self.page.route(ENTRIES, answer_lost)
+        self.draw()
+        self.page.wait_for_timeout(self.random.randrange(100, 900))
+        self.reopen()
+
+    def api_dies(self) -> None:
+        self.draw()
+        kill_api(self.home)
+        self.draw()
+
+    def sign_in_ends(self) -> None:
+        kept = self.page.context.cookies()
+        self.page.context.clear_cookies()
+        self.draw()
+        self.page.locator("[data-state=signed_out]").wait_for(timeout=15_000)
+        self.page.context.add_cookies(kept)  # type: ignore[arg-type]
+
+    def undo(self) -> None:
+        assert self.drawing is not None
+        self.draw()
+        self.drawing.undo()
+
+
+def test_nothing_is_lost_whatever_dies(page: Page, home: Path, api: httpx.Client) -> None:
+    seed = int(os.environ.get("SEGLOOP_TEST_SEED", "7"))
+    volume_id = upload(api, grid_of("LPS"), seed=31)
+    life = Life(page, home, seed)
+    life.drawing = draw_on_nothing(page, volume_id)
+    events: list[Callable[[], None]] = [
+        life.tab_crashes_while_offline,
+        life.network_goes_and_comes,
+        life.answer_gets_lost_and_tab_crashes,
+        life.api_dies,
+        life.sign_in_ends,
+        life.answer_gets_lost,
+        life.tab_crashes_when_saved,
+        life.undo,
+    ]
+    life.random.shuffle(events)
+    for number in range(N_EVENTS):
+        event = events[number % len(events)]
+        logging.getLogger(__name__).info("seed %d, event %d: %s", seed, number, event.__name__)
+        life.draw()
+        event()
+        life.draw()
+        life.drawing.page.locator("[data-state=saved]").wait_for(timeout=60_000)
+        life.drawing.check()
+    life.reopen()
+    life.drawing.check()
+
+
+def test_strokes_of_a_dead_tab_join_what_was_drawn_elsewhere_since(
+    page: Page, home: Path, api: httpx.Client
+) -> None:
+    volume_id = upload(api, grid_of("RAS"), seed=32)
+    drawing = draw_on_nothing(page, volume_id)
+    drawing.choose("Brush", "mandible")
+    drawing.stroke("axial", (8, 8, 6), (12, 8, 6), 5)
+    page.locator("[data-state=saved]").wait_for(timeout=20_000)
+    page.route(ENTRIES, away)
+    drawing.stroke("axial", (8, 8, 12), (12, 8, 12), 5)
+    page.wait_for_timeout(500)
+
+    with page.context.browser.new_context() as context:  # type: ignore[union-attr]
+        other = context.new_page()
+        other.goto(state.new_link(home))
+        other.goto(page.url)
+        other.get_by_role("button", name="Go on editing").click(timeout=30_000)
+        elsewhere = Drawing(other)
+        elsewhere.choose("Brush", "larynx")
+        elsewhere.stroke("axial", (10, 8, 18), (14, 8, 18), 6)
+        other.locator("[data-state=saved]").wait_for(timeout=20_000)
+
+    page.unroute(ENTRIES, away)
+    page.locator("[data-state=conflict]").wait_for(timeout=20_000)
+    address = page.url
+    page.close()
+    again = page.context.new_page()
+    again.goto(address)
+    again.get_by_role("button", name="Go on editing").click(timeout=30_000)
+    drawing.page = again
+    drawing.wait()
+    drawing.expected |= elsewhere.expected
+    drawing.check()
