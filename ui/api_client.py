@@ -1,13 +1,15 @@
 """The pages' typed client of the HTTP API."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
 from pydantic import BaseModel
 
-from segloop import schemas, schemas_editing, schemas_feedback
+from segloop import schemas, schemas_editing, schemas_feedback, schemas_worklist
 from segloop.errors import SegloopError, Unavailable
+from segloop.worklist.state import CaseState
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -18,9 +20,13 @@ class ApiClient:
 
     http: httpx.Client
 
-    def volumes(self, project: str) -> list[schemas.Volume]:
-        """Return the newest volumes of a project."""
-        return self._page(schemas.Volume, f"/v1/projects/{project}/volumes")
+    def worklist(
+        self, project: str, *, states: Sequence[CaseState] = (), search: str = "", limit: int = 50
+    ) -> schemas_worklist.Worklist:
+        """Return the cases of a project that were touched last, of some states or with a part of the case reference."""
+        query = {"state": list(states), "search": search, "limit": limit}
+        answer = self._call("GET", f"/v1/projects/{project}/worklist", params=query)
+        return schemas_worklist.Worklist.model_validate(answer)
 
     def volume(self, volume_id: str) -> schemas.Volume:
         """Return a volume."""

@@ -27,6 +27,7 @@ from services.api.routes import (
     projects,
     uploads,
     volumes,
+    worklist,
 )
 
 DESCRIPTION = (
@@ -73,6 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         draft_tools,
         feedback,
         model_versions,
+        worklist,
     ):
         app.include_router(module.router, prefix="/v1")
     openapi.install(app)

@@ -156,8 +156,13 @@ class Drawing:
         self.wait()
 
 
+def origin(page: Page) -> str:
+    """Return where the pages are served."""
+    return "/".join(page.url.split("/")[:3])
+
+
 def draw_on_nothing(page: Page, volume_id: str) -> Drawing:
     """Open a CT without a mask and begin to draw one."""
-    page.goto(f"{page.url.partition('?')[0]}?volume={volume_id}")
+    page.goto(f"{origin(page)}/segment?volume={volume_id}")
     page.get_by_role("button", name="Draw a mask").click(timeout=30_000)
     return Drawing(page)

@@ -11,8 +11,8 @@ from playwright.sync_api import Page
 
 from segloop.imaging.geometry import Geometry, reorient
 from segloop.nnunet.tiny import expected_labels
-from segloop.settings import Settings
 from segloop.stack import state
+from tests.e2e.drawing import origin
 
 pytestmark = pytest.mark.browser
 
@@ -65,28 +65,32 @@ def test_a_reloaded_page_shows_the_same_ct_and_goes_on_watching(page: Page, tmp_
     page.get_by_text("NOT REVIEWED").first.wait_for(timeout=120_000)
 
 
-def test_earlier_cts_are_picked_from_a_list_that_stood_for_a_while(page: Page) -> None:
-    picker = page.get_by_role("combobox", name="CT")
-    picker.wait_for(timeout=20_000)
-    for place, shape in ((0, "160 x 160 x 96"), (1, "40 x 36 x 30"), (0, "160 x 160 x 96")):
-        page.wait_for_timeout(2_500)
-        picker.click()
-        page.get_by_role("option").nth(place).click()
-        page.get_by_text(shape).wait_for(timeout=20_000)
-        page.locator("[data-ready=full]").wait_for(timeout=20_000)
+def open_case(page: Page, place: int) -> None:
+    """Open a case of the worklist."""
+    page.goto(origin(page))
+    page.get_by_role("button", name="Open").nth(place).click(timeout=20_000)
 
 
-def test_a_ct_is_segmented_again_only_when_asked_and_both_masks_stay(page: Page, home: Path) -> None:
-    page.get_by_role("combobox", name="CT").click()
-    page.get_by_role("option").nth(1).click()
+def test_cases_are_opened_from_a_worklist_that_stood_for_a_while(page: Page) -> None:
+    page.get_by_role("button", name="Open").first.wait_for(timeout=20_000)
+    for _ in range(3):
+        shapes = [text.split(",")[0] for text in page.get_by_text("uploaded").all_inner_texts()[:2]]
+        for place, shape in enumerate(shapes):
+            page.wait_for_timeout(2_500)
+            open_case(page, place)
+            page.get_by_text(shape.splitlines()[-1]).wait_for(timeout=20_000)
+            page.locator("[data-ready=full]").wait_for(timeout=20_000)
+        page.get_by_role("button", name="Worklist").click()
+        page.get_by_role("button", name="Open").first.wait_for(timeout=20_000)
+
+
+def test_a_ct_is_segmented_again_only_when_asked_and_both_masks_stay(page: Page, api: httpx.Client) -> None:
+    open_case(page, 0)
     page.get_by_role("button", name="Segment again").click(timeout=20_000)
     page.get_by_role("combobox", name="Mask").wait_for(timeout=60_000)
-    settings = Settings.from_env(state.environment(home))
-    headers = {"Authorization": f"Bearer {settings.token}"}
-    with httpx.Client(base_url=settings.api_url, headers=headers) as api:
-        volume_id = page.url.partition("volume=")[2]
-        assert len(api.get(f"/v1/volumes/{volume_id}/masks").json()["items"]) == 2
-        assert len(api.get("/v1/jobs", params={"volume_id": volume_id}).json()["items"]) == 2
+    volume_id = page.url.partition("volume=")[2]
+    assert len(api.get(f"/v1/volumes/{volume_id}/masks").json()["items"]) == 2
+    assert len(api.get("/v1/jobs", params={"volume_id": volume_id}).json()["items"]) == 2
 
 
 def test_jobs_are_listed_by_case_and_lead_to_it(page: Page) -> None:

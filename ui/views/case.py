@@ -24,6 +24,8 @@ REASONS = ["", "boundary", "label missing", "label too much", "wrong side", "art
 def show(api: ApiClient, volume: Volume, masks: list[Mask], *, again: Callable[[], None]) -> None:
     """Show the row of what can be done with the CT's masks, and the viewer or editor; `again` offers another mask."""
     st.session_state["feedback"] = api.feedback(volume.id)
+    if st.session_state.pop("thanks", False):
+        st.toast("Thank you. Your feedback is stored. Next case: the button at the top right.")
     with st.container(horizontal=True, vertical_alignment="center"):
         mask = _choose(api, masks) if masks else None
         if mask is not None:
@@ -124,7 +126,8 @@ def _feedback(api: ApiClient, mask: Mask) -> None:
             st.error(explain(error))
             return
         del st.session_state[f"feedback-key-{mask.id}"]
-        st.success("Thank you. Your feedback is stored.")
+        st.session_state["thanks"] = True
+        st.rerun()
 
 
 def _look(

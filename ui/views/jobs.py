@@ -63,5 +63,5 @@ def _case(api: ApiClient, job: JobOut) -> str:
     names = st.session_state.setdefault("case_names", {})
     if job.volume_id not in names:
         names[job.volume_id] = api.volume(job.volume_id).case_reference
-    # A Markdown link would open another tab. The default page has no path of its own.
-    return f'<a href="/?volume={job.volume_id}" target="_self">{escape(names[job.volume_id])}</a>'
+    # A Markdown link would open another tab.
+    return f'<a href="/segment?volume={job.volume_id}" target="_self">{escape(names[job.volume_id])}</a>'

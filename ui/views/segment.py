@@ -1,83 +1,55 @@
 """Page "Segment": a CT goes in, a mask comes out, and a person looks at it."""
 
+from collections.abc import Callable
 from uuid import uuid4
 
 import streamlit as st
-from segloop_viewer import uploader
 
 from segloop.errors import SegloopError
 from segloop.schemas import Volume
 from ui.api_client import ApiClient
 from ui.views import case
-from ui.views.case import API_BASE, PROJECT
-from ui.views.text import explain, job_line, moment, plain, waiting_hint
+from ui.views.case import PROJECT
+from ui.views.navigation import Open, next_case
+from ui.views.text import explain, job_line, plain, waiting_hint
 
 
-def page(api: ApiClient) -> None:
-    """Show the page."""
+def page(api: ApiClient, open_case: Open, open_worklist: Callable[[], None]) -> None:
+    """Show the case of the address, or the one shown last."""
+    volume_id = st.query_params.get("volume") or st.session_state.get("volume_id")
     try:
-        volumes = api.volumes(PROJECT)
-        with st.sidebar:
-            volume = _choose(api, volumes)
-        if volume is None:
-            st.info(
-                "**Segloop** - research use only, not a medical device.  \n"
-                "Drop a CT (.nii or .nii.gz) into the box on the left, or choose an earlier one. "
-                "It is checked, segmented and shown here."
-            )
+        if volume_id is None:
+            _nothing("Choose a case in the worklist.", open_worklist)
             return
-        _show(api, volume)
+        volume = api.volume(volume_id)
+        # In the address too, so that a reloaded page shows the same CT; an id says nothing about the patient.
+        st.session_state["volume_id"] = st.query_params["volume"] = volume_id
+        _show(api, volume, open_case, open_worklist)
     except SegloopError as error:
-        st.error(explain(error))
+        if error.code in ("volume_unknown", "id_invalid"):
+            st.session_state.pop("volume_id", None)
+            _nothing("The CT of this address is not here. Choose another in the worklist.", open_worklist)
+        else:
+            st.error(explain(error))
 
 
-def _choose(api: ApiClient, volumes: list[Volume]) -> Volume | None:
-    st.markdown("**New CT**")
-    uploaded = uploader(api_base=API_BASE, project=PROJECT, key="uploader")
-    st.caption("Without a patient reference, a CT counts as a patient of its own.")
-    if uploaded:
-        _remember(uploaded["volume_id"])
-        st.session_state["just_uploaded"] = uploaded["volume_id"]
-        st.session_state.pop("picked_volume", None)
-        volumes = api.volumes(PROJECT)
-    st.markdown("**Earlier CTs**")
-    by_id = {volume.id: volume for volume in volumes}
-    ids = list(by_id)
-    chosen = st.session_state.get("volume_id") or st.query_params.get("volume")
-    if not ids:
-        st.caption("None yet.")
-        return None
-    if chosen and chosen not in by_id:
-        st.warning("The CT of this address is not here. Choose another.")
-    if "picked_volume" not in st.session_state and chosen in by_id:
-        st.session_state["picked_volume"] = chosen
-    volume_id = st.selectbox(
-        "CT",
-        ids,
-        index=None,
-        # Without a key, or with labels that change as time goes by, Streamlit takes this for another widget and
-        # drops the choice.
-        key="picked_volume",
-        format_func=lambda key: f"{by_id[key].case_reference} · {moment(by_id[key].created_at)}",
-        label_visibility="collapsed",
-        placeholder="Choose a CT",
-    )
-    if volume_id:
-        _remember(volume_id)
-    return by_id.get(volume_id) if volume_id else None
+def _nothing(why: str, open_worklist: Callable[[], None]) -> None:
+    st.info(why)
+    if st.button("Worklist", icon=":material/arrow_back:"):
+        open_worklist()
 
 
-def _remember(volume_id: str) -> None:
-    # In the address too, so that a reloaded page shows the same CT; an id says nothing about the patient.
-    st.session_state["volume_id"] = volume_id
-    st.query_params["volume"] = volume_id
-
-
-def _show(api: ApiClient, volume: Volume) -> None:
+def _show(api: ApiClient, volume: Volume, open_case: Open, open_worklist: Callable[[], None]) -> None:
     spacing = " x ".join(f"{value:.2f}" for value in volume.spacing_mm)
-    st.markdown(
-        f"**{plain(volume.case_reference)}** · {' x '.join(map(str, volume.shape))} voxels of {spacing} mm"
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Worklist", icon=":material/arrow_back:"):
+            open_worklist()
+        st.markdown(
+            f"**{plain(volume.case_reference)}** · {' x '.join(map(str, volume.shape))} voxels of {spacing} mm",
+            width="stretch",
+        )
+        if st.button("Next case", icon=":material/arrow_forward:", icon_position="right"):
+            next_case(api, PROJECT, volume.id, open_case)
     masks = api.masks(volume.id)
     job_id = st.session_state.get(_job_key(volume)) or _find_unfinished(api, volume)
     if job_id:

@@ -86,9 +86,7 @@ def get_level(draft_id: str, parts: PartsDep, actor: ActorDep) -> Response:
 
 
 @router.get("/drafts/{draft_id}/changes")
-def get_changes(
-    draft_id: str, conn: ConnectionDep, parts: PartsDep, actor: ActorDep
-) -> bodies.DraftChanges:
+def get_changes(draft_id: str, conn: ConnectionDep, parts: PartsDep, actor: ActorDep) -> bodies.DraftChanges:
     """Return which slices differ from the base mask, and what the draft's owner vouches for."""
     draft = table.get(conn, require_uuid(draft_id))
     return bodies.DraftChanges.model_validate(asdict(changes(conn, parts.store, draft)))

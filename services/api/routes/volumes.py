@@ -10,8 +10,10 @@ from segloop import schemas
 from segloop.accounts import tickets
 from segloop.audit.record import record
 from segloop.database import transaction
+from segloop.imaging.thumbnail import thumbnail
 from segloop.projects import table as projects_table
 from segloop.volumes import table
+from segloop.volumes.levels import read_level
 from services.api import content
 from services.api.deps import (
     ActorDep,
@@ -120,6 +122,28 @@ def get_level(
         row.object_key.rpartition("/")[0],
         level=level,
         etag=row.sha256,
+    )
+
+
+@router.get("/volumes/{volume_id}/thumbnail")
+def get_thumbnail(
+    volume_id: str,
+    request: Request,
+    parts: PartsDep,
+    ticket: TicketQuery = None,
+    authorization: Authorization = None,
+) -> Response:
+    """Return a small PNG of the middle slice, the patient's right on the left."""
+    reader(parts, authorization, ticket, object_id=volume_id)
+    with transaction(parts.engine) as conn:
+        row = table.get(conn, require_uuid(volume_id))
+    etag = f'"{row.sha256}-thumbnail"'
+    headers = {"ETag": etag, "Cache-Control": content.IMMUTABLE}
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    array, geometry = read_level(parts.store, row, level=2)
+    return Response(
+        thumbnail(array, geometry, is_hu_like=row.is_hu_like), media_type="image/png", headers=headers
     )
 
 

@@ -76,6 +76,7 @@ jobs = Table(
     Index("jobs_queued", "queue", "priority", "created_at", postgresql_where=text("state = 'queued'")),
     Index("jobs_running", "lease_expires_at", postgresql_where=text("state = 'running'")),
     Index("jobs_by_project", "project_id", "created_at", "id"),
+    Index("jobs_by_volume", "volume_id", "created_at"),
 )
 
 job_events = Table(

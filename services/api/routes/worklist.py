@@ -1,0 +1,37 @@
+"""The worklist: a project's cases and where each stands."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from segloop import schemas_worklist as bodies
+from segloop.projects import table as projects_table
+from segloop.worklist import table
+from segloop.worklist.state import CaseState
+from services.api.deps import ActorDep, ConnectionDep, CursorDep, LimitDep, next_cursor
+
+router = APIRouter(tags=["worklist"])
+
+
+@router.get("/projects/{project}/worklist")
+def get_worklist(
+    project: str,
+    conn: ConnectionDep,
+    actor: ActorDep,
+    before: CursorDep,
+    state: Annotated[list[CaseState] | None, Query()] = None,
+    search: Annotated[str, Query(max_length=200)] = "",
+    mine: bool = False,
+    limit: LimitDep = 50,
+) -> bodies.Worklist:
+    """List cases, the one touched last first: of some states, with a part of the case reference, or touched by you."""
+    project_id = projects_table.get(conn, project).id
+    wanted = table.Filter(project_id, actor.name, tuple(state or ()), search.strip(), mine)
+    rows = table.list_(conn, wanted, limit=limit, before=before)
+    resumable = table.find_resumable(conn, project_id=project_id, actor=actor.name)
+    return bodies.Worklist(
+        items=[bodies.Case.model_validate(row) for row in rows],
+        counts=table.count_by_state(conn, wanted),  # type: ignore[arg-type]
+        resumable=None if resumable is None else bodies.Resumable.model_validate(resumable._mapping),
+        next_cursor=next_cursor([(row.touched_at, row.id) for row in rows], limit),
+    )

@@ -1,0 +1,1 @@
+"""The worklist: each volume of a project with where it stands."""

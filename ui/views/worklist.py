@@ -1,0 +1,117 @@
+"""Page "Worklist": every case of the project, where it stands, and the way into it."""
+
+from html import escape
+
+import streamlit as st
+from segloop_viewer import uploader
+
+from segloop.errors import SegloopError
+from segloop.schemas_worklist import Case, Worklist
+from segloop.worklist.state import CASE_STATES, OPEN, CaseState
+from ui.api_client import ApiClient
+from ui.views.case import API_BASE, PROJECT
+from ui.views.navigation import Open
+from ui.views.text import age, explain, plain
+
+PAGE, LONGEST = 25, 200
+CHOICES: dict[str, tuple[CaseState, ...]] = {
+    "All": (),
+    "To do": OPEN,
+    "Segmenting": ("segmenting",),
+    "Corrected": ("corrected",),
+    "Accepted": ("accepted",),
+    "Rejected": ("rejected",),
+}
+COLORS: dict[CaseState, str] = {
+    "new": "gray",
+    "segmenting": "blue",
+    "failed": "red",
+    "segmented": "orange",
+    "in_review": "violet",
+    "corrected": "green",
+    "accepted": "green",
+    "rejected": "red",
+}
+
+
+def page(api: ApiClient, open_case: Open) -> None:
+    """Show the page; `open_case` goes to a case."""
+    with st.sidebar:
+        st.markdown("**New CT**")
+        uploaded = uploader(api_base=API_BASE, project=PROJECT, key="uploader")
+        st.caption("Without a patient reference, a CT counts as a patient of its own.")
+    if uploaded:
+        st.session_state["just_uploaded"] = uploaded["volume_id"]
+        open_case(uploaded["volume_id"])
+    wanted = st.session_state.pop("open_case", None)
+    if wanted:
+        open_case(wanted)
+    st.subheader("Worklist")
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    choice = left.segmented_control(
+        "State", list(CHOICES), default="All", key="worklist_state", label_visibility="collapsed"
+    )
+    search = right.text_input(
+        "Search", key="worklist_search", placeholder="Search by case reference", label_visibility="collapsed"
+    )
+    _list(api, CHOICES[choice or "All"], search)
+
+
+@st.fragment(run_every=5.0)
+def _list(api: ApiClient, states: tuple[CaseState, ...], search: str) -> None:
+    shown = st.session_state.setdefault("worklist_shown", PAGE)
+    try:
+        found = api.worklist(PROJECT, states=states, search=search, limit=shown)
+    except SegloopError as error:
+        st.error(explain(error))
+        return
+    st.caption(_counts(found) or "No case matches.")
+    if found.resumable is not None:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"You were editing **{plain(found.resumable.case_reference)}**, {age(found.resumable.updated_at)}.",
+                width="stretch",
+            )
+            if st.button("Resume", type="primary"):
+                _go(found.resumable.id)
+    for case in found.items:
+        _row(case)
+    if not found.counts and not search:
+        st.info(
+            "**Segloop** - research use only, not a medical device.  \n"
+            "Drop a CT (.nii or .nii.gz) into the box on the left. It is checked, segmented and shown."
+        )
+    if found.next_cursor and shown < LONGEST and st.button("Show more"):
+        st.session_state["worklist_shown"] = min(shown + PAGE, LONGEST)
+        st.rerun(scope="fragment")
+    if found.next_cursor and shown >= LONGEST:
+        st.caption(f"These are the {LONGEST} touched last. Search for others by their case reference.")
+
+
+def _row(case: Case) -> None:
+    picture, name, state, who, action = st.columns([1, 4, 2, 3, 1], vertical_alignment="center")
+    picture.html(
+        f'<img src="{API_BASE}/v1/volumes/{case.id}/thumbnail" loading="lazy" alt="Middle slice of {escape(case.case_reference)}" '
+        'style="height:64px;max-width:100%;object-fit:contain;background:#000;border-radius:4px;display:block">'
+    )
+    size = " x ".join(map(str, case.shape))
+    name.markdown(f"**{plain(case.case_reference)}**  \n:small[{size}, uploaded {age(case.created_at)}]")
+    state.badge(case.state.replace("_", " "), color=COLORS[case.state])  # type: ignore[arg-type]
+    notes = ["your draft"] if case.has_draft else []
+    notes += ["somebody else is editing"] if case.n_other_drafts else []
+    who.caption(" · ".join([f"{plain(case.touched_by)}, {age(case.touched_at)}", *notes]))
+    if action.button("Open", key=f"open-{case.id}"):
+        _go(case.id)
+
+
+def _go(volume_id: str) -> None:
+    # Only a whole run can go to another page, not a fragment's.
+    st.session_state["open_case"] = volume_id
+    st.rerun(scope="app")
+
+
+def _counts(found: Worklist) -> str:
+    """Return how many cases each state has, in the order of a case's life."""
+    return " · ".join(
+        f"{found.counts[state]} {state.replace('_', ' ')}" for state in CASE_STATES if found.counts.get(state)
+    )
