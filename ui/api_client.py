@@ -40,6 +40,11 @@ class ApiClient:
         """Return voxels and ml of each label."""
         return self._get(schemas.MaskStatistics, f"/v1/masks/{mask_id}/statistics")
 
+    def compare(self, mask_id: str, other_id: str) -> schemas_editing.Comparison:
+        """Return how two masks of a volume agree."""
+        answer = self._call("GET", f"/v1/masks/{mask_id}/compare", params={"with": other_id}, timeout=120.0)
+        return schemas_editing.Comparison.model_validate(answer)
+
     def model_version(self, model_version_id: str) -> schemas.ModelVersion:
         """Return a model version."""
         return self._get(schemas.ModelVersion, f"/v1/model-versions/{model_version_id}")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from segloop.settings import Settings
 from ui.api_client import ApiClient, connect
-from ui.views import jobs, segment, worklist
+from ui.views import compare, jobs, segment, worklist
 
 
 @st.cache_resource
@@ -19,6 +19,11 @@ def open_case(volume_id: str) -> None:
     st.switch_page(CASE, query_params={"volume": volume_id})
 
 
+def open_compare(volume_id: str) -> None:
+    """Go to the comparison of a case's masks."""
+    st.switch_page(COMPARE, query_params={"volume": volume_id})
+
+
 def open_worklist() -> None:
     """Go back to the worklist."""
     st.switch_page(WORKLIST)
@@ -28,6 +33,11 @@ st.set_page_config(page_title="Segloop", layout="wide")
 # The viewer needs the room that Streamlit leaves empty above a page.
 st.html("<style>.stMainBlockContainer { padding: 4.2rem 1.5rem 0.5rem }</style>")
 WORKLIST = st.Page(lambda: worklist.page(client(), open_case), title="Worklist", default=True)
-CASE = st.Page(lambda: segment.page(client(), open_case, open_worklist), title="Segment", url_path="segment")
+CASE = st.Page(
+    lambda: segment.page(client(), segment.Ways(open_case, open_compare, open_worklist)),
+    title="Segment",
+    url_path="segment",
+)
+COMPARE = st.Page(lambda: compare.page(client(), open_case), title="Compare", url_path="compare")
 JOBS = st.Page(lambda: jobs.page(client()), title="Jobs", url_path="jobs")
-st.navigation([WORKLIST, CASE, JOBS], position="top").run()
+st.navigation([WORKLIST, CASE, COMPARE, JOBS], position="top").run()

@@ -71,11 +71,12 @@ def scene() -> Iterator[Scene]:
 
 
 def expected_voxel(
-    viewer: Viewer, plane: int, x: float, y: float, cross: list[int], *, radiological: bool = True
+    viewer: Viewer, pane: int, x: float, y: float, cross: list[int], *, radiological: bool = True
 ) -> list[float]:
-    """Fractional voxel under a point of the page, from the plane's box and the grid alone."""
-    box = viewer.page.locator(".surface").nth(plane).bounding_box()
+    """Fractional voxel under a point of the page, from the box of the plane's pane and the grid alone."""
+    box = viewer.page.locator(".surface").nth(pane).bounding_box()
     assert box is not None
+    plane = pane % 3
     across, up, _ = AXES[plane]
     shape = viewer.scene.ras(viewer.scene.volume).shape
     extent = np.array(shape) * SPACING
@@ -88,19 +89,19 @@ def expected_voxel(
     return voxel
 
 
-def points_in(viewer: Viewer, plane: int, count: int, **options: Any) -> Iterator[tuple[int, int, list[int]]]:
+def points_in(viewer: Viewer, pane: int, count: int, **options: Any) -> Iterator[tuple[int, int, list[int]]]:
     """Pixels well inside a voxel and away from crosshair and letters, each with that voxel."""
-    rng = np.random.default_rng(plane)
-    box = viewer.page.locator(".surface").nth(plane).bounding_box()
+    rng = np.random.default_rng(pane)
+    box = viewer.page.locator(".surface").nth(pane).bounding_box()
     assert box is not None
     cross = viewer.call("crosshair")
-    cx, cy = viewer.call("pointOf", plane, cross)
+    cx, cy = viewer.call("pointOf", pane, cross)
     shape = viewer.scene.ras(viewer.scene.volume).shape
     found = 0
     while found < count:
         x = int(rng.integers(box["x"] + 60, box["x"] + box["width"] - 2))
-        y = int(rng.integers(box["y"] + 2, box["y"] + box["height"] - 2))
-        voxel = np.array(expected_voxel(viewer, plane, x + 0.5, y + 0.5, cross, **options))
+        y = int(rng.integers(box["y"] + 24, box["y"] + box["height"] - 2))
+        voxel = np.array(expected_voxel(viewer, pane, x + 0.5, y + 0.5, cross, **options))
         is_inside = bool((voxel > 0).all() and (voxel < shape).all())
         if is_inside and abs(voxel % 1 - 0.5).max() < 0.35 and abs(x - cx) > 14 and abs(y - cy) > 14:
             found += 1
@@ -317,7 +318,9 @@ def test_nothing_lies_below_the_fold(page: Page, scene: Scene, size: tuple[int, 
     page.set_viewport_size({"width": size[0], "height": size[1]})
     viewer = Viewer(page, scene)
     viewer.mount(maskId="wide", labels=LABELS, isReviewed=False)
-    bottoms = page.locator(".bar").evaluate_all("bars => bars.map(bar => bar.getBoundingClientRect().bottom)")
+    bottoms = page.locator(".bar:visible").evaluate_all(
+        "bars => bars.map(bar => bar.getBoundingClientRect().bottom)"
+    )
     assert len(bottoms) == 3
     assert max(bottoms) <= size[1]
     assert page.evaluate("document.documentElement.scrollHeight") <= size[1]
@@ -381,7 +384,12 @@ def test_two_masks_are_compared_voxel_by_voxel(page: Page, scene: Scene) -> None
     second[22:28, 9:18, :] = 3
     second[2:7, 9:18, :] = 1
     viewer = Viewer(page, scene)
-    viewer.mount(maskId="bytes", compareMaskId="other", labels=[*LABELS[:2], LABELS[2] | {"index": 3}])
+    viewer.mount(
+        maskId="bytes",
+        compareMaskId="other",
+        labels=[*LABELS[:2], LABELS[2] | {"index": 3}],
+        disagreements=[{"centre": [4, 5, 6], "text": "a"}, {"centre": [7, 8, 9], "text": "b"}],
+    )
     viewer.call("set", WINDOW | {"opacity": 1})
     viewer.call("setCrosshair", 39, 35, 10)
     pixels = viewer.pixels()
@@ -407,13 +415,28 @@ def test_two_masks_are_compared_voxel_by_voxel(page: Page, scene: Scene) -> None
     for x, y, voxel in points_in(viewer, 0, 60):
         want = {0: [gray(scene.volume[tuple(voxel)])] * 3, 1: (230, 25, 75), 3: (67, 99, 216)}
         assert np.abs(pixels[y, x].astype(float) - want[int(second[tuple(voxel)])]).max() <= 1.5
-    page.get_by_role("button", name="Next difference").click()
-    i, j, k = viewer.call("crosshair")
-    assert first[i, j, k] != second[i, j, k]
-    counts = (first != second).sum(axis=(0, 1))
-    assert counts[k] == counts.max()
-    page.get_by_role("button", name="Next difference").click()
-    assert abs(viewer.call("crosshair")[2] - k) * SPACING[2] >= 10
+    for centre, text in ((4, 5, 6), "1 of 2: a"), ((7, 8, 9), "2 of 2: b"), ((4, 5, 6), "1 of 2: a"):
+        page.get_by_role("button", name="Next disagreement").click()
+        assert tuple(viewer.call("crosshair")) == centre
+        assert page.get_by_text(text).is_visible()
+
+    page.get_by_label("Shown mask").select_option("both")
+    viewer.call("setCrosshair", 20, 18, 14)  # in the middle, so that points near it, and so near letters, are left out
+    page.wait_for_timeout(300)
+    pixels = viewer.pixels()
+    names = page.locator(".pane:visible .name").all_inner_texts()
+    assert sorted(names) == sorted(
+        f"{plane} · {name}" for plane in ("Axial", "Coronal", "Sagittal") for name in ("first", "second")
+    )
+    n_painted = 0
+    palette = {1: (230, 25, 75), 2: (60, 180, 75), 3: (67, 99, 216)}
+    for pane, mask in ((0, first), (3, second), (1, first), (4, second), (2, first), (5, second)):
+        for x, y, voxel in points_in(viewer, pane, 60):
+            label = int(mask[tuple(voxel)])
+            want = palette.get(label, [gray(scene.volume[tuple(voxel)])] * 3)
+            assert np.abs(pixels[y, x].astype(float) - want).max() <= 1.5, (pane, voxel)
+            n_painted += label > 0
+    assert n_painted
 
 
 def test_an_editor_gets_the_pointer_first_and_its_changed_box_is_seen(page: Page, scene: Scene) -> None:

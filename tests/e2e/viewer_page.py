@@ -82,7 +82,8 @@ class Scene:
         data |= {"maskId": None, "maskTicket": "t", "compareMaskId": None, "compareMaskTicket": None}
         data |= {"maskName": "first", "compareName": "second"}
         data |= {"labels": [], "notice": "Research use only.", "height": None, "isReviewed": True}
-        data |= {"badge": "", "region": None}
+        data |= {"badge": "", "region": None, "isSecondReviewed": True}
+        data |= {"compareTranslation": None, "disagreements": []}
         return data | {"unit": "HU", "huOffset": 0} | changes
 
 

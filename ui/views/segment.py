@@ -1,6 +1,7 @@
 """Page "Segment": a CT goes in, a mask comes out, and a person looks at it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from uuid import uuid4
 
 import streamlit as st
@@ -9,47 +10,56 @@ from segloop.errors import SegloopError
 from segloop.schemas import Volume
 from ui.api_client import ApiClient
 from ui.views import case
-from ui.views.case import PROJECT
+from ui.views.masks import PROJECT
 from ui.views.navigation import Open, next_case
 from ui.views.text import explain, job_line, plain, waiting_hint
 
 
-def page(api: ApiClient, open_case: Open, open_worklist: Callable[[], None]) -> None:
+@dataclass(frozen=True)
+class Ways:
+    """The ways to other pages."""
+
+    to_case: Open
+    to_compare: Open
+    to_worklist: Callable[[], None]
+
+
+def page(api: ApiClient, ways: Ways) -> None:
     """Show the case of the address, or the one shown last."""
     volume_id = st.query_params.get("volume") or st.session_state.get("volume_id")
     try:
         if volume_id is None:
-            _nothing("Choose a case in the worklist.", open_worklist)
+            _nothing("Choose a case in the worklist.", ways)
             return
         volume = api.volume(volume_id)
         # In the address too, so that a reloaded page shows the same CT; an id says nothing about the patient.
         st.session_state["volume_id"] = st.query_params["volume"] = volume_id
-        _show(api, volume, open_case, open_worklist)
+        _show(api, volume, ways)
     except SegloopError as error:
         if error.code in ("volume_unknown", "id_invalid"):
             st.session_state.pop("volume_id", None)
-            _nothing("The CT of this address is not here. Choose another in the worklist.", open_worklist)
+            _nothing("The CT of this address is not here. Choose another in the worklist.", ways)
         else:
             st.error(explain(error))
 
 
-def _nothing(why: str, open_worklist: Callable[[], None]) -> None:
+def _nothing(why: str, ways: Ways) -> None:
     st.info(why)
     if st.button("Worklist", icon=":material/arrow_back:"):
-        open_worklist()
+        ways.to_worklist()
 
 
-def _show(api: ApiClient, volume: Volume, open_case: Open, open_worklist: Callable[[], None]) -> None:
+def _show(api: ApiClient, volume: Volume, ways: Ways) -> None:
     spacing = " x ".join(f"{value:.2f}" for value in volume.spacing_mm)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Worklist", icon=":material/arrow_back:"):
-            open_worklist()
+            ways.to_worklist()
         st.markdown(
             f"**{plain(volume.case_reference)}** · {' x '.join(map(str, volume.shape))} voxels of {spacing} mm",
             width="stretch",
         )
         if st.button("Next case", icon=":material/arrow_forward:", icon_position="right"):
-            next_case(api, PROJECT, volume.id, open_case)
+            next_case(api, PROJECT, volume.id, ways.to_case)
     masks = api.masks(volume.id)
     job_id = st.session_state.get(_job_key(volume)) or _find_unfinished(api, volume)
     if job_id:
@@ -57,7 +67,9 @@ def _show(api: ApiClient, volume: Volume, open_case: Open, open_worklist: Callab
         _watch(api, volume, job_id)
     elif not masks:
         _offer(api, volume)
-    case.show(api, volume, masks, again=lambda: _again(api, volume))
+    case.show(
+        api, volume, masks, again=lambda: _again(api, volume), compare=lambda: ways.to_compare(volume.id)
+    )
 
 
 def _job_key(volume: Volume) -> str:

@@ -9,7 +9,7 @@ from segloop.errors import SegloopError
 from segloop.schemas_worklist import Case, Worklist
 from segloop.worklist.state import CASE_STATES, OPEN, CaseState
 from ui.api_client import ApiClient
-from ui.views.case import API_BASE, PROJECT
+from ui.views.masks import API_BASE, PROJECT
 from ui.views.navigation import Open
 from ui.views.text import age, explain, plain
 

@@ -18,6 +18,9 @@ def viewer(
     mask_ticket: str | None = None,
     compare_mask_id: str | None = None,
     compare_mask_ticket: str | None = None,
+    compare_reviewed: bool = False,
+    compare_translation: dict[int, int] | None = None,
+    disagreements: Sequence[dict[str, Any]] = (),
     mask_name: str = "first mask",
     compare_name: str = "second mask",
     labels: Sequence[dict[str, Any]] = (),
@@ -38,7 +41,9 @@ def viewer(
     Each label is a dict with `index`, `name`, `color` ("#rrggbb" or three numbers) and `volume_ml` (or None).
     A mask that is not `reviewed` is hatched; `badge` is a warning beside the notice, and `region` the reviewed region of
     a mask of which only that was looked at (as in `segloop.schemas.ReviewedRegion`). With a second mask, the
-    difference of both is shown, with their names in the legend. Values are shown, and windowed, as stored value + `hu_offset`, in `unit`
+    difference of both is shown, or both side by side, with their names; `compare_translation` gives its label indices in
+    the first one's terms, and each of `disagreements` is a dict with `centre` (a RAS voxel) and `text`, the largest
+    first. Values are shown, and windowed, as stored value + `hu_offset`, in `unit`
     ("HU", or "stored value" where they are not HU). Without a height the viewer reaches to the bottom of the
     window. The key is the viewer's identity: a viewer that comes back under the same key keeps its loaded
     voxels and state.
@@ -52,6 +57,9 @@ def viewer(
         "maskTicket": mask_ticket,
         "compareMaskId": compare_mask_id,
         "compareMaskTicket": compare_mask_ticket,
+        "isSecondReviewed": compare_reviewed,
+        "compareTranslation": compare_translation,
+        "disagreements": [dict(each) for each in disagreements],
         "maskName": mask_name,
         "compareName": compare_name,
         "labels": [dict(label) for label in labels],

@@ -4,7 +4,7 @@ import { Editor } from './edit/editor'
 import { NO_SLICES } from './edit/region'
 import { Controls } from './controls'
 import { el } from './dom'
-import { disagreements, middleOf } from './find'
+import { middleOf } from './find'
 import { valueAt, type Grid, type Vec3 } from './grid'
 import { makeHooks } from './hooks'
 import { bindKeys, helpCard } from './keys'
@@ -41,8 +41,7 @@ export class App implements PointerHost, StoreHost {
   private solid = new SolidView(this.stage.solid)
   private measuring = new Measuring()
   private colors: Uint32Array = new Uint32Array(65536)
-  private differences: Vec3[] | null = null
-  private nDifferences = 0
+  private nDisagreements = 0
   private frame = 0
   private solidTimer = 0
   private notice = el('div', { class: 'notice' })
@@ -159,7 +158,6 @@ export class App implements PointerHost, StoreHost {
   }
 
   onLabels(what: Masks): void {
-    this.forgetDifferences()
     const mask = this.store.scene[what]
     if (what === 'mask') this.renderer?.setMask(mask)
     else this.renderer?.setCompared(mask)
@@ -245,7 +243,7 @@ export class App implements PointerHost, StoreHost {
     const low = level - width / 2 - this.data.huOffset
     return {
       cross, range: [low, low + width], opacity: isMaskHidden ? 0 : opacity, isOutline, isSmooth,
-      isReviewed: this.data.isReviewed, colors: this.colors, comparing,
+      isReviewed: this.data.isReviewed, isSecondReviewed: this.data.isSecondReviewed, colors: this.colors, comparing,
     }
   }
 
@@ -276,9 +274,15 @@ export class App implements PointerHost, StoreHost {
   private resize(): void {
     if (!this.root.isConnected) return
     this.root.style.height = `${this.data.height ?? this.roomBelow()}px`
-    this.stage.arrange(this.state.layout, this.state.is3d)
+    this.arrange()
     this.solid.draw()
     this.draw()
+  }
+
+  private arrange(): void {
+    const { layout, is3d, comparing } = this.state
+    const { compareMaskId, maskName, compareName } = this.data
+    this.stage.arrange(layout, is3d, compareMaskId && comparing === 'both' ? [maskName, compareName] : null)
   }
 
   /** The height that reaches to the bottom of the window when the page is scrolled to its top. */
@@ -300,8 +304,8 @@ export class App implements PointerHost, StoreHost {
 
   set(change: Partial<ViewState>): void {
     Object.assign(this.state, change)
-    if ('layout' in change || 'is3d' in change) {
-      this.stage.arrange(this.state.layout, this.state.is3d)
+    if ('layout' in change || 'is3d' in change || 'comparing' in change) {
+      this.arrange()
       this.showSolid()
     }
     this.showState()
@@ -368,22 +372,15 @@ export class App implements PointerHost, StoreHost {
 
   /** Go to where the two masks differ most, then to where they differ next. */
   nextDisagreement(): void {
-    const { mask, compared } = this.store.scene
-    if (!mask || !compared) return
-    this.differences ??= disagreements(mask, compared, this.colors)
-    const voxel = this.differences[this.nDifferences++ % this.differences.length]
-    if (voxel) this.moveTo(voxel)
-    else this.onStatus(TEXT.noDifference)
-  }
-
-  private forgetDifferences(): void {
-    this.differences = null
-    this.nDifferences = 0
+    const { disagreements } = this.data
+    const next = this.nDisagreements++ % disagreements.length
+    const found = disagreements[next]
+    if (found) this.moveTo(found.centre)
+    this.onStatus(found ? `${next + 1} of ${disagreements.length}: ${found.text}` : TEXT.noDifference)
   }
 
   /** The mask's voxels of a box were changed in place, in the array that was loaded (RAS order, x fastest). */
   updateMask(box: Box): void {
-    this.forgetDifferences()
     this.renderer?.updateMask(box)
     this.hover(null)
     this.draw()
@@ -442,7 +439,6 @@ export class App implements PointerHost, StoreHost {
   }
 
   private showColors(): void {
-    this.forgetDifferences()
     this.colors = colorTable(this.data.labels, this.state.hidden)
     this.renderer?.setColors(this.colors)
     this.showSolid()

@@ -14,29 +14,6 @@ function middleInSlice(shape: Vec3, z: number, isMeant: (at: number) => boolean)
   return nearest ? [nearest[0], nearest[1], z] : null
 }
 
-/**
- * Where two masks of one volume differ, the axial slices with the most differing voxels first.
- *
- * Slices closer than `apartMm` to a listed one are left out; a label whose colour is transparent counts as background.
- */
-export function disagreements(first: Grid, second: Grid, colors: Uint32Array, apartMm = 10, most = 20): Vec3[] {
-  const [nx, ny, nz] = first.shape
-  const [a, b] = [first.voxels, second.voxels]
-  const shown = (label: number): number => (colors[label] ? label : 0)
-  const differs = (at: number): boolean => a[at] !== b[at] && shown(a[at]!) !== shown(b[at]!)
-  const counts = Array.from({ length: nz }, (_, z) => {
-    let count = 0
-    for (let at = z * nx * ny, end = at + nx * ny; at < end; at++) if (differs(at)) count++
-    return { z, count }
-  })
-  const picked: number[] = []
-  for (const { z, count } of counts.sort((left, right) => right.count - left.count)) {
-    if (!count || picked.length === most) break
-    if (picked.every((other) => Math.abs(other - z) * first.spacing[2] >= apartMm)) picked.push(z)
-  }
-  return picked.map((z) => middleInSlice(first.shape, z, differs)!)
-}
-
 /** A voxel of the label near the middle of the axial slice that has most of it; null where the label is absent. */
 export function middleOf(mask: Grid, label: number): Vec3 | null {
   const [nx, ny, nz] = mask.shape

@@ -34,6 +34,12 @@ export function valueAt(grid: Grid | null, [i, j, k]: Vec3): number | null {
   return grid.voxels[i + grid.shape[0] * (j + grid.shape[1] * k)] ?? null
 }
 
+/** A mask in another label set's indices; what is not named stays as it is. */
+export function translated(mask: Grid, indices: Record<number, number>): Grid {
+  const table = Uint16Array.from({ length: 65536 }, (_, index) => indices[index] ?? index)
+  return { ...mask, voxels: Uint16Array.from(mask.voxels, (index) => table[index]!) }
+}
+
 /** The voxel of `to` that holds the centre of a voxel of `from`; both cover the same field of view. */
 export function sameVoxel(from: Vec3, to: Vec3, voxel: Vec3): Vec3 {
   return voxel.map((v, axis) => Math.min(to[axis]! - 1, Math.floor(((v + 0.5) / from[axis]!) * to[axis]!))) as Vec3

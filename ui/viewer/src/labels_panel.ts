@@ -17,7 +17,7 @@ export function showLegend(legend: HTMLElement, names: [string, string] | null, 
     return
   }
   const choice = el('select', { 'aria-label': TEXT.comparing })
-  for (const [value, text] of [['difference', TEXT.difference], ['first', names[0]], ['second', names[1]]] as const) {
+  for (const [value, text] of [['difference', TEXT.difference], ['both', TEXT.both], ['first', names[0]], ['second', names[1]]] as const) {
     choice.append(el('option', { value }, text))
   }
   choice.value = host.comparing

@@ -22,14 +22,14 @@ export interface Look {
   range: [number, number]
   opacity: number
   isOutline: boolean
-  isReviewed: boolean
+  isReviewed: boolean; isSecondReviewed: boolean
   comparing: Comparing
   isSmooth: boolean
   colors: Uint32Array
 }
 
-/** One plane's place on the canvas, in device pixels, and its geometry in CSS pixels. */
-export interface Tile { rect: [number, number, number, number]; view: View }
+/** One plane's place on the canvas, in device pixels, its geometry in CSS pixels, and which mask it shows if one alone. */
+export interface Tile { rect: [number, number, number, number]; view: View; comparing: 'first' | 'second' | null }
 
 export interface Renderer {
   readonly kind: 'webgl' | 'plain'
@@ -59,4 +59,9 @@ export function extremes(grid: Grid): [number, number] {
     if (value > high) high = value
   }
   return [low, high]
+}
+
+/** Say whether a person vouched for the mask that a tile shows. */
+export function isVouched(tile: Tile, look: Look): boolean {
+  return (tile.comparing ?? look.comparing) === 'second' ? look.isSecondReviewed : look.isReviewed
 }

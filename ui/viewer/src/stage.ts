@@ -7,33 +7,37 @@ import type { Layout } from './state'
 
 export interface Pane {
   plane: Plane
-  box: HTMLDivElement; surface: HTMLDivElement
+  isTwin: boolean // shows the second of two masks
+  box: HTMLDivElement; surface: HTMLDivElement; name: HTMLDivElement
   slider: HTMLInputElement; count: HTMLSpanElement
   letters: HTMLDivElement[]; cross: SVGElement; marks: SVGElement
   rect: [number, number, number, number] // of the surface on the canvas, in device pixels
 }
 
 const NARROW = 720
-const AREAS = ['A', 'C', 'S']
+const AREAS = ['A', 'C', 'S', 'a', 'c', 's']
 const GAP = 9
 
-function makePane(plane: Plane): Pane {
+function makePane(plane: Plane, isTwin: boolean): Pane {
   const cross = svg('path', { class: 'cross' })
   const marks = svg('g', { class: 'marks' })
   const overlay = svg('svg', { class: 'overlay', 'aria-hidden': 'true' }, cross, marks)
   const letters = [0, 1, 2, 3].map((n) => el('div', { class: `letter l${n}` }))
+  const name = el('div', { class: 'name' }, plane.name)
   const surface = el('div', {
-    class: 'surface', tabindex: '0', role: 'img', 'data-plane': plane.name.toLowerCase(),
-    'aria-label': `${plane.name} plane; arrow up and down change the slice, ? shows all keys`,
-  }, overlay, el('div', { class: 'name' }, plane.name), ...letters)
-  const slider = el('input', { type: 'range', min: '0', max: '0', value: '0', 'aria-label': `${plane.name} slice` })
+    class: 'surface', tabindex: '0', role: 'img', 'data-plane': plane.name.toLowerCase() + (isTwin ? '-second' : ''),
+    'aria-label': `${plane.name} plane${isTwin ? ' of the second mask' : ''}; arrow up and down change the slice, ? shows all keys`,
+  }, overlay, name, ...letters)
+  const slider = el('input', { type: 'range', min: '0', max: '0', value: '0', 'aria-label': isTwin ? `Slice of the second mask, ${plane.name.toLowerCase()}` : `${plane.name} slice` })
   const count = el('span', { class: 'count' })
   const box = el('div', { class: 'pane' }, surface, el('div', { class: 'bar' }, slider, count))
-  return { plane, box, surface, slider, count, letters, cross, marks, rect: [0, 0, 1, 1] }
+  return { plane, isTwin, box, surface, name, slider, count, letters, cross, marks, rect: [0, 0, 1, 1] }
 }
 
 export class Stage {
-  readonly panes = PLANES.map(makePane)
+  /** Three planes, and three more for a second mask beside the first. */
+  readonly panes = [...PLANES.map((plane) => makePane(plane, false)), ...PLANES.map((plane) => makePane(plane, true))]
+  private names: [string, string] | null = null
   readonly side = el('div', { class: 'side' })
   readonly solid = el('div', { class: 'pane solid' }) // the 3D view's place
   readonly body = el('div', { class: 'body' }, ...this.panes.map((pane) => pane.box), this.solid, this.side)
@@ -47,12 +51,18 @@ export class Stage {
     this.body.prepend(canvas)
   }
 
-  arrange(layout: Layout, is3d: boolean): void {
+  /** Lay the planes out; with two names, those of two masks side by side. */
+  arrange(layout: Layout, is3d: boolean, names: [string, string] | null): void {
+    this.names = names
     const isNarrow = this.body.clientWidth < NARROW
     const side = isNarrow ? '180px' : '232px'
     let [areas, columns] = ['"A C P" "A S P"', `3fr 2fr ${side}`]
     let shown = is3d ? 'ACSD' : 'ACS'
-    if (layout !== 'all') {
+    if (names && layout !== '3d') {
+      const one = layout === 'all' ? '' : AREAS[layout]!
+      shown = one ? one + one.toLowerCase() : 'ACSacs'
+      ;[areas, columns] = one ? [`"${one} ${one.toLowerCase()} P"`, `1fr 1fr ${side}`] : ['"A C S P" "a c s P"', `1fr 1fr 1fr ${side}`]
+    } else if (layout !== 'all') {
       shown = layout === '3d' ? 'D' : AREAS[layout]!
       ;[areas, columns] = [`"${shown} P"`, `1fr ${side}`]
     } else if (is3d) [areas, columns] = ['"A C P" "S D P"', `1fr 1fr ${side}`]
@@ -63,6 +73,7 @@ export class Stage {
     this.panes.forEach((pane, n) => {
       pane.box.style.gridArea = AREAS[n]!
       pane.box.hidden = !shown.includes(AREAS[n]!)
+      pane.name.textContent = names ? `${pane.plane.name} · ${names[pane.isTwin ? 1 : 0]}` : pane.plane.name
     })
     this.solid.style.gridArea = 'D'
     this.solid.hidden = !shown.includes('D')
@@ -93,7 +104,9 @@ export class Stage {
   }
 
   tiles(camera: Camera): Tile[] {
-    return this.panes.filter((pane) => this.isShown(pane)).map((pane) => ({ rect: pane.rect, view: this.viewOf(pane, camera) }))
+    return this.panes.filter((pane) => this.isShown(pane)).map((pane) => ({
+      rect: pane.rect, view: this.viewOf(pane, camera), comparing: this.names ? (pane.isTwin ? 'second' : 'first') : null,
+    }))
   }
 
   /** A point of the page in a pane's own CSS pixels. */

@@ -12,15 +12,19 @@ export interface Data {
   draftId?: string | null // edit this draft instead of showing the mask
   compareMaskId: string | null; compareMaskTicket: string | null
   maskName: string; compareName: string
+  compareTranslation: Record<number, number> | null // the second mask's indices in the first one's label set
+  disagreements: Disagreement[]
   labels: Label[]; notice: string; height: number | null
-  isReviewed: boolean; unit: string; huOffset: number
+  isReviewed: boolean; isSecondReviewed: boolean; unit: string; huOffset: number
   badge: string // what the mask is worth, in a word; '' where there is nothing to warn of
   region: Region | null // what of the mask a person vouches for, where that is known
 }
 
 export type Layout = 'all' | PlaneIndex | '3d'
-/** With two masks: their difference, or one of them. */
-export type Comparing = 'difference' | 'first' | 'second'
+/** With two masks: their difference, one of them, or both side by side. */
+export type Comparing = 'difference' | 'first' | 'second' | 'both'
+/** A place where two masks differ, the largest first; `text` says how. */
+export interface Disagreement { centre: Vec3; text: string }
 export type Mode = 'cross' | 'window' | 'pan' | 'measure'
 
 export interface ViewState {

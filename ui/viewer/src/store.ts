@@ -1,5 +1,5 @@
 // The voxels of one viewer: what has arrived, what is on its way and what failed.
-import { LoadError, sameVoxel, valueAt, type Grid, type Vec3 } from './grid'
+import { LoadError, sameVoxel, translated, valueAt, type Grid, type Vec3 } from './grid'
 import type { Scene } from './renderer'
 import type { Data } from './state'
 import { TEXT } from './text'
@@ -51,7 +51,7 @@ export class VoxelStore {
       return
     }
     const isNewMask = data.maskId !== old.maskId || (data.draftId ?? null) !== (old.draftId ?? null) || retry('mask', old.maskTicket, data.maskTicket)
-    const isNewCompared = data.compareMaskId !== old.compareMaskId || retry('compared', old.compareMaskTicket, data.compareMaskTicket)
+    const isNewCompared = data.compareMaskId !== old.compareMaskId || data.maskId !== old.maskId || retry('compared', old.compareMaskTicket, data.compareMaskTicket)
     if (isNewMask || isNewCompared) {
       void Promise.all([isNewMask && this.loadLabels('mask'), isNewCompared && this.loadLabels('compared')]).then(() => this.finish())
     }
@@ -141,6 +141,7 @@ export class VoxelStore {
       let mask = await loadMask(data, isDraft ? 'drafts' : 'masks', id, ticket, this.geometry, load.signal,
         (part) => { if (this.isComplete() && !this.failed.size) this.host.onStatus(TEXT.loadingMask(part)) })
       if (isDraft) mask = await this.host.onDraft(mask)
+      if (what === 'compared' && data.compareTranslation) mask = translated(mask, data.compareTranslation)
       if (!load.signal.aborted) this.setLabels(what, mask)
     } catch (error) {
       if (!load.signal.aborted) this.fail(what, what === 'mask' ? TEXT.maskFailed : TEXT.comparedFailed, error)

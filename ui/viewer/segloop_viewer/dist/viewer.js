@@ -1,13 +1,13 @@
-import { a as e, i as t, n, o as r, r as i, s as a, t as o } from "./layout-CLsOC_Ty.js";
-import { a as s, i as c, n as l, o as u, r as d, t as f } from "./grid-_0SC71JZ.js";
+import { a as e, c as t, i as n, l as r, n as i, o as a, r as o, s, t as c } from "./renderer-CROy7xEi.js";
+import { a as l, i as u, n as d, o as f, r as p, s as m, t as h } from "./grid-CRQ6iH4j.js";
 // src/state.ts
-var p = {
+var g = {
 	Brain: [80, 40],
 	"Soft tissue": [400, 40],
 	Lung: [1500, -600],
 	Bone: [2e3, 500]
-}, m = "Whole range", h = "Custom";
-function g() {
+}, _ = "Whole range", v = "Custom";
+function y() {
 	return {
 		cross: [
 			0,
@@ -41,7 +41,7 @@ function ee(e, t) {
 function te(e) {
 	return Math.min(40, Math.max(.5, e));
 }
-function _(e) {
+function ne(e) {
 	if (Array.isArray(e)) return [
 		e[0] ?? 255,
 		e[1] ?? 255,
@@ -58,27 +58,27 @@ function _(e) {
 		t & 255
 	];
 }
-function ne(e, t) {
+function re(e, t) {
 	let n = (/* @__PURE__ */ new Uint32Array(65536)).fill(e.length ? 4278190335 : 0);
 	n[0] = 0;
 	for (let { index: r, color: i } of e) {
 		if (r <= 0 || r > 65535) continue;
-		let [e, a, o] = _(i);
+		let [e, a, o] = ne(i);
 		n[r] = t.has(r) ? 0 : (255 << 24 | o << 16 | a << 8 | e) >>> 0;
 	}
 	return n;
 }
 // src/pointer.ts
-var re = 25;
+var b = 25;
 function ie(e, t, n, r) {
 	let i = [...t.centre], { across: a, up: o } = e.plane, s = n / e.pxPerMm;
 	return i[a] += (e.isFlipped ? s : -s) / (t.shape[a] * t.spacing[a]), i[o] += r / e.pxPerMm / (t.shape[o] * t.spacing[o]), i.map((e) => Math.min(1, Math.max(0, e)));
 }
-function ae(t, n, r, i, a) {
-	let o = te(n.zoom * r), [s, c] = e(t, i, a), l = n.zoom / o, u = [...n.centre], { across: d, up: f } = t.plane;
-	return u[d] = (s + (t.acrossMm - s) * l) / (n.shape[d] * n.spacing[d]), u[f] = (c + (t.upMm - c) * l) / (n.shape[f] * n.spacing[f]), {
-		zoom: o,
-		centre: o <= 1 ? [
+function ae(e, t, n, r, i) {
+	let a = te(t.zoom * n), [o, c] = s(e, r, i), l = t.zoom / a, u = [...t.centre], { across: d, up: f } = e.plane;
+	return u[d] = (o + (e.acrossMm - o) * l) / (t.shape[d] * t.spacing[d]), u[f] = (c + (e.upMm - c) * l) / (t.shape[f] * t.spacing[f]), {
+		zoom: a,
+		centre: a <= 1 ? [
 			.5,
 			.5,
 			.5
@@ -102,48 +102,48 @@ var oe = class {
 		}), n.addEventListener("wheel", (e) => this.wheel(e), { passive: !1 });
 	}
 	pick(e) {
-		let t = this.host.camera();
-		if (!t) return null;
-		let n = this.host.stage.viewOf(this.pane, t), i = this.host.stage.pointIn(this.pane, e);
+		let n = this.host.camera();
+		if (!n) return null;
+		let r = this.host.stage.viewOf(this.pane, n), i = this.host.stage.pointIn(this.pane, e);
 		return {
-			view: n,
-			camera: t,
+			view: r,
+			camera: n,
 			at: i,
-			voxel: r(n, t, i[0], i[1], this.host.state.cross)
+			voxel: t(r, n, i[0], i[1], this.host.state.cross)
 		};
 	}
-	down(t) {
-		let { host: n, pane: r } = this, i = this.pick(t);
-		!this.action && i && (n.activate(r), r.surface.focus({ preventScroll: !0 }), r.surface.setPointerCapture(t.pointerId), this.pointer = t.pointerId, this.last = [t.clientX, t.clientY], t.button === 1 && t.preventDefault(), this.action = t.button === 2 ? "window" : t.button === 1 || t.shiftKey ? "pan" : n.state.mode, n.onPointer?.(r.plane, i.voxel, t, "down") && (this.action = "hook"), this.action === "cross" && i.voxel && n.moveTo(i.voxel), this.action === "measure" && n.measure(r, "down", e(i.view, ...i.at)));
+	down(e) {
+		let { host: t, pane: n } = this, r = this.pick(e);
+		!this.action && r && (t.activate(n), n.surface.focus({ preventScroll: !0 }), n.surface.setPointerCapture(e.pointerId), this.pointer = e.pointerId, this.last = [e.clientX, e.clientY], e.button === 1 && e.preventDefault(), this.action = e.button === 2 ? "window" : e.button === 1 || e.shiftKey ? "pan" : t.state.mode, t.onPointer?.(n.plane, r.voxel, e, "down") && (this.action = "hook"), this.action === "cross" && r.voxel && t.moveTo(r.voxel), this.action === "measure" && t.measure(n, "down", s(r.view, ...r.at)));
 	}
-	move(t) {
-		let { host: n, pane: r, action: i } = this, a = this.pick(t);
-		if (!a) return;
-		if (!i) {
-			n.onPointer?.(r.plane, a.voxel, t, "hover") || n.hover(a.voxel);
+	move(e) {
+		let { host: t, pane: n, action: r } = this, i = this.pick(e);
+		if (!i) return;
+		if (!r) {
+			t.onPointer?.(n.plane, i.voxel, e, "hover") || t.hover(i.voxel);
 			return;
 		}
-		if (t.pointerId !== this.pointer) return;
-		let [o, s] = [t.clientX - this.last[0], t.clientY - this.last[1]];
-		if (this.last = [t.clientX, t.clientY], i === "hook") n.onPointer?.(r.plane, a.voxel, t, "move");
-		else if (i === "cross" && a.voxel) n.moveTo(a.voxel);
-		else if (i === "window") {
-			let { width: e, level: t } = n.state, r = Math.max(1, e / 300);
-			n.setWindow(Math.max(1, Math.round(e + o * r)), Math.round(t + s * r));
-		} else i === "pan" ? n.setCamera(a.camera.zoom, ie(a.view, a.camera, o, s)) : i === "measure" && n.measure(r, "move", e(a.view, ...a.at));
+		if (e.pointerId !== this.pointer) return;
+		let [a, o] = [e.clientX - this.last[0], e.clientY - this.last[1]];
+		if (this.last = [e.clientX, e.clientY], r === "hook") t.onPointer?.(n.plane, i.voxel, e, "move");
+		else if (r === "cross" && i.voxel) t.moveTo(i.voxel);
+		else if (r === "window") {
+			let { width: e, level: n } = t.state, r = Math.max(1, e / 300);
+			t.setWindow(Math.max(1, Math.round(e + a * r)), Math.round(n + o * r));
+		} else r === "pan" ? t.setCamera(i.camera.zoom, ie(i.view, i.camera, a, o)) : r === "measure" && t.measure(n, "move", s(i.view, ...i.at));
 	}
-	end(t, n) {
-		if (t.pointerId !== this.pointer || !this.action) return;
-		let { action: r } = this;
+	end(e, t) {
+		if (e.pointerId !== this.pointer || !this.action) return;
+		let { action: n } = this;
 		this.action = null, this.pointer = -1;
-		let i = this.pick(t);
-		r === "hook" && this.host.onPointer?.(this.pane.plane, i?.voxel ?? null, t, n), r === "measure" && i && this.host.measure(this.pane, n, e(i.view, ...i.at));
+		let r = this.pick(e);
+		n === "hook" && this.host.onPointer?.(this.pane.plane, r?.voxel ?? null, e, t), n === "measure" && r && this.host.measure(this.pane, t, s(r.view, ...r.at));
 	}
 	notches(e) {
 		if (e.deltaMode !== 0 || Math.abs(e.deltaY) >= 50) return this.rolled = 0, Math.sign(e.deltaY);
 		this.rolled += e.deltaY;
-		let t = Math.trunc(this.rolled / re);
-		return this.rolled -= t * re, t;
+		let t = Math.trunc(this.rolled / b);
+		return this.rolled -= t * b, t;
 	}
 	wheel(e) {
 		e.preventDefault();
@@ -165,30 +165,30 @@ function se(e) {
 	}), t.surface.addEventListener("focus", () => e.activate(t));
 }
 // src/commands.ts
-function v(e, t) {
+function x(e, t) {
 	let n = [...e.state.cross];
 	n[e.active.plane.normal] += t, e.moveTo(n);
 }
 function ce(e, t) {
 	let n = e.camera();
 	if (!n) return;
-	let r = e.stage.viewOf(e.active, n), i = ae(r, n, t, ...a(r, n, e.state.cross));
-	e.setCamera(i.zoom, i.centre);
+	let i = e.stage.viewOf(e.active, n), a = ae(i, n, t, ...r(i, n, e.state.cross));
+	e.setCamera(a.zoom, a.centre);
 }
-function y(e, t, n) {
+function le(e, t, n) {
 	let { state: r } = e;
 	switch (t) {
 		case "slice1":
-			v(e, n === "ArrowUp" ? 1 : -1);
+			x(e, n === "ArrowUp" ? 1 : -1);
 			break;
 		case "slice10":
-			v(e, n === "PageUp" ? 10 : -10);
+			x(e, n === "PageUp" ? 10 : -10);
 			break;
 		case "sliceEnd":
-			v(e, n === "Home" ? -1e6 : 1e6);
+			x(e, n === "Home" ? -1e6 : 1e6);
 			break;
 		case "preset":
-			e.setPreset([...Object.keys(p), m][Number(n) - 1]);
+			e.setPreset([...Object.keys(g), _][Number(n) - 1]);
 			break;
 		case "mask":
 			e.set({ isMaskHidden: !r.isMaskHidden });
@@ -238,8 +238,8 @@ function y(e, t, n) {
 	return !0;
 }
 // src/edit/runs.ts
-var b = 12;
-function le(e, t) {
+var S = 12;
+function ue(e, t) {
 	let n = [];
 	for (let r of Uint32Array.from(e.keys()).sort()) {
 		let [i, a] = [e.get(r), t(r)];
@@ -254,7 +254,7 @@ function le(e, t) {
 	}
 	return n;
 }
-function x(e) {
+function de(e) {
 	return e.map(({ start: e, length: t, before: n, after: r }) => ({
 		start: e,
 		length: t,
@@ -262,87 +262,87 @@ function x(e) {
 		after: n
 	}));
 }
-function ue(e) {
-	let t = new Uint8Array(e.length * b), n = new DataView(t.buffer);
+function fe(e) {
+	let t = new Uint8Array(e.length * S), n = new DataView(t.buffer);
 	return e.forEach(({ start: e, length: t, before: r, after: i }, a) => {
-		n.setUint32(a * b, e, !0), n.setUint32(a * b + 4, t, !0), n.setUint16(a * b + 8, r, !0), n.setUint16(a * b + 10, i, !0);
+		n.setUint32(a * S, e, !0), n.setUint32(a * S + 4, t, !0), n.setUint16(a * S + 8, r, !0), n.setUint16(a * S + 10, i, !0);
 	}), t;
 }
-function S(e) {
+function C(e) {
 	let t = new DataView(e.buffer, e.byteOffset, e.byteLength);
-	return Array.from({ length: e.length / b }, (e, n) => ({
-		start: t.getUint32(n * b, !0),
-		length: t.getUint32(n * b + 4, !0),
-		before: t.getUint16(n * b + 8, !0),
-		after: t.getUint16(n * b + 10, !0)
+	return Array.from({ length: e.length / S }, (e, n) => ({
+		start: t.getUint32(n * S, !0),
+		length: t.getUint32(n * S + 4, !0),
+		before: t.getUint16(n * S + 8, !0),
+		after: t.getUint16(n * S + 10, !0)
 	}));
 }
 // src/edit/draft.ts
-var de = 200;
-async function C(e, t = {}) {
+var pe = 200;
+async function me(e, t = {}) {
 	let n = await fetch(e, {
 		credentials: "same-origin",
 		...t
 	});
 	if (n.ok) return n;
 	let r = await n.json().catch(() => ({}));
-	throw new f(r.detail ?? `The server answered ${n.status}.`);
+	throw new h(r.detail ?? `The server answered ${n.status}.`);
 }
 async function w(e) {
-	return await (await C(e)).json();
+	return await (await me(e)).json();
 }
-function fe(e, t) {
-	return C(e, {
+function he(e, t) {
+	return me(e, {
 		method: "POST",
 		headers: { "Content-Type": "application/json" },
 		body: JSON.stringify(t)
 	});
 }
-function pe(e) {
+function ge(e) {
 	return Uint8Array.from(atob(e), (e) => e.charCodeAt(0));
 }
-async function me(e, t) {
-	let n = [], r = Math.max(0, t.sequence - de);
+async function _e(e, t) {
+	let n = [], r = Math.max(0, t.sequence - pe);
 	for (; r !== null;) {
 		let i = await w(`${e}/entries?after=${r}`);
 		for (let { sequence: e, operation: r, label: a, body: o } of i.items) e <= t.sequence && r !== "review" && n.push({
 			operation: r,
 			label: a,
-			runs: S(pe(o))
+			runs: C(ge(o))
 		});
 		r = i.next_after;
 	}
 	return n;
 }
-function he(e) {
+function ve(e) {
 	return w(`${e}/changes`);
 }
-async function ge(e, t, n, r, i) {
-	let a = await fe(`${e}/tools`, {
+async function ye(e, t, n, r, i) {
+	let a = await he(`${e}/tools`, {
 		tool: n,
 		label: r,
 		sequence: t.sequence,
 		hash: t.hash,
 		parameters: i
 	});
-	return S(new Uint8Array(await a.arrayBuffer()));
+	return C(new Uint8Array(await a.arrayBuffer()));
 }
-async function _e(e, t, n) {
-	return (await (await fe(`${e}/finalize`, {
+async function be(e, t, n) {
+	return (await (await he(`${e}/finalize`, {
 		sequence: t.sequence,
 		hash: t.hash,
 		active_time_s: n
 	})).json()).id;
 }
-async function ve(e, t, n, r, i) {
+async function xe(e, t, n, r, i) {
 	let { sequence: a } = r.next, [o, s] = [0, null];
 	for (let c of t) {
 		let { operation: t, label: l, body: u } = c;
-		if (c.sequence <= a && await ye(e, c)) {
+		if (c.sequence <= a && await Se(e, c)) {
 			i(c);
 			continue;
 		}
-		let d = c.sequence === r.next.sequence + 1 && c.parent === r.next.hash, f = t === "review" ? [] : S(u);
+		let d = c.sequence === r.next.sequence + 1 && c.parent === r.next.hash, f = t === "review" ? [] : C(u);
 		if (t === "review") s = JSON.parse(new TextDecoder().decode(u)), r.add(t, l, u);
 		else if (d && n.fits(f)) n.replay({
 			operation: t,
@@ -350,7 +350,7 @@ async function ve(e, t, n, r, i) {
 			runs: f
 		}), r.add(t, l, u), o += 1;
 		else {
-			let e = n.apply("restore", l, be(n.mask, f));
+			let e = n.apply("restore", l, Ce(n.mask, f));
 			e && r.edit(e), o += +!!e;
 		}
 		d || i(c);
@@ -360,27 +360,27 @@ async function ve(e, t, n, r, i) {
 		region: s
 	};
 }
-async function ye(e, { sequence: t, hash: n }) {
+async function Se(e, { sequence: t, hash: n }) {
 	let { items: r } = await w(`${e}/entries?after=${t - 1}&limit=1`);
 	return r[0]?.sequence === t && r[0].hash === n;
 }
-function be(e, t) {
+function Ce(e, t) {
 	let n = /* @__PURE__ */ new Map(), r = /* @__PURE__ */ new Map();
 	for (let i of t) for (let t = i.start; t < i.start + i.length; t++) e.voxels[t] === i.before && (n.set(t, i.before), r.set(t, i.after));
-	return le(n, (e) => r.get(e));
+	return ue(n, (e) => r.get(e));
 }
-function xe(e, t) {
+function we(e, t) {
 	return !(e.voxels instanceof Uint8Array) || t.every((e) => e <= 255) ? e : {
 		...e,
 		voxels: Uint16Array.from(e.voxels)
 	};
 }
 // src/edit/engine.ts
-var Se = {
+var Te = {
 	only: null,
 	locked: /* @__PURE__ */ new Set(),
 	range: null
-}, Ce = 2e6, we = class {
+}, Ee = 2e6, De = class {
 	mask;
 	values;
 	undoable = [];
@@ -407,7 +407,7 @@ var Se = {
 	get isDrawing() {
 		return this.stroke !== null;
 	}
-	begin(e, t, n = Se) {
+	begin(e, t, n = Te) {
 		this.cancel(), this.stroke = {
 			operation: e,
 			label: t,
@@ -439,12 +439,12 @@ var Se = {
 		let n = {
 			operation: e.operation,
 			label: e.label,
-			runs: le(t, () => e.label)
+			runs: ue(t, () => e.label)
 		};
 		return this.push(n), n;
 	}
 	push(e) {
-		for (this.undoable.push(e), this.redoable = [], this.nRuns = this.undoable.reduce((e, { runs: t }) => e + t.length, 0); this.nRuns > Ce && this.undoable.length > 1;) this.nRuns -= this.undoable.shift().runs.length;
+		for (this.undoable.push(e), this.redoable = [], this.nRuns = this.undoable.reduce((e, { runs: t }) => e + t.length, 0); this.nRuns > Ee && this.undoable.length > 1;) this.nRuns -= this.undoable.shift().runs.length;
 	}
 	apply(e, t, n) {
 		if (!n.length || this.isDrawing || !this.fits(n)) return null;
@@ -485,7 +485,7 @@ var Se = {
 		let r = this.isDrawing ? void 0 : e.pop();
 		if (!r) return null;
 		t.push(r);
-		let i = n === "undo" ? x(r.runs) : r.runs;
+		let i = n === "undo" ? de(r.runs) : r.runs;
 		return this.write(i), {
 			operation: n,
 			label: r.label,
@@ -528,7 +528,7 @@ var Se = {
 		for (let { operation: t, label: n, runs: r } of e) t === "undo" ? this.redoable.push(this.undoable.pop() ?? {
 			operation: "brush",
 			label: n,
-			runs: x(r)
+			runs: de(r)
 		}) : t === "redo" ? this.undoable.push(this.redoable.pop() ?? {
 			operation: "brush",
 			label: n,
@@ -559,8 +559,8 @@ var Se = {
 	}
 }, T = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, E = [];
 for (let e = 2; E.length < 64; e++) E.every((t) => e % t) && E.push(e);
-var Te = Int32Array.from(E, (e) => T(Math.cbrt(e))), Ee = Int32Array.from(E.slice(0, 8), (e) => T(Math.sqrt(e))), D = (e, t) => e >>> t | e << 32 - t;
-function De(e, t, n, r) {
+var Oe = Int32Array.from(E, (e) => T(Math.cbrt(e))), ke = Int32Array.from(E.slice(0, 8), (e) => T(Math.sqrt(e))), D = (e, t) => e >>> t | e << 32 - t;
+function Ae(e, t, n, r) {
 	for (let e = 0; e < 16; e++) t[e] = n.getInt32(r + e * 4);
 	for (let e = 16; e < 64; e++) {
 		let [n, r] = [t[e - 15], t[e - 2]];
@@ -568,7 +568,7 @@ function De(e, t, n, r) {
 	}
 	let [i, a, o, s, c, l, u, d] = e;
 	for (let e = 0; e < 64; e++) {
-		let n = d + (D(c, 6) ^ D(c, 11) ^ D(c, 25)) + (c & l ^ ~c & u) + Te[e] + t[e] | 0, r = (D(i, 2) ^ D(i, 13) ^ D(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
+		let n = d + (D(c, 6) ^ D(c, 11) ^ D(c, 25)) + (c & l ^ ~c & u) + Oe[e] + t[e] | 0, r = (D(i, 2) ^ D(i, 13) ^ D(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
 		[d, u, l, c, s, o, a, i] = [
 			u,
 			l,
@@ -591,36 +591,36 @@ function De(e, t, n, r) {
 		d
 	].entries()) e[t] = e[t] + n;
 }
-function Oe(e) {
+function O(e) {
 	let t = typeof e == "string" ? new TextEncoder().encode(e) : e, n = new Uint8Array(Math.ceil((t.length + 9) / 64) * 64);
 	n.set(t), n[t.length] = 128;
 	let r = new DataView(n.buffer);
 	r.setUint32(n.length - 8, Math.floor(t.length / 2 ** 29)), r.setUint32(n.length - 4, t.length << 3);
-	let [i, a] = [Ee.slice(), /* @__PURE__ */ new Int32Array(64)];
-	for (let e = 0; e < n.length; e += 64) De(i, a, r, e);
+	let [i, a] = [ke.slice(), /* @__PURE__ */ new Int32Array(64)];
+	for (let e = 0; e < n.length; e += 64) Ae(i, a, r, e);
 	return Array.from(i, (e) => (e >>> 0).toString(16).padStart(8, "0")).join("");
 }
 // src/edit/journal.ts
-var ke = {
+var je = {
 	sequence: 0,
 	hash: "0".repeat(64)
-}, Ae = [
+}, k = [
 	250,
 	500,
 	1e3,
 	2e3,
 	4e3,
 	8e3
-], je = /* @__PURE__ */ new Set([
+], Me = /* @__PURE__ */ new Set([
 	"conflict",
 	"closed",
 	"not_yours",
 	"refused"
 ]);
-function Me(e, t, n, r) {
-	return Oe(`${e}\n${t}\n${n}\n${Oe(r)}`);
+function Ne(e, t, n, r) {
+	return O(`${e}\n${t}\n${n}\n${O(r)}`);
 }
-var Ne = class {
+var Pe = class {
 	url;
 	head;
 	outside;
@@ -634,7 +634,7 @@ var Ne = class {
 		return this.queue.at(-1) ?? this.head;
 	}
 	get isStuck() {
-		return je.has(this.state);
+		return Me.has(this.state);
 	}
 	add(e, t, n) {
 		let { sequence: r, hash: i } = this.next, a = {
@@ -643,12 +643,12 @@ var Ne = class {
 			label: t,
 			parent: i,
 			body: n,
-			hash: Me(i, e, t, n)
+			hash: Ne(i, e, t, n)
 		};
 		this.queue.push(a), this.outside.keep(a), this.tell(this.state === "saved" ? "saving" : this.state), this.isStuck || (this.sending ??= this.send());
 	}
 	edit({ operation: e, label: t, runs: n }) {
-		this.add(e, t, ue(n));
+		this.add(e, t, fe(n));
 	}
 	async flush() {
 		for (; this.sending;) await this.sending;
@@ -664,7 +664,7 @@ var Ne = class {
 					sequence: t.sequence,
 					hash: t.hash
 				}, this.outside.drop(t), e = 0, this.tell(this.queue.length ? "saving" : "saved");
-			} else t === "again" || t === "signed_out" ? (e += 1, this.tell(t === "signed_out" ? t : e > 2 ? "offline" : "saving"), await this.outside.wait(Ae[Math.min(e, Ae.length) - 1])) : this.tell(t);
+			} else t === "again" || t === "signed_out" ? (e += 1, this.tell(t === "signed_out" ? t : e > 2 ? "offline" : "saving"), await this.outside.wait(k[Math.min(e, k.length) - 1])) : this.tell(t);
 		}
 		this.sending = null;
 	}
@@ -693,27 +693,27 @@ var Ne = class {
 	tell(e) {
 		this.state = e, this.outside.onState(e, this.queue.length);
 	}
-}, O = "entries";
-function Pe() {
+}, A = "entries";
+function Fe() {
 	return new Promise((e, t) => {
 		let n = indexedDB.open("segloop", 1);
-		n.onupgradeneeded = () => n.result.createObjectStore(O, { keyPath: [
+		n.onupgradeneeded = () => n.result.createObjectStore(A, { keyPath: [
 			"draft",
 			"sequence",
 			"hash"
 		] }), n.onsuccess = () => e(n.result), n.onerror = () => t(n.error ?? /* @__PURE__ */ Error("IndexedDB"));
 	});
 }
-function Fe(e) {
+function Ie(e) {
 	return new Promise((t, n) => {
 		e.onsuccess = () => t(e.result), e.onerror = () => n(e.error ?? /* @__PURE__ */ Error("IndexedDB"));
 	});
 }
-var Ie = class {
+var Le = class {
 	draft;
 	database;
 	constructor(e) {
-		this.draft = e, this.database = Pe().catch(() => null);
+		this.draft = e, this.database = Fe().catch(() => null);
 	}
 	put(e) {
 		this.write((t) => t.put({
@@ -732,42 +732,42 @@ var Ie = class {
 		let e = await this.database;
 		if (!e) return [];
 		let t = IDBKeyRange.bound([this.draft], [this.draft, []]);
-		return Fe(e.transaction(O).objectStore(O).getAll(t));
+		return Ie(e.transaction(A).objectStore(A).getAll(t));
 	}
 	async write(e) {
 		try {
 			let t = await this.database;
-			t && await Fe(e(t.transaction(O, "readwrite", { durability: "strict" }).objectStore(O)));
+			t && await Ie(e(t.transaction(A, "readwrite", { durability: "strict" }).objectStore(A)));
 		} catch (e) {
 			console.warn("An edit could not be kept in this browser; it is being sent all the same.", e);
 		}
 	}
 };
 // src/dom.ts
-function k(e, t = {}, ...n) {
+function j(e, t = {}, ...n) {
 	let r = document.createElement(e);
 	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
 	return r.append(...n), r;
 }
-function A(e, t = {}, ...n) {
+function M(e, t = {}, ...n) {
 	let r = document.createElementNS("http://www.w3.org/2000/svg", e);
 	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
 	return r.append(...n), r;
 }
 // src/edit/region.ts
-var j = {
+var N = {
 	axial: [],
 	coronal: [],
 	sagittal: []
-}, M = {
+}, P = {
 	whole: !1,
 	labels: null,
-	...j
+	...N
 };
-function N(e) {
+function F(e) {
 	return e.name.toLowerCase();
 }
-function P(e, t, n) {
+function I(e, t, n) {
 	let r = [];
 	for (let [i, a] of [...e, [Math.min(t, n), Math.max(t, n)]].sort((e, t) => e[0] - t[0])) {
 		let e = r.at(-1);
@@ -775,40 +775,40 @@ function P(e, t, n) {
 	}
 	return r;
 }
-function Le(e, t) {
+function Re(e, t) {
 	return e.flatMap(([e, n]) => e <= t && t <= n ? [[e, t - 1], [t + 1, n]].filter(([e, t]) => e <= t) : [[e, n]]);
 }
-function F(e, t) {
+function L(e, t) {
 	return e.some(([e, n]) => e <= t && t <= n);
 }
-function I(e) {
+function R(e) {
 	return e.reduce((e, [t, n]) => e + n - t + 1, 0);
 }
-function Re(e, t, n, r) {
-	if (e.whole || F(e[t], n)) return !0;
+function ze(e, t, n, r) {
+	if (e.whole || L(e[t], n)) return !0;
 	let i = {
 		axial: r[2],
 		coronal: r[1],
 		sagittal: r[0]
 	};
-	return Object.keys(i).some((n) => n !== t && I(e[n]) === i[n]);
-}
-function ze(e) {
-	return !e.whole && !I(e.axial) && !I(e.coronal) && !I(e.sagittal);
+	return Object.keys(i).some((n) => n !== t && R(e[n]) === i[n]);
 }
 function Be(e) {
-	return e.map(([e, t]) => e === t ? `${e + 1}` : `${e + 1}-${t + 1}`).join(", ");
+	return !e.whole && !R(e.axial) && !R(e.coronal) && !R(e.sagittal);
 }
 function Ve(e) {
+	return e.map(([e, t]) => e === t ? `${e + 1}` : `${e + 1}-${t + 1}`).join(", ");
+}
+function He(e) {
 	if (e.whole) return "whole volume";
 	let t = [
 		"axial",
 		"coronal",
 		"sagittal"
-	].filter((t) => I(e[t])).map((t) => `${I(e[t])} ${t}`);
+	].filter((t) => R(e[t])).map((t) => `${R(e[t])} ${t}`);
 	return t.length ? t.join(", ") : "nothing yet";
 }
-function He(e, [t, n]) {
+function Ue(e, [t, n]) {
 	let r = {
 		axial: /* @__PURE__ */ new Set(),
 		coronal: /* @__PURE__ */ new Set(),
@@ -821,8 +821,8 @@ function He(e, [t, n]) {
 	}
 	return r;
 }
-function Ue(e, t, n) {
-	let r = He(t, n), i = (t) => [...r[t]].reduce((e, t) => F(e, t) ? e : P(e, t, t), e[t]);
+function We(e, t, n) {
+	let r = Ue(t, n), i = (t) => [...r[t]].reduce((e, t) => L(e, t) ? e : I(e, t, t), e[t]);
 	return {
 		axial: i("axial"),
 		coronal: i("coronal"),
@@ -830,26 +830,26 @@ function Ue(e, t, n) {
 	};
 }
 // src/edit/menus.ts
-function L(e, t, n) {
-	let r = k("button", {
+function z(e, t, n) {
+	let r = j("button", {
 		type: "button",
 		title: t
 	}, e);
 	return r.addEventListener("click", n), r;
 }
-function R(e, t, n = {}) {
-	return k("input", {
+function B(e, t, n = {}) {
+	return j("input", {
 		type: "number",
 		value: t,
 		"aria-label": e,
 		...n
 	});
 }
-var z = class {
-	title = k("summary");
+var V = class {
+	title = j("summary");
 	node;
 	constructor(e, t) {
-		this.title.setAttribute("aria-label", e), t.classList.add("menu-card"), this.node = k("details", { class: "menu" }, this.title, t), this.node.addEventListener("toggle", () => {
+		this.title.setAttribute("aria-label", e), t.classList.add("menu-card"), this.node = j("details", { class: "menu" }, this.title, t), this.node.addEventListener("toggle", () => {
 			t.classList.remove("leftwards");
 			let e = this.node.closest(".sv")?.getBoundingClientRect().right ?? Infinity;
 			t.classList.toggle("leftwards", t.getBoundingClientRect().right > e);
@@ -861,12 +861,12 @@ var z = class {
 	close() {
 		this.node.open = !1;
 	}
-}, We = [
+}, Ge = [
 	["everything", "everything unlocked"],
 	["background", "background only"],
 	["chosen", "chosen labels"]
-], Ge = class {
-	over = k("select", { "aria-label": "Paint over" }, ...We.map(([e, t]) => k("option", { value: e }, t)));
+], Ke = class {
+	over = j("select", { "aria-label": "Paint over" }, ...Ge.map(([e, t]) => j("option", { value: e }, t)));
 	checks;
 	list;
 	menu;
@@ -875,12 +875,12 @@ var z = class {
 			index: 0,
 			name: "background"
 		}, ...t];
-		this.checks = n.map(({ index: e, name: t }) => [e, k("input", {
+		this.checks = n.map(({ index: e, name: t }) => [e, j("input", {
 			type: "checkbox",
 			"aria-label": `Paint over ${t}`
-		})]), this.list = k("div", { class: "checks" }, ...this.checks.map(([, e], t) => k("label", {}, e, k("span", {}, n[t].name)))), this.over.addEventListener("change", () => e.change({ over: this.over.value }));
+		})]), this.list = j("div", { class: "checks" }, ...this.checks.map(([, e], t) => j("label", {}, e, j("span", {}, n[t].name)))), this.over.addEventListener("change", () => e.change({ over: this.over.value }));
 		for (let [, t] of this.checks) t.addEventListener("change", () => e.change({ chosen: new Set(this.checks.filter(([, e]) => e.checked).map(([e]) => e)) }));
-		this.menu = new z("What may be painted over", k("div", {}, k("label", {}, k("span", {}, "Paint over"), this.over), this.list, k("p", {}, "Locked and hidden labels are never changed. Lock a label in the list at the right.")));
+		this.menu = new V("What may be painted over", j("div", {}, j("label", {}, j("span", {}, "Paint over"), this.over), this.list, j("p", {}, "Locked and hidden labels are never changed. Lock a label in the list at the right.")));
 	}
 	show({ over: e, chosen: t, locked: n }) {
 		this.over.value = e, this.list.hidden = e !== "chosen";
@@ -888,29 +888,29 @@ var z = class {
 		let r = e === "chosen" ? `${t.size} chosen` : e;
 		this.menu.show(`Over: ${r}${n.size ? `, ${n.size} locked` : ""}`);
 	}
-}, Ke = class {
-	smooth = R("Smoothing radius in mm", "2", {
+}, qe = class {
+	smooth = B("Smoothing radius in mm", "2", {
 		min: "0.5",
 		max: "20",
 		step: "0.5"
 	});
-	islands = R("Smallest piece to keep, in voxels", "", {
+	islands = B("Smallest piece to keep, in voxels", "", {
 		min: "1",
 		placeholder: "largest"
 	});
-	plane = k("input", {
+	plane = j("input", {
 		type: "checkbox",
 		"aria-label": "Fill holes slice by slice"
 	});
-	name = k("strong");
+	name = j("strong");
 	menu;
 	constructor(e) {
 		let t = (t) => () => {
 			this.menu.close(), e.shape(t, this.settings());
 		}, n = (t) => () => {
 			this.menu.close(), e.copySlice(t);
-		}, r = (...e) => k("div", { class: "line" }, ...e);
-		this.menu = new z("Tools for the chosen label", k("div", {}, k("p", {}, "For ", this.name, ", in the plane in use where it matters:"), r(L("Interpolate", "Fill in between the slices that you drew in this plane; without any, between slices that have the label", t("interpolate"))), r(L("Copy from slice below", "Bring the label over from one slice lower", n(-1)), L("Copy from slice above", "Bring the label over from one slice higher", n(1))), r(L("Smooth", "Smooth the outline in 3D", t("smooth")), this.smooth, "mm"), r(L("Remove islands", "Keep the largest piece, or all pieces that are large enough", t("islands")), "smaller than", this.islands, "voxels"), r(L("Fill holes", "Fill what the label encloses", t("holes")), k("label", {}, this.plane, k("span", {}, "slice by slice"))))), this.menu.show("Label tools");
+		}, r = (...e) => j("div", { class: "line" }, ...e);
+		this.menu = new V("Tools for the chosen label", j("div", {}, j("p", {}, "For ", this.name, ", in the plane in use where it matters:"), r(z("Interpolate", "Fill in between the slices that you drew in this plane; without any, between slices that have the label", t("interpolate"))), r(z("Copy from slice below", "Bring the label over from one slice lower", n(-1)), z("Copy from slice above", "Bring the label over from one slice higher", n(1))), r(z("Smooth", "Smooth the outline in 3D", t("smooth")), this.smooth, "mm"), r(z("Remove islands", "Keep the largest piece, or all pieces that are large enough", t("islands")), "smaller than", this.islands, "voxels"), r(z("Fill holes", "Fill what the label encloses", t("holes")), j("label", {}, this.plane, j("span", {}, "slice by slice"))))), this.menu.show("Label tools");
 	}
 	show(e) {
 		this.name.textContent = e;
@@ -923,50 +923,50 @@ var z = class {
 			isHolesInPlane: this.plane.checked
 		};
 	}
-}, qe = class {
+}, Je = class {
 	host;
-	from = R("First slice", "1", { min: "1" });
-	to = R("Last slice", "1", { min: "1" });
-	all = k("input", {
+	from = B("First slice", "1", { min: "1" });
+	to = B("Last slice", "1", { min: "1" });
+	all = j("input", {
 		type: "checkbox",
 		"aria-label": "All labels reviewed"
 	});
 	checks;
 	list;
-	said = k("div", { class: "said" });
-	plane = k("span");
+	said = j("div", { class: "said" });
+	plane = j("span");
 	menu;
 	constructor(e, t) {
-		this.host = e, this.checks = t.map(({ index: e, name: t }) => [e, k("input", {
+		this.host = e, this.checks = t.map(({ index: e, name: t }) => [e, j("input", {
 			type: "checkbox",
 			"aria-label": `${t} reviewed`
-		})]), this.list = k("div", { class: "checks" }, ...this.checks.map(([, e], n) => k("label", {}, e, k("span", {}, t[n].name))));
+		})]), this.list = j("div", { class: "checks" }, ...this.checks.map(([, e], n) => j("label", {}, e, j("span", {}, t[n].name))));
 		let n = () => e.reviewLabels(this.all.checked ? null : this.checks.filter(([, e]) => e.checked).map(([e]) => e));
 		this.all.addEventListener("change", n);
 		for (let [, e] of this.checks) e.addEventListener("change", n);
-		this.menu = new z("Reviewed region", k("div", {}, k("p", {}, "What you vouch for. What you do not mark counts as not looked at, and never as background."), k("div", { class: "line" }, this.plane, " slices", this.from, "to", this.to, L("Mark range", "You vouch for these slices", () => e.reviewRange(this.from.valueAsNumber - 1, this.to.valueAsNumber - 1))), k("div", { class: "line" }, L("Mark edited slices", "You vouch for the slices of this plane that you edited", () => e.reviewEdited()), L("Whole volume", "You vouch for every slice", () => e.reviewWhole()), L("Nothing", "Take all marks back", () => e.reviewNothing())), k("div", { class: "line" }, k("label", {}, this.all, k("span", {}, "all labels"))), this.list, this.said));
+		this.menu = new V("Reviewed region", j("div", {}, j("p", {}, "What you vouch for. What you do not mark counts as not looked at, and never as background."), j("div", { class: "line" }, this.plane, " slices", this.from, "to", this.to, z("Mark range", "You vouch for these slices", () => e.reviewRange(this.from.valueAsNumber - 1, this.to.valueAsNumber - 1))), j("div", { class: "line" }, z("Mark edited slices", "You vouch for the slices of this plane that you edited", () => e.reviewEdited()), z("Whole volume", "You vouch for every slice", () => e.reviewWhole()), z("Nothing", "Take all marks back", () => e.reviewNothing())), j("div", { class: "line" }, j("label", {}, this.all, j("span", {}, "all labels"))), this.list, this.said));
 	}
 	show(e, t, n, r, i) {
 		this.plane.textContent = n[0].toUpperCase() + n.slice(1), this.to.max = this.from.max = String(i), this.menu.node.open || (this.from.value = this.to.value = String(r + 1)), this.all.checked = e.labels === null, this.list.hidden = e.labels === null;
 		for (let [t, n] of this.checks) n.checked = e.labels?.includes(t) ?? !0;
-		this.menu.show(`Reviewed: ${Ve(e)}${e.labels ? `, ${e.labels.length} labels` : ""}`);
+		this.menu.show(`Reviewed: ${He(e)}${e.labels ? `, ${e.labels.length} labels` : ""}`);
 		let a = [
 			"axial",
 			"coronal",
 			"sagittal"
-		].flatMap((n) => [...I(e[n]) ? [k("div", {}, `Reviewed ${n}: ${Be(e[n])}`)] : [], ...I(t[n]) ? [this.editedRow(n, t, e)] : []]);
+		].flatMap((n) => [...R(e[n]) ? [j("div", {}, `Reviewed ${n}: ${Ve(e[n])}`)] : [], ...R(t[n]) ? [this.editedRow(n, t, e)] : []]);
 		this.said.replaceChildren(...a);
 	}
 	editedRow(e, t, n) {
 		let r = t[e].map(([t, r]) => {
-			let i = L(t === r ? `${t + 1}` : `${t + 1}-${r + 1}`, "Go there", () => this.host.goTo(e, t));
-			return i.className = !n.whole && Array.from({ length: r - t + 1 }, (e, n) => t + n).some((t) => !F(n[e], t)) ? "slice open" : "slice", i;
+			let i = z(t === r ? `${t + 1}` : `${t + 1}-${r + 1}`, "Go there", () => this.host.goTo(e, t));
+			return i.className = !n.whole && Array.from({ length: r - t + 1 }, (e, n) => t + n).some((t) => !L(n[e], t)) ? "slice open" : "slice", i;
 		});
-		return k("div", { class: "slices" }, `Edited ${e}: `, ...r);
+		return j("div", { class: "slices" }, `Edited ${e}: `, ...r);
 	}
-}, Je = class {
+}, Ye = class {
 	host;
-	node = k("div", {
+	node = j("div", {
 		class: "finish",
 		role: "dialog",
 		"aria-label": "What do you vouch for?",
@@ -976,18 +976,18 @@ var z = class {
 		this.host = e;
 	}
 	ask(e, t, n) {
-		if (!ze(e)) {
+		if (!Be(e)) {
 			this.host.finalize();
 			return;
 		}
 		let r = (e) => () => {
 			this.node.hidden = !0, e(), this.host.finalize();
-		}, i = I(t[n]);
-		this.node.replaceChildren(k("strong", {}, "Which part have you looked at, and vouch for?"), k("span", {}, "The model learns only from what you vouch for; the rest counts as unknown."), L("Whole volume", "Every slice and label is as it should be", r(() => this.host.reviewWhole())), ...i ? [L(`The ${i} edited ${n} slices`, "Only these slices", r(() => this.host.reviewEdited()))] : [], L("Nothing yet", "Keep the mask, without a word for it", r(() => void 0)), L("Cancel", "Go on editing", () => {
+		}, i = R(t[n]);
+		this.node.replaceChildren(j("strong", {}, "Which part have you looked at, and vouch for?"), j("span", {}, "The model learns only from what you vouch for; the rest counts as unknown."), z("Whole volume", "Every slice and label is as it should be", r(() => this.host.reviewWhole())), ...i ? [z(`The ${i} edited ${n} slices`, "Only these slices", r(() => this.host.reviewEdited()))] : [], z("Nothing yet", "Keep the mask, without a word for it", r(() => void 0)), z("Cancel", "Go on editing", () => {
 			this.node.hidden = !0;
 		})), this.node.hidden = !1;
 	}
-}, B = [
+}, H = [
 	[
 		"look",
 		"Look",
@@ -1036,12 +1036,12 @@ var z = class {
 		"Choose the label under the pointer",
 		"k"
 	]
-], Ye = /* @__PURE__ */ new Set([
+], Xe = /* @__PURE__ */ new Set([
 	"brush",
 	"erase",
 	"grow"
 ]);
-function Xe(e) {
+function Ze(e) {
 	return {
 		tool: "look",
 		label: e,
@@ -1056,7 +1056,7 @@ function Xe(e) {
 	};
 }
 // src/edit/panel.ts
-var Ze = {
+var Qe = {
 	saved: "All changes saved",
 	saving: "Saving ...",
 	offline: "No connection: changes are kept in this browser and sent as soon as it is back.",
@@ -1065,35 +1065,35 @@ var Ze = {
 	closed: "NOT SAVED: this draft was finished or given up elsewhere. Reload the page.",
 	not_yours: "NOT SAVED: this draft belongs to somebody else. Go back and open your own.",
 	refused: "NOT SAVED: the server refuses the last edit. Reload the page, and tell operations."
-}, Qe = class {
+}, $e = class {
 	host;
 	labels;
-	tools = B.map(([e, t, n, r]) => L(t, `${n} (${r === "Escape" ? "Esc" : r.toUpperCase()})`, () => this.host.change({ tool: e })));
-	label = k("select", { "aria-label": "Label to draw" });
-	size = R("Brush radius in mm", "5", {
+	tools = H.map(([e, t, n, r]) => z(t, `${n} (${r === "Escape" ? "Esc" : r.toUpperCase()})`, () => this.host.change({ tool: e })));
+	label = j("select", { "aria-label": "Label to draw" });
+	size = B("Brush radius in mm", "5", {
 		min: "0",
 		max: "100",
 		step: "1"
 	});
-	ball = k("input", {
+	ball = j("input", {
 		type: "checkbox",
 		"aria-label": "Brush is a ball"
 	});
-	ranged = k("input", {
+	ranged = j("input", {
 		type: "checkbox",
 		"aria-label": "Paint only values in the range"
 	});
-	low = R("Lowest value", "", { step: "10" });
-	high = R("Highest value", "", { step: "10" });
-	undo = L("Undo", "Undo (Ctrl+Z)", () => this.host.undo());
-	redo = L("Redo", "Redo (Ctrl+Y)", () => this.host.redo());
-	slice = L("Slice reviewed", "You vouch for this slice of the plane in use (V)", () => this.host.reviewSlice());
-	done = L("Finalize", "Make a new version of the mask", () => this.finish.ask(this.shown.region, this.shown.edited, this.shown.plane));
-	said = k("span", {
+	low = B("Lowest value", "", { step: "10" });
+	high = B("Highest value", "", { step: "10" });
+	undo = z("Undo", "Undo (Ctrl+Z)", () => this.host.undo());
+	redo = z("Redo", "Redo (Ctrl+Y)", () => this.host.redo());
+	slice = z("Slice reviewed", "You vouch for this slice of the plane in use (V)", () => this.host.reviewSlice());
+	done = z("Finalize", "Make a new version of the mask", () => this.finish.ask(this.shown.region, this.shown.edited, this.shown.plane));
+	said = j("span", {
 		class: "saved",
 		role: "status"
 	});
-	note = k("span", {
+	note = j("span", {
 		class: "note",
 		role: "status"
 	});
@@ -1105,7 +1105,7 @@ var Ze = {
 	shown = null;
 	rows;
 	constructor(e, t, n) {
-		this.host = e, this.labels = t, this.over = new Ge(e, t), this.shape = new Ke(e), this.review = new qe(e, t), this.finish = new Je(e), this.label.append(...t.map(({ index: e, name: t }) => k("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
+		this.host = e, this.labels = t, this.over = new Ke(e, t), this.shape = new qe(e), this.review = new Je(e, t), this.finish = new Ye(e), this.label.append(...t.map(({ index: e, name: t }) => j("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
 			this.size.value !== "" && e.change(this.settings?.tool === "grow" ? { growMm: this.size.valueAsNumber } : { sizeMm: this.size.valueAsNumber });
 		}), this.ball.addEventListener("change", () => e.change({ isBall: this.ball.checked })), this.ranged.addEventListener("change", () => e.change({ isRanged: this.ranged.checked }));
 		for (let t of [this.low, this.high]) t.addEventListener("input", () => {
@@ -1113,8 +1113,8 @@ var Ze = {
 			t.some(Number.isNaN) || e.change({ range: t });
 		});
 		this.done.classList.add("primary");
-		let r = (e, t) => k("label", {}, k("span", {}, e), t);
-		this.rows = k("div", { class: "editing" }, k("div", { class: "tools edit" }, k("span", { class: "group" }, ...this.tools), r("Label", this.label), r("Radius mm", this.size), k("label", {}, this.ball, k("span", {}, "3D")), this.undo, this.redo, this.note), k("div", { class: "tools edit" }, this.over.menu.node, k("label", { title: "Paint, fill and grow only where the CT's value lies in this range" }, this.ranged, k("span", {}, `only ${n}`)), this.low, "to", this.high, this.shape.menu.node, this.slice, this.review.menu.node, this.done, this.said), this.finish.node);
+		let r = (e, t) => j("label", {}, j("span", {}, e), t);
+		this.rows = j("div", { class: "editing" }, j("div", { class: "tools edit" }, j("span", { class: "group" }, ...this.tools), r("Label", this.label), r("Radius mm", this.size), j("label", {}, this.ball, j("span", {}, "3D")), this.undo, this.redo, this.note), j("div", { class: "tools edit" }, this.over.menu.node, j("label", { title: "Paint, fill and grow only where the CT's value lies in this range" }, this.ranged, j("span", {}, `only ${n}`)), this.low, "to", this.high, this.shape.menu.node, this.slice, this.review.menu.node, this.done, this.said), this.finish.node);
 	}
 	get menus() {
 		return [
@@ -1127,19 +1127,19 @@ var Ze = {
 		for (let t of this.menus) e.includes(t.node) || t.close();
 	}
 	show(e, t) {
-		this.settings = e, this.shown = t, B.forEach(([t], n) => this.tools[n].setAttribute("aria-pressed", String(t === e.tool))), this.label.value = String(e.label);
+		this.settings = e, this.shown = t, H.forEach(([t], n) => this.tools[n].setAttribute("aria-pressed", String(t === e.tool))), this.label.value = String(e.label);
 		let n = e.tool === "grow" ? e.growMm : e.sizeMm;
-		this.size.valueAsNumber !== n && (this.size.value = String(n)), this.size.disabled = e.tool !== "look" && !Ye.has(e.tool), this.ball.checked = e.isBall, this.ranged.checked = e.isRanged, this.low.valueAsNumber !== e.range[0] && (this.low.value = String(e.range[0])), this.high.valueAsNumber !== e.range[1] && (this.high.value = String(e.range[1])), this.low.disabled = this.high.disabled = !e.isRanged, this.over.show(e), this.shape.show(this.labels.find(({ index: t }) => t === e.label)?.name ?? ""), this.review.show(t.region, t.edited, t.plane, t.slice, t.nSlices), this.undo.disabled = !t.canUndo || t.isBusy, this.redo.disabled = !t.canRedo || t.isBusy, this.done.disabled = t.isBusy;
+		this.size.valueAsNumber !== n && (this.size.value = String(n)), this.size.disabled = e.tool !== "look" && !Xe.has(e.tool), this.ball.checked = e.isBall, this.ranged.checked = e.isRanged, this.low.valueAsNumber !== e.range[0] && (this.low.value = String(e.range[0])), this.high.valueAsNumber !== e.range[1] && (this.high.value = String(e.range[1])), this.low.disabled = this.high.disabled = !e.isRanged, this.over.show(e), this.shape.show(this.labels.find(({ index: t }) => t === e.label)?.name ?? ""), this.review.show(t.region, t.edited, t.plane, t.slice, t.nSlices), this.undo.disabled = !t.canUndo || t.isBusy, this.redo.disabled = !t.canRedo || t.isBusy, this.done.disabled = t.isBusy;
 	}
 	tell(e) {
-		this.said.textContent = Ze[e], this.said.classList.toggle("error", !["saved", "saving"].includes(e)), this.said.dataset.state = e;
+		this.said.textContent = Qe[e], this.said.classList.toggle("error", !["saved", "saving"].includes(e)), this.said.dataset.state = e;
 	}
 	say(e) {
 		this.note.textContent = e;
 	}
 };
 // src/edit/shapes.ts
-function $e(e, t, n) {
+function et(e, t, n) {
 	e += 1e-4;
 	let r = t.map((t, r) => n?.normal === r ? 0 : Math.floor(e / t)), i = [];
 	for (let n = -r[2]; n <= r[2]; n++) for (let a = -r[1]; a <= r[1]; a++) for (let o = -r[0]; o <= r[0]; o++) (o * t[0]) ** 2 + (a * t[1]) ** 2 + (n * t[2]) ** 2 <= e ** 2 && i.push([
@@ -1149,15 +1149,15 @@ function $e(e, t, n) {
 	]);
 	return i;
 }
-function V(e, t) {
+function tt(e, t) {
 	let n = Math.max(1, ...e.map((e, n) => Math.abs(t[n] - e)));
 	return Array.from({ length: n + 1 }, (r, i) => e.map((e, r) => Math.round(e + (t[r] - e) * i / n)));
 }
-function H(e, t) {
+function nt(e, t) {
 	let { across: n, up: r } = t, i = /* @__PURE__ */ new Map(), a = (e) => {
 		i.set(e.join(), e);
 	};
-	e.forEach((t, n) => V(t, e[(n + 1) % e.length]).forEach(a));
+	e.forEach((t, n) => tt(t, e[(n + 1) % e.length]).forEach(a));
 	let o = e.map((e) => e[r]);
 	for (let t = Math.min(...o); t <= Math.max(...o); t++) {
 		let i = [];
@@ -1172,7 +1172,7 @@ function H(e, t) {
 	}
 	return [...i.values()];
 }
-function et(e, t, n, r) {
+function rt(e, t, n, r) {
 	let { across: i, up: a } = n, o = /* @__PURE__ */ new Set([e[i] + e[a] * t[i]]), s = [], c = [e];
 	for (; c.length;) {
 		let e = c.pop();
@@ -1194,7 +1194,7 @@ function et(e, t, n, r) {
 	return s;
 }
 // src/edit/pen.ts
-var tt = 8, nt = class {
+var it = 8, at = class {
 	app;
 	host;
 	last = null;
@@ -1225,7 +1225,7 @@ var tt = 8, nt = class {
 		return !1;
 	}
 	follow(e, t, n, r, i) {
-		e.isDrawing && (i === "cancel" ? e.cancel() : n && this.draw(e, t, n, r, i), (i === "up" || i === "cancel") && (this.host.settings.tool === "lasso" && i === "up" && this.corners.length && e.paint(H(this.corners, t)), this.corners = [], this.host.record(e.end())), this.host.showChanges());
+		e.isDrawing && (i === "cancel" ? e.cancel() : n && this.draw(e, t, n, r, i), (i === "up" || i === "cancel") && (this.host.settings.tool === "lasso" && i === "up" && this.corners.length && e.paint(nt(this.corners, t)), this.corners = [], this.host.record(e.end())), this.host.showChanges());
 	}
 	giveUp() {
 		let { engine: e } = this.host, t = e?.isDrawing || this.corners.length > 0;
@@ -1246,15 +1246,15 @@ var tt = 8, nt = class {
 		if (a.tool === "fill") {
 			if (i !== "down") return;
 			let r = U(e, n);
-			e.paint(et(n, e.mask.shape, t, (t) => U(e, t) === r));
+			e.paint(rt(n, e.mask.shape, t, (t) => U(e, t) === r));
 			return;
 		}
 		let o = (r instanceof PointerEvent ? r.getCoalescedEvents?.() ?? [] : []).map((e) => this.app.voxelAt(t.index, e)).filter((e) => e !== null);
 		for (let r of [...o, n]) a.tool === "lasso" ? this.corners.push(r) : this.stamp(e, t, this.last ?? r, r), this.last = r;
 	}
 	stamp(e, t, n, r) {
-		let { sizeMm: i, isBall: a } = this.host.settings, o = $e(i, this.app.store.scene.camera.spacing, a ? null : t);
-		for (let [t, i, a] of V(n, r)) e.paint(o.map(([e, n, r]) => [
+		let { sizeMm: i, isBall: a } = this.host.settings, o = et(i, this.app.store.scene.camera.spacing, a ? null : t);
+		for (let [t, i, a] of tt(n, r)) e.paint(o.map(([e, n, r]) => [
 			t + e,
 			i + n,
 			a + r
@@ -1263,30 +1263,30 @@ var tt = 8, nt = class {
 	corner(e, t) {
 		let n = this.corners[0];
 		n && (n[e.normal] !== t[e.normal] || this.plane?.index !== e.index) && (this.corners = []), this.plane = e;
-		let r = this.app.camera(), i = this.app.stage.viewOf(this.app.stage.panes[e.index], r), [o, s] = [this.corners[0] ?? t, t].map((e) => a(i, r, e));
-		this.corners.length > 2 && Math.hypot(o[0] - s[0], o[1] - s[1]) < tt ? this.close() : this.corners.push(t), this.app.draw();
+		let i = this.app.camera(), a = this.app.stage.viewOf(this.app.stage.panes[e.index], i), [o, s] = [this.corners[0] ?? t, t].map((e) => r(a, i, e));
+		this.corners.length > 2 && Math.hypot(o[0] - s[0], o[1] - s[1]) < it ? this.close() : this.corners.push(t), this.app.draw();
 	}
 	plane = null;
 	close() {
 		let { engine: e } = this.host, [t, n] = [this.corners, this.plane];
-		this.corners = [], !e || !n || t.length < 3 || (e.begin("lasso", this.label, this.host.rules()), e.paint(H(t, n)), this.host.record(e.end()), this.host.showChanges());
+		this.corners = [], !e || !n || t.length < 3 || (e.begin("lasso", this.label, this.host.rules()), e.paint(nt(t, n)), this.host.record(e.end()), this.host.showChanges());
 	}
 	outline(e) {
-		let t = this.app.camera(), { tool: n, sizeMm: r } = this.host.settings;
+		let t = this.app.camera(), { tool: n, sizeMm: i } = this.host.settings;
 		if (!t || !this.hovered || this.hovered.plane.index !== e.plane.index) return [];
 		if (n === "lasso" && this.corners.length > 1 || n === "polygon" && this.corners.length && this.plane?.index === e.plane.index) {
-			let r = n === "polygon" ? [this.hovered.voxel] : [];
-			return [A("polygon", {
-				points: [...this.corners, ...r].map((n) => a(e, t, n).join()).join(" "),
+			let i = n === "polygon" ? [this.hovered.voxel] : [];
+			return [M("polygon", {
+				points: [...this.corners, ...i].map((n) => r(e, t, n).join()).join(" "),
 				class: "brush"
 			})];
 		}
 		if (n !== "brush" && n !== "erase") return [];
-		let [i, o] = a(e, t, this.hovered.voxel);
-		return [A("circle", {
-			cx: String(i),
+		let [a, o] = r(e, t, this.hovered.voxel);
+		return [M("circle", {
+			cx: String(a),
 			cy: String(o),
-			r: String(Math.max(1, r * e.pxPerMm)),
+			r: String(Math.max(1, i * e.pxPerMm)),
 			class: "brush"
 		})];
 	}
@@ -1295,13 +1295,13 @@ function U({ mask: { shape: e, voxels: t } }, [n, r, i]) {
 	return t[n + e[0] * (r + e[1] * i)];
 }
 // src/edit/editor.ts
-var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== "look").map(([e, , , t]) => [t, e])), st = /* @__PURE__ */ new Set([
+var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !== "look").map(([e, , , t]) => [t, e])), dt = /* @__PURE__ */ new Set([
 	"brush",
 	"lasso",
 	"fill",
 	"threshold",
 	"copy"
-]), ct = class {
+]), ft = class {
 	app;
 	onFinalized;
 	panel;
@@ -1313,12 +1313,12 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 	isBusy = !1;
 	activeMs = 0;
 	seenAt = 0;
-	region = M;
-	edited = j;
+	region = P;
+	edited = N;
 	settling = 0;
 	url;
 	constructor(e, t, n) {
-		this.app = e, this.onFinalized = n, this.url = `${e.data.apiBase}/v1/drafts/${encodeURIComponent(t)}`, this.keep = new Ie(t), this.settings = Xe(e.data.labels[0]?.index ?? 1), this.pen = new nt(e, this), this.panel = new Qe(this, e.data.labels, e.data.unit), e.controls.row.after(this.panel.rows), e.onPointer = (e, t, n, r) => this.pen.pointer(e, t, n, r), e.onDecorate = (e) => this.pen.outline(e), e.root.addEventListener("keydown", this.onKey, { capture: !0 }), e.root.addEventListener("pointerdown", this.onPress, { capture: !0 }), window.addEventListener("beforeunload", this.onLeave), this.show();
+		this.app = e, this.onFinalized = n, this.url = `${e.data.apiBase}/v1/drafts/${encodeURIComponent(t)}`, this.keep = new Le(t), this.settings = Ze(e.data.labels[0]?.index ?? 1), this.pen = new at(e, this), this.panel = new $e(this, e.data.labels, e.data.unit), e.controls.row.after(this.panel.rows), e.onPointer = (e, t, n, r) => this.pen.pointer(e, t, n, r), e.onDecorate = (e) => this.pen.outline(e), e.root.addEventListener("keydown", this.onKey, { capture: !0 }), e.root.addEventListener("pointerdown", this.onPress, { capture: !0 }), window.addEventListener("beforeunload", this.onLeave), this.show();
 	}
 	destroy() {
 		this.panel.rows.remove(), this.app.onPointer = this.app.onDecorate = null, this.app.root.removeEventListener("keydown", this.onKey, { capture: !0 }), this.app.root.removeEventListener("pointerdown", this.onPress, { capture: !0 }), window.removeEventListener("beforeunload", this.onLeave), clearTimeout(this.settling);
@@ -1330,18 +1330,18 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 		};
 	}
 	async adopt(e) {
-		let t = e.head ?? ke, n = xe(e, this.app.data.labels.map(({ index: e }) => e)), [r, i, a] = await Promise.all([
-			me(this.url, t),
-			he(this.url),
+		let t = e.head ?? je, n = we(e, this.app.data.labels.map(({ index: e }) => e)), [r, i, a] = await Promise.all([
+			_e(this.url, t),
+			ve(this.url),
 			this.keep.list()
 		]);
-		this.region = i.reviewed ?? M, this.edited = i.edited;
-		let o = new we(n, this.app.store.scene.full);
+		this.region = i.reviewed ?? P, this.edited = i.edited;
+		let o = new De(n, this.app.store.scene.full);
 		o.remember(r);
-		let s = new Ne(this.url, t, {
+		let s = new Pe(this.url, t, {
 			fetch: (e, t) => fetch(e, {
 				...t,
-				signal: AbortSignal.timeout(it)
+				signal: AbortSignal.timeout(st)
 			}),
 			wait: (e) => new Promise((t) => setTimeout(t, e)),
 			onState: (e) => this.panel.tell(e),
@@ -1349,7 +1349,7 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 			drop: (e) => this.keep.delete(e)
 		});
 		this.panel.tell("saved");
-		let c = await ve(this.url, a, o, s, (e) => this.keep.delete(e));
+		let c = await xe(this.url, a, o, s, (e) => this.keep.delete(e));
 		return c.region && (this.region = c.region), c.nEdits && (this.panel.say(`${c.nEdits} strokes that had not been saved were added again.`), this.settle(s)), this.engine = o, this.journal = s, this.show(), n;
 	}
 	change(e) {
@@ -1363,7 +1363,7 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 			isBusy: this.isBusy || !this.engine,
 			region: this.region,
 			edited: this.edited,
-			plane: N(e),
+			plane: F(e),
 			slice: this.app.state.cross[e.normal],
 			nSlices: this.app.store.scene.camera.shape[e.normal]
 		}), this.app.root.dataset.tool = this.settings.tool;
@@ -1377,7 +1377,7 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 	}
 	press(e) {
 		if (this.pen.key(e)) return !0;
-		let t = ot.get(e);
+		let t = ut.get(e);
 		if (t) this.change({ tool: t });
 		else if (e === "[" || e === "]") this.change({ sizeMm: Math.max(0, this.settings.sizeMm + (e === "]" ? 1 : -1)) });
 		else if (e === "v") this.reviewSlice();
@@ -1414,7 +1414,7 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 		});
 	}
 	record(e) {
-		e && (this.journal?.edit(e), this.edited = Ue(this.edited, e.runs, this.app.store.scene.camera.shape), (e.operation === "undo" || e.operation === "redo") && this.journal && this.settle(this.journal), this.app.showVolumes()), this.show();
+		e && (this.journal?.edit(e), this.edited = We(this.edited, e.runs, this.app.store.scene.camera.shape), (e.operation === "undo" || e.operation === "redo") && this.journal && this.settle(this.journal), this.app.showVolumes()), this.show();
 	}
 	showChanges() {
 		let e = this.engine?.takeTouched();
@@ -1432,19 +1432,19 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 	settle(e) {
 		clearTimeout(this.settling), this.settling = window.setTimeout(() => {
 			e.flush().then(async () => {
-				let { hash: t, edited: n } = await he(this.url);
+				let { hash: t, edited: n } = await ve(this.url);
 				t === e.next.hash && (this.edited = n, this.show(), this.app.draw());
 			}).catch(() => void 0);
-		}, at);
+		}, ct);
 	}
 	noteActivity() {
 		let e = performance.now();
-		e - this.seenAt < rt && (this.activeMs += e - this.seenAt), this.seenAt = e;
+		e - this.seenAt < ot && (this.activeMs += e - this.seenAt), this.seenAt = e;
 	}
 	grow(e) {
 		let { isRanged: t, range: n, growMm: r } = this.settings, { huOffset: i, unit: a } = this.app.data, o = this.app.store.valueOf(e);
 		if (o === null) return;
-		let [s, c] = t ? [n[0] - i, n[1] - i] : [o - W, o + W], l = `${s + i} to ${c + i} ${a}, at most ${r} mm away`;
+		let [s, c] = t ? [n[0] - i, n[1] - i] : [o - lt, o + lt], l = `${s + i} to ${c + i} ${a}, at most ${r} mm away`;
 		this.compute("grow", {
 			seed: e,
 			low_hu: s,
@@ -1453,7 +1453,7 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 		}, l);
 	}
 	shape(e, { smoothMm: t, minVoxels: n, isHolesInPlane: r }) {
-		let i = N(this.app.active.plane), a = {
+		let i = F(this.app.active.plane), a = {
 			smooth: { radius_mm: t },
 			islands: { min_voxels: n },
 			holes: { plane: r ? i : null },
@@ -1467,8 +1467,8 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 	drawnSlices(e) {
 		let { shape: t } = this.app.store.scene.camera, n = /* @__PURE__ */ new Set();
 		for (let { operation: r, label: i, runs: a } of this.engine?.done ?? []) {
-			if (i !== this.settings.label || !st.has(r)) continue;
-			let o = He(a, t)[e];
+			if (i !== this.settings.label || !dt.has(r)) continue;
+			let o = Ue(a, t)[e];
 			o.size === 1 && n.add([...o][0]);
 		}
 		return n.size > 1 ? [...n].sort((e, t) => e - t) : null;
@@ -1479,7 +1479,7 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 			this.setBusy(!0), this.panel.say("Working ...");
 			try {
 				if (!await i.flush()) return;
-				let o = this.rules(), s = [0, ...this.app.data.labels.map(({ index: e }) => e)].filter((e) => e !== a && !o.locked.has(e) && (!o.only || o.only.has(e))), c = await ge(this.url, i.next, e, a, {
+				let o = this.rules(), s = [0, ...this.app.data.labels.map(({ index: e }) => e)].filter((e) => e !== a && !o.locked.has(e) && (!o.only || o.only.has(e))), c = await ye(this.url, i.next, e, a, {
 					...t,
 					over: s
 				}), l = r.apply(e, a, c);
@@ -1529,7 +1529,7 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 		let { plane: e } = this.app.active;
 		return {
 			plane: e,
-			name: N(e),
+			name: F(e),
 			slice: this.app.state.cross[e.normal],
 			n: this.app.store.scene.camera.shape[e.normal]
 		};
@@ -1538,18 +1538,18 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 		let { name: e, slice: t } = this.inUse(), n = this.region[e];
 		this.region.whole || this.vouch({
 			...this.region,
-			[e]: F(n, t) ? Le(n, t) : P(n, t, t)
+			[e]: L(n, t) ? Re(n, t) : I(n, t, t)
 		});
 	}
 	reviewRange(e, t) {
 		let { name: n, n: r } = this.inUse();
 		Number.isNaN(e + t) || Math.min(e, t) < 0 || Math.max(e, t) >= r ? this.panel.say(`There are ${r} ${n} slices; give two numbers from 1 to ${r}.`) : this.vouch({
 			...this.region,
-			[n]: P(this.region[n], e, t)
+			[n]: I(this.region[n], e, t)
 		});
 	}
 	reviewEdited() {
-		let { name: e } = this.inUse(), t = this.edited[e].reduce((e, [t, n]) => P(e, t, n), this.region[e]);
+		let { name: e } = this.inUse(), t = this.edited[e].reduce((e, [t, n]) => I(e, t, n), this.region[e]);
 		this.vouch({
 			...this.region,
 			[e]: t
@@ -1562,7 +1562,7 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 		});
 	}
 	reviewNothing() {
-		this.vouch(M);
+		this.vouch(P);
 	}
 	reviewLabels(e) {
 		this.vouch({
@@ -1583,7 +1583,7 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 		if (e) {
 			this.setBusy(!0), this.panel.say("Making a new version of the mask ...");
 			try {
-				await e.flush() && this.onFinalized(await _e(this.url, e.next, Math.round(this.activeMs / 1e3)));
+				await e.flush() && this.onFinalized(await be(this.url, e.next, Math.round(this.activeMs / 1e3)));
 			} catch (e) {
 				this.panel.say(e instanceof Error ? e.message : String(e));
 			} finally {
@@ -1594,7 +1594,7 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 	finalize() {
 		this.finalizeNow();
 	}
-}, G = {
+}, W = {
 	reviewed: "reviewed",
 	notReviewed: "not reviewed",
 	radiological: "Radiological (R left)",
@@ -1614,7 +1614,8 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 	onlyIn: (e) => `only ${e}`,
 	difference: "Difference",
 	comparing: "Shown mask",
-	nextDifference: "Next difference",
+	both: "Side by side",
+	nextDifference: "Next disagreement",
 	noDifference: "The two masks do not differ.",
 	otherLabel: "another label",
 	noLabels: "No labels",
@@ -1622,65 +1623,65 @@ var rt = 3e4, it = 3e4, at = 1500, W = 60, ot = new Map(B.filter(([e]) => e !== 
 	label: (e) => `label ${e}`
 };
 // src/controls.ts
+function G(e, t) {
+	return j("label", {}, j("span", {}, e), t);
+}
 function K(e, t) {
-	return k("label", {}, k("span", {}, e), t);
+	return e.append(...t.map(([e, t]) => j("option", { value: e }, t))), e;
 }
-function q(e, t) {
-	return e.append(...t.map(([e, t]) => k("option", { value: e }, t))), e;
-}
-var lt = class {
-	preset = q(k("select", { "aria-label": "Window preset" }), [
-		...Object.keys(p),
-		m,
-		h
+var pt = class {
+	preset = K(j("select", { "aria-label": "Window preset" }), [
+		...Object.keys(g),
+		_,
+		v
 	].map((e) => [e, e]));
-	width = k("input", {
+	width = j("input", {
 		type: "number",
 		min: "1",
 		step: "10",
 		"aria-label": "Window width"
 	});
-	level = k("input", {
+	level = j("input", {
 		type: "number",
 		step: "10",
 		"aria-label": "Window level"
 	});
-	opacity = k("input", {
+	opacity = j("input", {
 		type: "range",
 		min: "0",
 		max: "100",
 		"aria-label": "Mask opacity"
 	});
-	style = q(k("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
-	layout = q(k("select", { "aria-label": "Layout" }), [
+	style = K(j("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
+	layout = K(j("select", { "aria-label": "Layout" }), [
 		["all", "All planes"],
 		["0", "Axial"],
 		["1", "Coronal"],
 		["2", "Sagittal"],
 		["3d", "3D"]
 	]);
-	convention = q(k("select", {
+	convention = K(j("select", {
 		"aria-label": "Convention",
 		class: "convention"
-	}), [["1", G.radiological], ["0", G.neurological]]);
-	solid = k("button", {
+	}), [["1", W.radiological], ["0", W.neurological]]);
+	solid = j("button", {
 		type: "button",
 		title: "3D view (D)"
 	}, "3D");
-	measure = k("button", {
+	measure = j("button", {
 		type: "button",
 		title: "Drag to measure; Esc ends (M)"
 	}, "Measure");
-	reset = k("button", {
+	reset = j("button", {
 		type: "button",
 		title: "Whole picture (0); Ctrl + wheel zooms"
 	});
-	help = k("button", {
+	help = j("button", {
 		type: "button",
 		"aria-label": "Keys and mouse",
 		title: "Keys and mouse (?)"
 	}, "?");
-	row = k("div", { class: "tools" }, K("Window", this.preset), K("W", this.width), K("L", this.level), K("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
+	row = j("div", { class: "tools" }, G("Window", this.preset), G("W", this.width), G("L", this.level), G("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
 	constructor(e) {
 		this.preset.addEventListener("change", () => e.setPreset(this.preset.value));
 		for (let t of [this.width, this.level]) t.addEventListener("input", () => {
@@ -1707,7 +1708,7 @@ var lt = class {
 	}
 };
 // src/find.ts
-function ut(e, t, n) {
+function mt(e, t, n) {
 	let [r, i] = e, a = t * r * i, o = [];
 	for (let e = 0; e < r * i; e++) n(a + e) && o.push([e % r, Math.floor(e / r)]);
 	let [s, c] = [0, 1].map((e) => o.reduce((t, n) => t + n[e], 0) / o.length), l = ([e, t]) => (e - s) ** 2 + (t - c) ** 2, u = o[0];
@@ -1718,44 +1719,29 @@ function ut(e, t, n) {
 		t
 	] : null;
 }
-function dt(e, t, n, r = 10, i = 20) {
-	let [a, o, s] = e.shape, [c, l] = [e.voxels, t.voxels], u = (e) => n[e] ? e : 0, d = (e) => c[e] !== l[e] && u(c[e]) !== u(l[e]), f = Array.from({ length: s }, (e, t) => {
-		let n = 0;
-		for (let e = t * a * o, r = e + a * o; e < r; e++) d(e) && n++;
-		return {
-			z: t,
-			count: n
-		};
-	}), p = [];
-	for (let { z: t, count: n } of f.sort((e, t) => t.count - e.count)) {
-		if (!n || p.length === i) break;
-		p.every((n) => Math.abs(n - t) * e.spacing[2] >= r) && p.push(t);
-	}
-	return p.map((t) => ut(e.shape, t, d));
-}
-function ft(e, t) {
+function ht(e, t) {
 	let [n, r, i] = e.shape, { voxels: a } = e, o = n * r, [s, c] = [-1, 0];
 	for (let e = 0; e < i; e++) {
 		let n = 0;
 		for (let r = e * o, i = r + o; r < i; r++) a[r] === t && n++;
 		n > c && ([s, c] = [e, n]);
 	}
-	return s < 0 ? null : ut(e.shape, s, (e) => a[e] === t);
+	return s < 0 ? null : mt(e.shape, s, (e) => a[e] === t);
 }
 // src/hooks.ts
-function pt(e) {
+function gt(e) {
 	let t = (t) => e.stage.panes[t];
 	return {
 		app: e,
 		hu: (t, n, r) => {
-			let i = u(e.store.scene.full, [
+			let i = m(e.store.scene.full, [
 				t,
 				n,
 				r
 			]);
 			return i === null ? null : i + e.data.huOffset;
 		},
-		label: (t, n, r) => u(e.store.scene.mask, [
+		label: (t, n, r) => m(e.store.scene.mask, [
 			t,
 			n,
 			r
@@ -1771,9 +1757,9 @@ function pt(e) {
 			...e.state,
 			hidden: [...e.state.hidden]
 		}),
-		pointOf: (n, r) => {
-			let i = e.stage.body.getBoundingClientRect(), { rect: o } = t(n), [s, c] = a(e.stage.viewOf(t(n), e.camera()), e.camera(), r);
-			return [i.left + o[0] / e.stage.ratio + s, i.top + o[1] / e.stage.ratio + c];
+		pointOf: (n, i) => {
+			let a = e.stage.body.getBoundingClientRect(), { rect: o } = t(n), [s, c] = r(e.stage.viewOf(t(n), e.camera()), e.camera(), i);
+			return [a.left + o[0] / e.stage.ratio + s, a.top + o[1] / e.stage.ratio + c];
 		},
 		voxelAt: (t, n, r) => e.voxelAt(t, {
 			clientX: n,
@@ -1782,7 +1768,7 @@ function pt(e) {
 	};
 }
 // src/keys.ts
-var mt = [
+var _t = [
 	[
 		["ArrowUp", "ArrowDown"],
 		"one slice up, down",
@@ -1864,7 +1850,7 @@ var mt = [
 		"end measuring, close the card",
 		"escape"
 	]
-], ht = [
+], vt = [
 	["B E L P F", "brush, erase, lasso, polygon, fill"],
 	["W K", "grow from a click, pick a label"],
 	["[ ]", "smaller, larger brush"],
@@ -1872,7 +1858,7 @@ var mt = [
 	["Ctrl+Z Ctrl+Y", "undo, redo"],
 	["Enter Backspace", "close a polygon, take a corner back"],
 	["Esc", "give up the stroke; back to looking"]
-], gt = [
+], yt = [
 	["click, drag", "move the crosshair"],
 	["wheel", "slices"],
 	["Ctrl + wheel", "zoom"],
@@ -1880,7 +1866,7 @@ var mt = [
 	["Shift or middle drag", "move the picture"],
 	["double click", "this plane large, or all"]
 ];
-function _t(e, t) {
+function bt(e, t) {
 	for (let t of [
 		"keydown",
 		"keyup",
@@ -1889,45 +1875,46 @@ function _t(e, t) {
 	e.addEventListener("keydown", (e) => {
 		let n = e.target;
 		if (e.ctrlKey || e.metaKey || e.altKey || n.closest("input[type=number], select") || n.closest("input") && /^(Arrow|Page|Home|End)/.test(e.key)) return;
-		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = mt.find(([e]) => e.includes(r));
+		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = _t.find(([e]) => e.includes(r));
 		i && t(i[2], r) && e.preventDefault();
 	});
 }
-function vt(e, t) {
-	let n = (e) => e.map(([e, t]) => k("tr", {}, k("th", { scope: "row" }, e), k("td", {}, t))), r = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), i = k("button", {
+function xt(e, t) {
+	let n = (e) => e.map(([e, t]) => j("tr", {}, j("th", { scope: "row" }, e), j("td", {}, t))), r = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), i = j("button", {
 		type: "button",
 		class: "close"
 	}, "Close");
-	return i.addEventListener("click", e), k("div", {
+	return i.addEventListener("click", e), j("div", {
 		class: "help",
 		role: "dialog",
 		"aria-label": "Keys and mouse"
-	}, k("div", { class: "columns" }, k("table", {}, k("caption", {}, "Keys"), ...n(mt.map(([e, t]) => [r(e), t]))), k("table", {}, k("caption", {}, "Mouse"), ...n(gt)), ...t ? [k("table", {}, k("caption", {}, "Editing"), ...n(ht))] : []), i);
+	}, j("div", { class: "columns" }, j("table", {}, j("caption", {}, "Keys"), ...n(_t.map(([e, t]) => [r(e), t]))), j("table", {}, j("caption", {}, "Mouse"), ...n(yt)), ...t ? [j("table", {}, j("caption", {}, "Editing"), ...n(vt))] : []), i);
 }
 // src/labels_panel.ts
-function yt(e, t, n) {
+function St(e, t, n) {
 	if (!t) {
 		e.replaceChildren();
 		return;
 	}
-	let r = k("select", { "aria-label": G.comparing });
+	let r = j("select", { "aria-label": W.comparing });
 	for (let [e, n] of [
-		["difference", G.difference],
+		["difference", W.difference],
+		["both", W.both],
 		["first", t[0]],
 		["second", t[1]]
-	]) r.append(k("option", { value: e }, n));
+	]) r.append(j("option", { value: e }, n));
 	r.value = n.comparing, r.addEventListener("change", () => n.choose(r.value));
-	let i = k("button", { type: "button" }, G.nextDifference);
+	let i = j("button", { type: "button" }, W.nextDifference);
 	i.addEventListener("click", () => n.next());
 	let a = [
-		["#4db359", G.agreement],
-		["#f28c1f", G.onlyIn(t[0])],
-		["#4080ff", G.onlyIn(t[1])],
-		["#d940d9", G.otherLabel]
+		["#4db359", W.agreement],
+		["#f28c1f", W.onlyIn(t[0])],
+		["#4080ff", W.onlyIn(t[1])],
+		["#d940d9", W.otherLabel]
 	];
-	e.replaceChildren(k("div", { class: "choice" }, r, i), ...a.map(([e, t]) => k("span", {}, k("i", { style: `background:${e}` }), t)));
+	e.replaceChildren(j("div", { class: "choice" }, r, i), ...a.map(([e, t]) => j("span", {}, j("i", { style: `background:${e}` }), t)));
 }
-function bt(e) {
+function Ct(e) {
 	let { settings: t } = e;
 	return {
 		isDrawn: (e) => t.label === e,
@@ -1939,27 +1926,27 @@ function bt(e) {
 		}
 	};
 }
-function xt(e) {
+function wt(e) {
 	return e == null ? "-" : `${e.toFixed(e < 10 ? 2 : 1)} ml`;
 }
-function St(e, t) {
-	let [n, r, i] = _(e.color), a = k("input", {
+function Tt(e, t) {
+	let [n, r, i] = ne(e.color), a = j("input", {
 		type: "checkbox",
 		"aria-label": `Show ${e.name}`
 	});
 	a.checked = !t.isHidden(e.index), a.addEventListener("change", () => t.setHidden(e.index, !a.checked));
-	let o = k("button", {
+	let o = j("button", {
 		class: "text",
 		type: "button",
 		title: `Go to ${e.name}`
 	}, e.name);
 	o.addEventListener("click", () => t.jumpTo(e.index));
-	let s = `background:rgb(${n},${r},${i})`, c = k("span", { class: "ml" }, xt(e.volume_ml)), l = {
+	let s = `background:rgb(${n},${r},${i})`, c = j("span", { class: "ml" }, wt(e.volume_ml)), l = {
 		class: "row",
 		"data-label": String(e.index)
 	};
-	if (!t.editing) return k("div", l, a, k("i", { style: s }), o, c);
-	let u = k("button", {
+	if (!t.editing) return j("div", l, a, j("i", { style: s }), o, c);
+	let u = j("button", {
 		class: "swatch",
 		type: "button",
 		style: s,
@@ -1967,27 +1954,27 @@ function St(e, t) {
 		"aria-label": `Draw with ${e.name}`
 	}), { editing: d } = t;
 	u.addEventListener("click", () => d.draw(e.index));
-	let f = k("div", l, a, u, o, c, Ct(e, d));
+	let f = j("div", l, a, u, o, c, Et(e, d));
 	return f.classList.toggle("drawn", d.isDrawn(e.index)), f;
 }
-function Ct(e, t) {
-	let n = t.isLocked(e.index), r = n ? "M4 7V5a3 3 0 0 1 6 0v2" : "M4 7V5a3 3 0 0 1 6 0", i = k("button", {
+function Et(e, t) {
+	let n = t.isLocked(e.index), r = n ? "M4 7V5a3 3 0 0 1 6 0v2" : "M4 7V5a3 3 0 0 1 6 0", i = j("button", {
 		class: "lock",
 		type: "button",
 		"aria-pressed": String(n),
 		"aria-label": `Lock ${e.name}`,
 		title: n ? `${e.name} is locked: nothing changes it` : `Lock ${e.name}, so that nothing changes it`
-	}, A("svg", {
+	}, M("svg", {
 		viewBox: "0 0 14 14",
 		width: "14",
 		height: "14",
 		"aria-hidden": "true"
-	}, A("path", {
+	}, M("path", {
 		d: r,
 		fill: "none",
 		stroke: "currentColor",
 		"stroke-width": "1.6"
-	}), A("rect", {
+	}), M("rect", {
 		x: "2",
 		y: "7",
 		width: "10",
@@ -1997,18 +1984,18 @@ function Ct(e, t) {
 	})));
 	return i.addEventListener("click", () => t.setLocked(e.index, !n)), i;
 }
-function wt(e, t) {
-	for (let n of e.querySelectorAll("[data-label]")) n.querySelector(".ml").textContent = xt(t(Number(n.dataset.label)));
+function Dt(e, t) {
+	for (let n of e.querySelectorAll("[data-label]")) n.querySelector(".ml").textContent = wt(t(Number(n.dataset.label)));
 }
-function Tt(e, t, n) {
-	let r = t.map((e) => St(e, n));
-	e.replaceChildren(...r.length ? r : [k("div", { class: "none" }, G.noLabels)]);
+function Ot(e, t, n) {
+	let r = t.map((e) => Tt(e, n));
+	e.replaceChildren(...r.length ? r : [j("div", { class: "none" }, W.noLabels)]);
 }
 // src/measure.ts
-function Et({ from: e, to: t }) {
+function kt({ from: e, to: t }) {
 	return Math.hypot(t[0] - e[0], t[1] - e[1]);
 }
-var Dt = class {
+var At = class {
 	lines = [];
 	open = null;
 	drag(e, t, n, r) {
@@ -2017,34 +2004,26 @@ var Dt = class {
 			slice: r[e.plane.normal],
 			from: n,
 			to: n
-		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || Et(e) > 0), this.open = null);
+		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || kt(e) > 0), this.open = null);
 	}
 	clear() {
 		this.lines = [], this.open = null;
 	}
-	marks(e, n) {
-		return this.lines.filter(({ plane: t, slice: r }) => t === e.plane.index && r === n[e.plane.normal]).flatMap((n) => {
-			let [r, i] = t(e, ...n.from), [a, o] = t(e, ...n.to), s = A("text", {
-				x: String(Math.max(r, a) + 6),
-				y: String((r > a ? i : o) + 4)
+	marks(e, t) {
+		return this.lines.filter(({ plane: n, slice: r }) => n === e.plane.index && r === t[e.plane.normal]).flatMap((t) => {
+			let [n, r] = a(e, ...t.from), [i, o] = a(e, ...t.to), s = M("text", {
+				x: String(Math.max(n, i) + 6),
+				y: String((n > i ? r : o) + 4)
 			});
-			return s.textContent = `${Et(n).toFixed(1)} mm`, [A("line", {
-				x1: String(r),
-				y1: String(i),
-				x2: String(a),
+			return s.textContent = `${kt(t).toFixed(1)} mm`, [M("line", {
+				x1: String(n),
+				y1: String(r),
+				x2: String(i),
 				y2: String(o)
 			}), s];
 		});
 	}
-};
-// src/renderer.ts
-function Ot(e) {
-	let t = Infinity, n = -Infinity;
-	for (let r of e.voxels) r < t && (t = r), r > n && (n = r);
-	return [t, n];
-}
-// src/plain/planes.ts
-var kt = 4284068685, At = 4280257778, jt = 4294934592, Mt = 4292427993, Nt = class {
+}, jt = 4284068685, Mt = 4280257778, Nt = 4294934592, Pt = 4292427993, Ft = class {
 	kind = "plain";
 	canvas = document.createElement("canvas");
 	scene = null;
@@ -2078,27 +2057,27 @@ var kt = 4284068685, At = 4280257778, jt = 4294934592, Mt = 4292427993, Nt = cla
 			i.beginPath(), i.rect(t, n, a, o), i.clip(), i.fillStyle = "#000", i.fillRect(t, n, a, o), i.translate(t, n), i.scale(a / e.view.width, o / e.view.height), this.drawTile(i, e, r), i.restore();
 		}
 	}
-	drawTile(e, { view: n }, r) {
-		let i = this.scene;
-		if (!i) return;
-		let { shape: a, spacing: o } = i.camera, { across: c, up: l } = n.plane, u = t(n, 0, 0), d = t(n, a[c] * o[c], a[l] * o[l]), f = (t, i, o) => {
-			this.fill(t, n.plane, n.isFlipped, s(a, t.shape, r.cross), o), e.imageSmoothingEnabled = i, e.drawImage(this.slice, Math.min(u[0], d[0]), d[1], Math.abs(d[0] - u[0]), u[1] - d[1]);
-		}, p = i.full && i.nSlices === a[2] ? i.full : i.low;
-		if (p) {
-			let e = 255 / (r.range[1] - r.range[0]);
-			f(p, r.isSmooth, (t) => {
-				let n = Math.min(255, Math.max(0, Math.round((p.voxels[t] - r.range[0]) * e)));
-				return (255 << 24 | n << 16 | n << 8 | n) >>> 0;
+	drawTile(e, t, n) {
+		let { scene: r } = this, { view: o } = t, s = t.comparing ?? n.comparing;
+		if (!r) return;
+		let { shape: c, spacing: u } = r.camera, { across: d, up: f } = o.plane, p = a(o, 0, 0), m = a(o, c[d] * u[d], c[f] * u[f]), h = (t, r, i) => {
+			this.fill(t, o.plane, o.isFlipped, l(c, t.shape, n.cross), i), e.imageSmoothingEnabled = r, e.drawImage(this.slice, Math.min(p[0], m[0]), m[1], Math.abs(m[0] - p[0]), p[1] - m[1]);
+		}, g = r.full && r.nSlices === c[2] ? r.full : r.low;
+		if (g) {
+			let e = 255 / (n.range[1] - n.range[0]);
+			h(g, n.isSmooth, (t) => {
+				let r = Math.min(255, Math.max(0, Math.round((g.voxels[t] - n.range[0]) * e)));
+				return (255 << 24 | r << 16 | r << 8 | r) >>> 0;
 			});
 		}
-		let m = r.comparing === "difference" ? i.compared : null, h = r.comparing === "second" && i.compared ? i.compared : i.mask;
-		if (!h || r.opacity === 0) return;
-		e.globalAlpha = r.opacity;
-		let g = (e) => r.colors[e];
-		m ? f(h, !1, (e) => {
-			let t = g(h.voxels[e]) ? h.voxels[e] : 0, n = g(m.voxels[e]) ? m.voxels[e] : 0;
-			return !t && !n ? 0 : t === n ? kt : t && n ? Mt : t ? At : jt;
-		}) : f(h, !1, (e, t, n) => !r.isReviewed && (t + n) % 4 > 1 ? 0 : g(h.voxels[e]));
+		let _ = s === "difference" ? r.compared : null, v = s === "second" && r.compared ? r.compared : r.mask;
+		if (!v || n.opacity === 0) return;
+		e.globalAlpha = n.opacity;
+		let y = (e) => n.colors[e];
+		_ ? h(v, !1, (e) => {
+			let t = y(v.voxels[e]) ? v.voxels[e] : 0, n = y(_.voxels[e]) ? _.voxels[e] : 0;
+			return !t && !n ? 0 : t === n ? jt : t && n ? Pt : t ? Mt : Nt;
+		}) : h(v, !1, (e, r, a) => !i(t, n) && (r + a) % 4 > 1 ? 0 : y(v.voxels[e]));
 	}
 	fill(e, t, n, r, i) {
 		let a = [
@@ -2115,55 +2094,55 @@ var kt = 4284068685, At = 4280257778, jt = 4294934592, Mt = 4292427993, Nt = cla
 		}
 		this.slice.getContext("2d").putImageData(c, 0, 0);
 	}
-}, Pt = 3;
-function J(e) {
-	let t = new Nt();
+}, It = 3;
+function q(e) {
+	let t = new Ft();
 	return e.setCanvas(t.canvas), t;
 }
-async function Ft(e, t) {
-	if (t > Pt || !("WebGL2RenderingContext" in window)) return {
-		renderer: J(e),
-		why: G.plain
+async function Lt(e, t) {
+	if (t > It || !("WebGL2RenderingContext" in window)) return {
+		renderer: q(e),
+		why: W.plain
 	};
 	let n = document.createElement("canvas");
 	try {
-		let { NiivuePlanes: t } = await import("./adapter-CjEEvlhi.js");
+		let { NiivuePlanes: t } = await import("./adapter-CfimoDAC.js");
 		return e.setCanvas(n), {
 			renderer: await t.create(n),
 			why: ""
 		};
 	} catch (t) {
 		return console.warn(t), n.remove(), {
-			renderer: J(e),
-			why: G.plain
+			renderer: q(e),
+			why: W.plain
 		};
 	}
 }
 // src/strip.ts
-var Y = 5;
-function It(e, t, n, { region: r, edited: i }) {
-	let a = N(e.plane), o = n[e.plane.normal], s = t[e.plane.normal], c = e.width / o, l = (e, t, n) => e.map(([e, r]) => A("rect", {
+var J = 5;
+function Rt(e, t, n, { region: r, edited: i }) {
+	let a = F(e.plane), o = n[e.plane.normal], s = t[e.plane.normal], c = e.width / o, l = (e, t, n) => e.map(([e, r]) => M("rect", {
 		class: t,
 		x: String(e * c),
 		width: String(Math.max(1, (r - e + 1) * c)),
 		y: String(n),
-		height: String(Y)
-	})), u = Re(r, a, s, n), d = A("text", {
+		height: String(J)
+	})), u = ze(r, a, s, n), d = M("text", {
 		class: u ? "vouched" : "unvouched",
 		x: "6",
 		y: "34"
 	});
-	return d.textContent = u ? G.reviewed : G.notReviewed, [
-		A("rect", {
+	return d.textContent = u ? W.reviewed : W.notReviewed, [
+		M("rect", {
 			class: "track",
 			x: "0",
 			width: String(e.width),
 			y: String(e.height - 10),
 			height: "10"
 		}),
-		...l(r.whole ? [[0, o - 1]] : r[a], "reviewed", e.height - Y),
+		...l(r.whole ? [[0, o - 1]] : r[a], "reviewed", e.height - J),
 		...l(i[a], "edited", e.height - 10),
-		A("rect", {
+		M("rect", {
 			class: "now",
 			x: String(Math.max(0, (s + .5) * c - 1)),
 			width: "2",
@@ -2174,34 +2153,34 @@ function It(e, t, n, { region: r, edited: i }) {
 	];
 }
 // src/voxels.ts
-function X(e, t, n, r, i) {
+function Y(e, t, n, r, i) {
 	let a = i ? `?ticket=${encodeURIComponent(i)}` : "";
 	return `${e.apiBase}/v1/${t}/${encodeURIComponent(n)}/levels/${r}${a}`;
 }
-async function Lt(e, t, n) {
-	let r = (t) => X(e, "volumes", e.volumeId, t, e.volumeTicket), i = l(r(2), t).catch(() => null);
-	n.onGeometry(await c(r(0), t));
+async function zt(e, t, n) {
+	let r = (t) => Y(e, "volumes", e.volumeId, t, e.volumeTicket), i = d(r(2), t).catch(() => null);
+	n.onGeometry(await u(r(0), t));
 	let a = await i;
-	return a && !t.aborted && await n.onLow(a), l(r(0), t, (e, r) => {
+	return a && !t.aborted && await n.onLow(a), d(r(0), t, (e, r) => {
 		t.aborted || n.onSlices(e, r);
 	});
 }
-async function Rt(e, t, n, r, i, a, o) {
-	let s = await l(X(e, t, n, 0, r), a, (e, t) => o(t / e.shape[2])), c = d(s, i);
-	if (c) throw new f(c);
+async function Bt(e, t, n, r, i, a, o) {
+	let s = await d(Y(e, t, n, 0, r), a, (e, t) => o(t / e.shape[2])), c = p(s, i);
+	if (c) throw new h(c);
 	return s;
 }
 // src/solid.ts
-var zt = [150, 1400], Bt = class {
+var Vt = [150, 1400], Ht = class {
 	host;
-	message = k("div", { class: "message" }, G.loadingSolid);
+	message = j("div", { class: "message" }, W.loadingSolid);
 	made = null;
 	solid = null;
 	mask = null;
 	colors = null;
 	nClosed = 0;
 	constructor(e) {
-		this.host = e, e.append(k("div", { class: "name" }, "3D"), this.message);
+		this.host = e, e.append(j("div", { class: "name" }, "3D"), this.message);
 	}
 	async show(e, t, n) {
 		this.made ??= this.make(e);
@@ -2219,54 +2198,59 @@ var zt = [150, 1400], Bt = class {
 	}
 	async make(e) {
 		let { nClosed: t } = this;
-		this.message.hidden = !1, this.message.textContent = G.loadingSolid;
+		this.message.hidden = !1, this.message.textContent = W.loadingSolid;
 		try {
-			let { Solid: n } = await import("./three_d-BLQIW2e3.js"), r = await l(X(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
+			let { Solid: n } = await import("./three_d-B2dBh39J.js"), r = await d(Y(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
 			if (t !== this.nClosed) return null;
-			let i = await n.create(this.host), [a, o] = Ot(r), s = e.unit === "HU" ? zt.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
+			let i = await n.create(this.host), [a, o] = c(r), s = e.unit === "HU" ? Vt.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
 			return i.setVolume(r, s), i.canvas.addEventListener("webglcontextlost", () => {
 				this.solid === i && this.close();
 			}), this.solid = i, this.message.hidden = !0, i;
 		} catch (e) {
-			return console.error(e), this.message.textContent = e instanceof f ? e.message : G.noSolid, this.made = null, null;
+			return console.error(e), this.message.textContent = e instanceof h ? e.message : W.noSolid, this.made = null, null;
 		}
 	}
-}, Vt = 720, Z = [
+}, Ut = 720, X = [
 	"A",
 	"C",
-	"S"
-], Q = 9;
-function Ht(e) {
-	let t = A("path", { class: "cross" }), n = A("g", { class: "marks" }), r = A("svg", {
+	"S",
+	"a",
+	"c",
+	"s"
+], Z = 9;
+function Wt(e, t) {
+	let n = M("path", { class: "cross" }), r = M("g", { class: "marks" }), i = M("svg", {
 		class: "overlay",
 		"aria-hidden": "true"
-	}, t, n), i = [
+	}, n, r), a = [
 		0,
 		1,
 		2,
 		3
-	].map((e) => k("div", { class: `letter l${e}` })), a = k("div", {
+	].map((e) => j("div", { class: `letter l${e}` })), o = j("div", { class: "name" }, e.name), s = j("div", {
 		class: "surface",
 		tabindex: "0",
 		role: "img",
-		"data-plane": e.name.toLowerCase(),
-		"aria-label": `${e.name} plane; arrow up and down change the slice, ? shows all keys`
-	}, r, k("div", { class: "name" }, e.name), ...i), o = k("input", {
+		"data-plane": e.name.toLowerCase() + (t ? "-second" : ""),
+		"aria-label": `${e.name} plane${t ? " of the second mask" : ""}; arrow up and down change the slice, ? shows all keys`
+	}, i, o, ...a), c = j("input", {
 		type: "range",
 		min: "0",
 		max: "0",
 		value: "0",
-		"aria-label": `${e.name} slice`
-	}), s = k("span", { class: "count" });
+		"aria-label": t ? `Slice of the second mask, ${e.name.toLowerCase()}` : `${e.name} slice`
+	}), l = j("span", { class: "count" });
 	return {
 		plane: e,
-		box: k("div", { class: "pane" }, a, k("div", { class: "bar" }, o, s)),
-		surface: a,
-		slider: o,
-		count: s,
-		letters: i,
-		cross: t,
-		marks: n,
+		isTwin: t,
+		box: j("div", { class: "pane" }, s, j("div", { class: "bar" }, c, l)),
+		surface: s,
+		name: o,
+		slider: c,
+		count: l,
+		letters: a,
+		cross: n,
+		marks: r,
 		rect: [
 			0,
 			0,
@@ -2275,22 +2259,28 @@ function Ht(e) {
 		]
 	};
 }
-var Ut = class {
-	panes = o.map(Ht);
-	side = k("div", { class: "side" });
-	solid = k("div", { class: "pane solid" });
-	body = k("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
+var Gt = class {
+	panes = [...o.map((e) => Wt(e, !1)), ...o.map((e) => Wt(e, !0))];
+	names = null;
+	side = j("div", { class: "side" });
+	solid = j("div", { class: "pane solid" });
+	body = j("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
 	width = 1;
 	height = 1;
 	ratio = 1;
 	setCanvas(e) {
 		e.className = "picture", this.body.prepend(e);
 	}
-	arrange(e, t) {
-		let n = this.body.clientWidth < Vt, r = n ? "180px" : "232px", [i, a] = ["\"A C P\" \"A S P\"", `3fr 2fr ${r}`], o = t ? "ACSD" : "ACS";
-		e === "all" ? t ? [i, a] = ["\"A C P\" \"S D P\"", `1fr 1fr ${r}`] : n && ([i, a] = ["\"A C\" \"S P\"", "1fr 1fr"]) : (o = e === "3d" ? "D" : Z[e], [i, a] = [`"${o} P"`, `1fr ${r}`]), this.body.style.gridTemplateAreas = i, this.body.style.gridTemplateColumns = a, this.body.style.gridTemplateRows = i.includes("\" \"") ? "1fr 1fr" : "1fr", this.panes.forEach((e, t) => {
-			e.box.style.gridArea = Z[t], e.box.hidden = !o.includes(Z[t]);
-		}), this.solid.style.gridArea = "D", this.solid.hidden = !o.includes("D"), this.side.style.gridArea = "P", this.measure();
+	arrange(e, t, n) {
+		this.names = n;
+		let r = this.body.clientWidth < Ut, i = r ? "180px" : "232px", [a, o] = ["\"A C P\" \"A S P\"", `3fr 2fr ${i}`], s = t ? "ACSD" : "ACS";
+		if (n && e !== "3d") {
+			let t = e === "all" ? "" : X[e];
+			s = t ? t + t.toLowerCase() : "ACSacs", [a, o] = t ? [`"${t} ${t.toLowerCase()} P"`, `1fr 1fr ${i}`] : ["\"A C S P\" \"a c s P\"", `1fr 1fr 1fr ${i}`];
+		} else e === "all" ? t ? [a, o] = ["\"A C P\" \"S D P\"", `1fr 1fr ${i}`] : r && ([a, o] = ["\"A C\" \"S P\"", "1fr 1fr"]) : (s = e === "3d" ? "D" : X[e], [a, o] = [`"${s} P"`, `1fr ${i}`]);
+		this.body.style.gridTemplateAreas = a, this.body.style.gridTemplateColumns = o, this.body.style.gridTemplateRows = a.includes("\" \"") ? "1fr 1fr" : "1fr", this.panes.forEach((e, t) => {
+			e.box.style.gridArea = X[t], e.box.hidden = !s.includes(X[t]), e.name.textContent = n ? `${e.plane.name} · ${n[+!!e.isTwin]}` : e.plane.name;
+		}), this.solid.style.gridArea = "D", this.solid.hidden = !s.includes("D"), this.side.style.gridArea = "P", this.measure();
 	}
 	measure() {
 		this.ratio = window.devicePixelRatio || 1;
@@ -2314,36 +2304,37 @@ var Ut = class {
 	isShown(e) {
 		return !e.box.hidden && e.rect[2] > 1 && e.rect[3] > 1;
 	}
-	viewOf(e, t) {
-		return i(e.plane, t, e.rect[2] / this.ratio, e.rect[3] / this.ratio);
+	viewOf(t, n) {
+		return e(t.plane, n, t.rect[2] / this.ratio, t.rect[3] / this.ratio);
 	}
 	tiles(e) {
 		return this.panes.filter((e) => this.isShown(e)).map((t) => ({
 			rect: t.rect,
-			view: this.viewOf(t, e)
+			view: this.viewOf(t, e),
+			comparing: this.names ? t.isTwin ? "second" : "first" : null
 		}));
 	}
 	pointIn(e, t) {
 		let n = this.body.getBoundingClientRect();
 		return [t.clientX - n.left - e.rect[0] / this.ratio, t.clientY - n.top - e.rect[1] / this.ratio];
 	}
-	decorate(e, t, r) {
-		for (let i of this.panes) {
-			if (!this.isShown(i)) continue;
-			let { plane: o } = i;
+	decorate(e, t, i) {
+		for (let a of this.panes) {
+			if (!this.isShown(a)) continue;
+			let { plane: o } = a;
 			n(o, e.isRadiological).forEach((e, t) => {
-				i.letters[t].textContent = e;
+				a.letters[t].textContent = e;
 			});
 			let s = e.shape[o.normal];
-			i.slider.max = String(s - 1), i.slider.value = String(t[o.normal]), i.count.textContent = `${t[o.normal] + 1} / ${s}`;
-			let c = this.viewOf(i, e);
-			i.marks.replaceChildren(...r(c));
-			let [l, u] = a(c, e, t);
-			i.cross.setAttribute("d", `M0 ${u}H${l - Q}M${l + Q} ${u}H${c.width}M${l} 0V${u - Q}M${l} ${u + Q}V${c.height}`);
+			a.slider.max = String(s - 1), a.slider.value = String(t[o.normal]), a.count.textContent = `${t[o.normal] + 1} / ${s}`;
+			let c = this.viewOf(a, e);
+			a.marks.replaceChildren(...i(c));
+			let [l, u] = r(c, e, t);
+			a.cross.setAttribute("d", `M0 ${u}H${l - Z}M${l + Z} ${u}H${c.width}M${l} 0V${u - Z}M${l} ${u + Z}V${c.height}`);
 		}
 	}
-}, Wt = 32;
-function Gt() {
+}, Kt = 32;
+function Q() {
 	return {
 		camera: {
 			shape: [
@@ -2371,10 +2362,10 @@ function Gt() {
 		compared: null
 	};
 }
-var Kt = class {
+var qt = class {
 	data;
 	host;
-	scene = Gt();
+	scene = Q();
 	geometry = null;
 	failed = /* @__PURE__ */ new Set();
 	loads = {
@@ -2393,7 +2384,7 @@ var Kt = class {
 			this.open();
 			return;
 		}
-		let r = e.maskId !== t.maskId || (e.draftId ?? null) !== (t.draftId ?? null) || n("mask", t.maskTicket, e.maskTicket), i = e.compareMaskId !== t.compareMaskId || n("compared", t.compareMaskTicket, e.compareMaskTicket);
+		let r = e.maskId !== t.maskId || (e.draftId ?? null) !== (t.draftId ?? null) || n("mask", t.maskTicket, e.maskTicket), i = e.compareMaskId !== t.compareMaskId || e.maskId !== t.maskId || n("compared", t.compareMaskTicket, e.compareMaskTicket);
 		(r || i) && Promise.all([r && this.loadLabels("mask"), i && this.loadLabels("compared")]).then(() => this.finish());
 	}
 	close() {
@@ -2404,15 +2395,15 @@ var Kt = class {
 	}
 	valueOf(e) {
 		let { low: t, full: n, nSlices: r, camera: i } = this.scene;
-		return n && e[2] < r ? u(n, e) : t && u(t, s(i.shape, t.shape, e));
+		return n && e[2] < r ? m(n, e) : t && m(t, l(i.shape, t.shape, e));
 	}
 	async open() {
 		this.close();
 		let e = this.loads.volume = new AbortController();
-		this.scene = Gt(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(G.loadingVolume);
+		this.scene = Q(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(W.loadingVolume);
 		let t = null, n = () => t ??= Promise.all([this.loadLabels("mask"), this.loadLabels("compared")]);
 		try {
-			if (await Lt(this.data, e.signal, {
+			if (await zt(this.data, e.signal, {
 				onGeometry: (t) => {
 					e.signal.aborted || this.setGeometry(t);
 				},
@@ -2423,7 +2414,7 @@ var Kt = class {
 			}), e.signal.aborted) return;
 			await n(), e.signal.aborted || this.finish();
 		} catch (t) {
-			e.signal.aborted || this.fail("volume", G.volumeFailed, t);
+			e.signal.aborted || this.fail("volume", W.volumeFailed, t);
 		}
 	}
 	setGeometry(e) {
@@ -2438,7 +2429,7 @@ var Kt = class {
 		let { scene: n } = this;
 		n.full || (n.full = e, this.host.onScene());
 		let r = n.nSlices, i = e.shape[2];
-		t === r || t - r < Wt && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(G.loadingFull(t / i)));
+		t === r || t - r < Kt && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(W.loadingFull(t / i)));
 	}
 	async loadLabels(e) {
 		this.loads[e]?.abort();
@@ -2446,12 +2437,12 @@ var Kt = class {
 		if (this.failed.delete(e), this.failed.size || this.host.onError("", null), this.setLabels(e, null), i && this.geometry) {
 			this.isComplete() && this.host.onReady("low");
 			try {
-				let o = await Rt(n, r ? "drafts" : "masks", i, a, this.geometry, t.signal, (e) => {
-					this.isComplete() && !this.failed.size && this.host.onStatus(G.loadingMask(e));
+				let o = await Bt(n, r ? "drafts" : "masks", i, a, this.geometry, t.signal, (e) => {
+					this.isComplete() && !this.failed.size && this.host.onStatus(W.loadingMask(e));
 				});
-				r && (o = await this.host.onDraft(o)), t.signal.aborted || this.setLabels(e, o);
+				r && (o = await this.host.onDraft(o)), e === "compared" && n.compareTranslation && (o = f(o, n.compareTranslation)), t.signal.aborted || this.setLabels(e, o);
 			} catch (n) {
-				t.signal.aborted || this.fail(e, e === "mask" ? G.maskFailed : G.comparedFailed, n);
+				t.signal.aborted || this.fail(e, e === "mask" ? W.maskFailed : W.comparedFailed, n);
 			}
 		}
 	}
@@ -2462,16 +2453,16 @@ var Kt = class {
 		this.isComplete() && (this.failed.size || this.host.onStatus(""), this.host.onReady("full"));
 	}
 	fail(e, t, n) {
-		this.failed.add(e), this.host.onError(t, n instanceof f ? n.message : G.unreachable);
+		this.failed.add(e), this.host.onError(t, n instanceof h ? n.message : W.unreachable);
 	}
-}, qt = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools button.primary{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000;font-weight:600}.edit .saved{flex:1;min-width:9em;font-weight:600}.edit .saved.error{color:var(--st-red-text-color,#c62828)}.edit input[type=number]{width:4em}.editing{flex-direction:column;gap:5px;display:flex;position:relative}.group{gap:2px;display:inline-flex}.edit{gap:4px 8px}.note{flex:1;min-width:9em;font-weight:600}.edit .note:empty{flex:0;min-width:0}.menu{position:relative}.menu summary{cursor:pointer;white-space:nowrap;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;height:28px;padding:4px 8px;line-height:18px;list-style:none}.menu summary:after{content:\" ▾\"}.menu[open] summary{border-color:var(--st-primary-color,#1f6feb)}.menu-card{z-index:6;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;flex-direction:column;gap:7px;width:max-content;max-width:400px;max-height:420px;padding:10px 12px;display:flex;position:absolute;top:32px;left:0;overflow:auto;box-shadow:0 4px 24px #0006}.menu-card.leftwards{left:auto;right:0}.menu-card p{margin:0}.menu-card .line{flex-wrap:wrap;align-items:center;gap:5px;display:flex}.checks{grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:3px 10px;max-height:200px;display:grid;overflow:auto}.said{max-height:160px;overflow:auto}.slices{flex-wrap:wrap;align-items:center;gap:3px;display:flex}.tools button.slice{min-width:22px;height:22px;padding:0 5px}.tools button.slice.open{border-width:2px;border-color:#d9822b}.finish{border:2px solid var(--st-primary-color,#1f6feb);border-radius:6px;flex-wrap:wrap;align-items:center;gap:6px 10px;padding:8px 10px;font-size:13px;display:flex}.finish button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:4px;padding:2px 8px}.track{fill:#0009}.reviewed{fill:#3fb950}.edited{fill:#f0a030}.now{fill:#fff}.vouched,.unvouched{paint-order:stroke;stroke:#000;stroke-width:3px;font-size:12px}.marks text.vouched{fill:#56d364;font-size:12px}.marks text.unvouched{fill:#f0a030;font-size:12px}.row.drawn .text{font-weight:700}.row .swatch{cursor:pointer;border:1px solid #0005;border-radius:3px;flex:none;width:16px;height:16px;padding:0}.row.drawn .swatch{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:1px}.row .lock{color:inherit;opacity:.4;cursor:pointer;background:0 0;border:0;flex:none;padding:1px;display:flex}.row .lock[aria-pressed=true]{opacity:1;color:#c2410c}.brush{stroke:#ffd866;stroke-width:1.5px;fill:none}.tools input[type=range]{width:80px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:11px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", Jt = 24, Yt = 360, Xt = 600, Zt = class {
+}, Jt = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools button.primary{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000;font-weight:600}.edit .saved{flex:1;min-width:9em;font-weight:600}.edit .saved.error{color:var(--st-red-text-color,#c62828)}.edit input[type=number]{width:4em}.editing{flex-direction:column;gap:5px;display:flex;position:relative}.group{gap:2px;display:inline-flex}.edit{gap:4px 8px}.note{flex:1;min-width:9em;font-weight:600}.edit .note:empty{flex:0;min-width:0}.menu{position:relative}.menu summary{cursor:pointer;white-space:nowrap;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;height:28px;padding:4px 8px;line-height:18px;list-style:none}.menu summary:after{content:\" ▾\"}.menu[open] summary{border-color:var(--st-primary-color,#1f6feb)}.menu-card{z-index:6;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;flex-direction:column;gap:7px;width:max-content;max-width:400px;max-height:420px;padding:10px 12px;display:flex;position:absolute;top:32px;left:0;overflow:auto;box-shadow:0 4px 24px #0006}.menu-card.leftwards{left:auto;right:0}.menu-card p{margin:0}.menu-card .line{flex-wrap:wrap;align-items:center;gap:5px;display:flex}.checks{grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:3px 10px;max-height:200px;display:grid;overflow:auto}.said{max-height:160px;overflow:auto}.slices{flex-wrap:wrap;align-items:center;gap:3px;display:flex}.tools button.slice{min-width:22px;height:22px;padding:0 5px}.tools button.slice.open{border-width:2px;border-color:#d9822b}.finish{border:2px solid var(--st-primary-color,#1f6feb);border-radius:6px;flex-wrap:wrap;align-items:center;gap:6px 10px;padding:8px 10px;font-size:13px;display:flex}.finish button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:4px;padding:2px 8px}.track{fill:#0009}.reviewed{fill:#3fb950}.edited{fill:#f0a030}.now{fill:#fff}.vouched,.unvouched{paint-order:stroke;stroke:#000;stroke-width:3px;font-size:12px}.marks text.vouched{fill:#56d364;font-size:12px}.marks text.unvouched{fill:#f0a030;font-size:12px}.row.drawn .text{font-weight:700}.row .swatch{cursor:pointer;border:1px solid #0005;border-radius:3px;flex:none;width:16px;height:16px;padding:0}.row.drawn .swatch{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:1px}.row .lock{color:inherit;opacity:.4;cursor:pointer;background:0 0;border:0;flex:none;padding:1px;display:flex}.row .lock[aria-pressed=true]{opacity:1;color:#c2410c}.brush{stroke:#ffd866;stroke-width:1.5px;fill:none}.tools input[type=range]{width:80px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:11px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", Yt = 24, Xt = 360, Zt = 600, Qt = class {
 	data;
-	root = k("div", {
+	root = j("div", {
 		class: "sv",
 		"data-ready": ""
 	});
-	stage = new Ut();
-	state = g();
+	stage = new Gt();
+	state = y();
 	store;
 	onPointer = null;
 	onDecorate = null;
@@ -2479,26 +2470,25 @@ var Kt = class {
 	renderer = null;
 	rendererReady = null;
 	nLost = 0;
-	solid = new Bt(this.stage.solid);
-	measuring = new Dt();
+	solid = new Ht(this.stage.solid);
+	measuring = new At();
 	colors = /* @__PURE__ */ new Uint32Array(65536);
-	differences = null;
-	nDifferences = 0;
+	nDisagreements = 0;
 	frame = 0;
 	solidTimer = 0;
-	notice = k("div", { class: "notice" });
-	badge = k("strong", { class: "badge" });
-	readout = k("div", {
+	notice = j("div", { class: "notice" });
+	badge = j("strong", { class: "badge" });
+	readout = j("div", {
 		class: "readout",
 		"aria-live": "off"
 	}, " ");
-	status = k("div", {
+	status = j("div", {
 		class: "status",
 		role: "status"
 	});
-	hint = k("div", { class: "hint" });
-	legend = k("div", { class: "legend" });
-	labelList = k("div", { class: "labels" });
+	hint = j("div", { class: "hint" });
+	legend = j("div", { class: "legend" });
+	labelList = j("div", { class: "labels" });
 	controls;
 	card = null;
 	editor = null;
@@ -2506,14 +2496,14 @@ var Kt = class {
 	observer = new ResizeObserver(() => this.resize());
 	onWindow = () => this.resize();
 	constructor(e) {
-		this.data = e, this.store = new Kt(e, this), this.controls = new lt({
+		this.data = e, this.store = new qt(e, this), this.controls = new pt({
 			setPreset: (e) => this.setPreset(e),
 			setWindow: (e, t) => this.setWindow(e, t),
 			set: (e) => this.set(e),
 			run: (e) => {
-				y(this, e, "");
+				le(this, e, "");
 			}
-		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(k("style", {}, qt), k("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), se(this), _t(this.root, (e, t) => y(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: pt(this) }), this.showTexts(), this.showEditor(), this.store.open();
+		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(j("style", {}, Jt), j("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), se(this), bt(this.root, (e, t) => le(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: gt(this) }), this.showTexts(), this.showEditor(), this.store.open();
 	}
 	update(e) {
 		this.data = e, this.showTexts(), this.showEditor(), this.store.update(e), this.draw();
@@ -2531,7 +2521,7 @@ var Kt = class {
 		let e = this.data.draftId ?? null;
 		this.editor?.draftId !== e && (this.editor?.editor.destroy(), this.editor = e === null ? null : {
 			draftId: e,
-			editor: new ct(this, e, (t) => this.trigger("finalized", {
+			editor: new ft(this, e, (t) => this.trigger("finalized", {
 				draft_id: e,
 				mask_id: t
 			}))
@@ -2555,16 +2545,15 @@ var Kt = class {
 	}
 	onScene() {
 		let e = this.renderer?.limit(this.store.scene.camera.shape);
-		e ? this.fallBack(`${e} ${G.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
+		e ? this.fallBack(`${e} ${W.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
 	}
 	async firstImage() {
 		await this.startRenderer(), this.drawNow();
 	}
 	onSlices(e, t) {
-		this.renderer?.addSlices(e, t), this.store.isComplete() && this.state.preset === "Whole range" && this.setPreset(m), this.markReady(), this.draw();
+		this.renderer?.addSlices(e, t), this.store.isComplete() && this.state.preset === "Whole range" && this.setPreset(_), this.markReady(), this.draw();
 	}
 	onLabels(e) {
-		this.forgetDifferences();
 		let t = this.store.scene[e];
 		e === "mask" ? this.renderer?.setMask(t) : this.renderer?.setCompared(t), this.showState(), this.showSolid(), this.hover(null), this.draw();
 	}
@@ -2582,7 +2571,7 @@ var Kt = class {
 		this.renderer && (e || t) && (this.root.dataset.ready ||= "low");
 	}
 	startRenderer() {
-		return this.rendererReady ??= Ft(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
+		return this.rendererReady ??= Lt(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
 			this.hint.textContent = t, this.adopt(e);
 		}), this.rendererReady;
 	}
@@ -2592,7 +2581,7 @@ var Kt = class {
 		}), this.showState(), this.onScene();
 	}
 	fallBack(e) {
-		this.renderer?.destroy(), this.hint.textContent = e, this.adopt(J(this.stage));
+		this.renderer?.destroy(), this.hint.textContent = e, this.adopt(q(this.stage));
 	}
 	camera() {
 		if (!this.store.geometry) return null;
@@ -2606,7 +2595,7 @@ var Kt = class {
 	get vouched() {
 		return this.editor ? this.editor.editor.vouched : this.data.region ? {
 			region: this.data.region,
-			edited: j
+			edited: N
 		} : null;
 	}
 	look() {
@@ -2618,6 +2607,7 @@ var Kt = class {
 			isOutline: a,
 			isSmooth: o,
 			isReviewed: this.data.isReviewed,
+			isSecondReviewed: this.data.isSecondReviewed,
 			colors: this.colors,
 			comparing: s
 		};
@@ -2632,33 +2622,37 @@ var Kt = class {
 		if (e && this.root.isConnected && (this.stage.decorate(e, this.state.cross, (t) => [
 			...this.measuring.marks(t, this.state.cross),
 			...this.onDecorate?.(t, this.state.cross) ?? [],
-			...this.vouched ? It(t, this.state.cross, e.shape, this.vouched) : []
+			...this.vouched ? Rt(t, this.state.cross, e.shape, this.vouched) : []
 		]), this.renderer)) try {
 			this.renderer.draw(this.stage.width, this.stage.height, this.stage.tiles(e), this.look());
 		} catch (e) {
 			if (this.renderer.kind === "plain") throw e;
-			console.error(e), this.fallBack(G.plain);
+			console.error(e), this.fallBack(W.plain);
 		}
 	}
 	resize() {
-		this.root.isConnected && (this.root.style.height = `${this.data.height ?? this.roomBelow()}px`, this.stage.arrange(this.state.layout, this.state.is3d), this.solid.draw(), this.draw());
+		this.root.isConnected && (this.root.style.height = `${this.data.height ?? this.roomBelow()}px`, this.arrange(), this.solid.draw(), this.draw());
+	}
+	arrange() {
+		let { layout: e, is3d: t, comparing: n } = this.state, { compareMaskId: r, maskName: i, compareName: a } = this.data;
+		this.stage.arrange(e, t, r && n === "both" ? [i, a] : null);
 	}
 	roomBelow() {
 		let e = this.root.getBoundingClientRect().top, t = this.root.getRootNode(), n = t instanceof ShadowRoot ? t.host : this.root.parentElement;
 		for (; n; n = n.parentElement) e += n.scrollTop;
-		return Math.max(Yt, Math.floor(window.innerHeight - e - Jt));
+		return Math.max(Xt, Math.floor(window.innerHeight - e - Yt));
 	}
 	showSolid() {
 		let { state: e, store: t, data: n } = this;
 		!e.is3d && e.layout !== "3d" || this.renderer?.kind !== "webgl" || this.solid.show(n, t.scene, this.colors);
 	}
 	set(e) {
-		Object.assign(this.state, e), ("layout" in e || "is3d" in e) && (this.stage.arrange(this.state.layout, this.state.is3d), this.showSolid()), this.showState(), this.draw();
+		Object.assign(this.state, e), ("layout" in e || "is3d" in e || "comparing" in e) && (this.arrange(), this.showSolid()), this.showState(), this.draw();
 	}
 	setPreset(e) {
-		let t = this.store.scene.full ?? this.store.scene.low, [n, r] = p[e] ?? [this.state.width, this.state.level];
+		let t = this.store.scene.full ?? this.store.scene.low, [n, r] = g[e] ?? [this.state.width, this.state.level];
 		if (e === "Whole range" && t) {
-			let [e, i] = Ot(t);
+			let [e, i] = c(t);
 			[n, r] = [Math.max(1, i - e), Math.round((i + e) / 2) + this.data.huOffset];
 		}
 		this.set({
@@ -2671,7 +2665,7 @@ var Kt = class {
 		this.set({
 			width: e,
 			level: t,
-			preset: h
+			preset: v
 		});
 	}
 	setCamera(e, t) {
@@ -2690,7 +2684,7 @@ var Kt = class {
 		this.set({ layout: this.state.layout === "all" ? e.plane.index : "all" });
 	}
 	toggleHelp() {
-		this.card?.remove(), this.card = this.card ? null : vt(() => this.toggleHelp(), this.editor !== null), this.card && this.root.append(this.card);
+		this.card?.remove(), this.card = this.card ? null : xt(() => this.toggleHelp(), this.editor !== null), this.card && this.root.append(this.card);
 	}
 	escape() {
 		this.card ? this.toggleHelp() : (this.measuring.clear(), this.set({ mode: "cross" }));
@@ -2699,33 +2693,27 @@ var Kt = class {
 		this.store.geometry && (this.state.cross = ee(e, this.store.geometry.shape), this.hover(null), this.editor?.editor.show(), this.draw());
 	}
 	jumpTo(e) {
-		let { mask: t, compared: n } = this.store.scene, r = (t && ft(t, e)) ?? (n && ft(n, e));
+		let { mask: t, compared: n } = this.store.scene, r = (t && ht(t, e)) ?? (n && ht(n, e));
 		if (!r) return;
 		let { shape: i } = this.store.scene.camera;
 		this.moveTo(r), this.state.zoom > 1 && this.set({ centre: r.map((e, t) => (e + .5) / i[t]) });
 	}
 	nextDisagreement() {
-		let { mask: e, compared: t } = this.store.scene;
-		if (!e || !t) return;
-		this.differences ??= dt(e, t, this.colors);
-		let n = this.differences[this.nDifferences++ % this.differences.length];
-		n ? this.moveTo(n) : this.onStatus(G.noDifference);
-	}
-	forgetDifferences() {
-		this.differences = null, this.nDifferences = 0;
+		let { disagreements: e } = this.data, t = this.nDisagreements++ % e.length, n = e[t];
+		n && this.moveTo(n.centre), this.onStatus(n ? `${t + 1} of ${e.length}: ${n.text}` : W.noDifference);
 	}
 	updateMask(e) {
-		this.forgetDifferences(), this.renderer?.updateMask(e), this.hover(null), this.draw(), clearTimeout(this.solidTimer), this.solidTimer = window.setTimeout(() => {
+		this.renderer?.updateMask(e), this.hover(null), this.draw(), clearTimeout(this.solidTimer), this.solidTimer = window.setTimeout(() => {
 			this.solid.maskChanged(), this.showSolid();
-		}, Xt);
+		}, Zt);
 	}
-	voxelAt(e, t) {
-		let [n, i] = [this.camera(), this.stage.panes[e]];
-		return n && r(this.stage.viewOf(i, n), n, ...this.stage.pointIn(i, t), this.state.cross);
+	voxelAt(e, n) {
+		let [r, i] = [this.camera(), this.stage.panes[e]];
+		return r && t(this.stage.viewOf(i, r), r, ...this.stage.pointIn(i, n), this.state.cross);
 	}
 	showTexts() {
 		let { notice: e, badge: t, compareMaskId: n } = this.data;
-		this.notice.textContent = e, this.badge.textContent = t, this.badge.hidden = !t, yt(this.legend, n ? [this.data.maskName, this.data.compareName] : null, {
+		this.notice.textContent = e, this.badge.textContent = t, this.badge.hidden = !t, St(this.legend, n ? [this.data.maskName, this.data.compareName] : null, {
 			comparing: this.state.comparing,
 			choose: (e) => this.set({ comparing: e }),
 			next: () => this.nextDisagreement()
@@ -2733,30 +2721,30 @@ var Kt = class {
 	}
 	showLabelList() {
 		let e = this.editor?.editor;
-		Tt(this.labelList, this.data.labels, {
+		Ot(this.labelList, this.data.labels, {
 			isHidden: (e) => this.state.hidden.has(e),
 			setHidden: (e, t) => {
 				t ? this.state.hidden.add(e) : this.state.hidden.delete(e), this.showColors();
 			},
 			jumpTo: (e) => this.jumpTo(e),
-			editing: e ? bt(e) : null
+			editing: e ? Ct(e) : null
 		}), this.showVolumes();
 	}
 	showVolumes() {
 		let e = this.editor?.editor.engine?.counts;
 		if (!e) return;
 		let t = this.store.scene.camera.spacing.reduce((e, t) => e * t, 1 / 1e3);
-		wt(this.labelList, (n) => e[n] * t);
+		Dt(this.labelList, (n) => e[n] * t);
 	}
 	showColors() {
-		this.forgetDifferences(), this.colors = ne(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
+		this.colors = re(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
 	}
 	showState() {
 		this.controls.show(this.state, this.store.scene.mask !== null, this.renderer?.kind === "plain");
 	}
 	nameAt(e, t) {
-		let n = u(this.store.scene[e], t);
-		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? G.label(n) : G.noLabel;
+		let n = m(this.store.scene[e], t);
+		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? W.label(n) : W.noLabel;
 	}
 	hover(e) {
 		let t = e ?? this.state.cross, n = this.store.geometry && this.store.valueOf(t);
@@ -2764,12 +2752,12 @@ var Kt = class {
 		let [r, i] = [this.nameAt("mask", t), this.nameAt("compared", t)], a = i ? `${this.data.maskName}: ${r} · ${this.data.compareName}: ${i}` : r;
 		this.readout.textContent = `${n + this.data.huOffset} ${this.data.unit}${a && ` · ${a}`}\nvoxel ${t.join(", ")}`;
 	}
-}, $ = /* @__PURE__ */ new Map(), Qt = 3;
-function $t({ data: e, parentElement: t, setTriggerValue: n }) {
+}, $ = /* @__PURE__ */ new Map(), $t = 3;
+function en({ data: e, parentElement: t, setTriggerValue: n }) {
 	let r = $.get(e.instance);
-	r ? (r.update(e), $.delete(e.instance)) : r = new Zt(e), $.set(e.instance, r);
+	r ? (r.update(e), $.delete(e.instance)) : r = new Qt(e), $.set(e.instance, r);
 	for (let [e, t] of $) {
-		if ($.size <= Qt) break;
+		if ($.size <= $t) break;
 		t.root.isConnected || t === r || (t.destroy(), $.delete(e));
 	}
 	let i = r;
@@ -2777,4 +2765,4 @@ function $t({ data: e, parentElement: t, setTriggerValue: n }) {
 		i.root.parentNode === t && i.root.remove();
 	};
 }
-export { $t as default };
+export { en as default };

@@ -5,7 +5,7 @@
 import { Niivue, NVImage, SLICE_TYPE } from '@niivue/niivue'
 import type { Grid, Vec3 } from '../grid'
 import { pointToMm } from '../layout'
-import type { Box, Look, Renderer, Scene, Tile } from '../renderer'
+import { isVouched, type Box, type Look, type Renderer, type Scene, type Tile } from '../renderer'
 import { UNITS, featureKey, sliceShader, type Features } from './slice_shader'
 import { VoxelTexture } from './textures'
 
@@ -20,12 +20,15 @@ type Bounds = ReturnType<Niivue['screenFieldOfViewExtendedMM']>
 /** NiiVue with the field of view of each tile given from outside. */
 class Planes extends Niivue {
   tiles: Tile[] = []
-  shaders: SliceShader[] = [] // by plane
+  /** Give a tile's program, ready to draw with. */
+  prepare: (tile: Tile) => SliceShader | null = () => null
+  private current: Tile | null = null
   depthMm: Vec3 = [1, 1, 1]
   private isCompiling = false
 
   override screenFieldOfViewExtendedMM(axCorSag = 0): Bounds {
-    const tile = this.tiles.find(({ view }) => (view.plane.index as number) === axCorSag)
+    const isMeant = (tile: Tile): boolean => (tile.view.plane.index as number) === axCorSag
+    const tile = this.current && isMeant(this.current) ? this.current : this.tiles.find(isMeant)
     const bounds = super.screenFieldOfViewExtendedMM(axCorSag)
     if (!tile) return bounds
     const { view } = tile
@@ -43,10 +46,14 @@ class Planes extends Niivue {
 
   /** A tile fills its place; device pixels must be whole, or the viewport is cut short. */
   override draw2D(place: number[], axCorSag: SLICE_TYPE): void {
-    const shader = this.shaders[axCorSag]
-    if (this.isCompiling || !shader) return
+    const whole = place.map(Math.round)
+    const tile = this.tiles.find(({ rect, view }) => (view.plane.index as number) === axCorSag && rect[0] === whole[0] && rect[1] === whole[1])
+    const shader = this.isCompiling || !tile ? null : this.prepare(tile)
+    if (!tile || !shader) return
+    this.current = tile
     this.customSliceShader = shader
-    this.draw2DMain(place.map(Math.round), axCorSag)
+    this.draw2DMain(whole, axCorSag)
+    this.current = null
   }
 
   /** Make a program, beside those there are; NiiVue itself keeps one, and draws with it at once. */
@@ -134,7 +141,9 @@ export class NiivuePlanes implements Renderer {
     if (!scene || planes.gl.isContextLost()) return
     if (this.canvas.width !== width) this.canvas.width = width
     if (this.canvas.height !== height) this.canvas.height = height
-    this.useShaders(scene, tiles, look)
+    // Made before the first tile is drawn: NiiVue draws everything once whenever it compiles.
+    for (const tile of tiles) this.shaderFor(this.featuresOf(scene, tile, look))
+    planes.prepare = (tile) => this.prepare(scene, tile, look)
     planes.tiles = tiles
     planes.opts.isRadiologicalConvention = scene.camera.isRadiological
     planes.scene.crosshairPos = look.cross.map((v, axis) => (v + 0.5) / scene.camera.shape[axis]!) as Vec3
@@ -175,33 +184,35 @@ export class NiivuePlanes implements Renderer {
     return shader
   }
 
-  private useShaders(scene: Scene, tiles: Tile[], look: Look): void {
-    const { gl } = this.planes
+  private featuresOf(scene: Scene, tile: Tile, look: Look): Features {
+    const { view, comparing } = tile
     const hasMask = scene.mask !== null && look.opacity > 0
-    const hasCompared = hasMask && scene.compared !== null && look.comparing === 'difference'
-    const labels = look.comparing === 'second' && scene.compared ? UNITS.compared : UNITS.mask
-    const isReviewed = look.isReviewed || hasCompared
+    const hasCompared = hasMask && scene.compared !== null && comparing === null && look.comparing === 'difference'
     const volume = scene.full ?? scene.low
-    const features = {
-      isComplete: scene.nSlices === scene.camera.shape[2], isSmooth: look.isSmooth,
+    return {
+      plane: view.plane.index, isComplete: scene.nSlices === scene.camera.shape[2], isSmooth: look.isSmooth,
       isUnsigned: volume?.voxels instanceof Uint16Array, hasMask, hasCompared,
-      hasEdges: hasMask && (look.isOutline || !isReviewed),
+      hasEdges: hasMask && (look.isOutline || !(hasCompared || isVouched(tile, look))),
     }
-    for (const { rect, view } of tiles) {
-      const shader = this.shaderFor({ plane: view.plane.index, ...features })
-      this.planes.shaders[view.plane.index] = shader
-      shader.use(gl)
-      const set = (name: string, ...values: number[]): void => {
-        const at = shader.uniforms[name]
-        if (at) gl[`uniform${values.length as 1 | 2}fv`](at, values)
-      }
-      if (shader.uniforms.mask) gl.uniform1i(shader.uniforms.mask, labels)
-      set('nSlices', scene.nSlices)
-      set('range', ...look.range)
-      set('fill', look.isOutline ? 0 : look.opacity)
-      set('edge', Math.max(look.opacity, 0.9))
-      set('pixelRatio', rect[2] / view.width)
-      set('reviewed', isReviewed ? 1 : 0)
+  }
+
+  private prepare(scene: Scene, tile: Tile, look: Look): SliceShader {
+    const { gl } = this.planes
+    const features = this.featuresOf(scene, tile, look)
+    const shader = this.shaderFor(features)
+    shader.use(gl)
+    const set = (name: string, ...values: number[]): void => {
+      const at = shader.uniforms[name]
+      if (at) gl[`uniform${values.length as 1 | 2}fv`](at, values)
     }
+    const isSecond = scene.compared !== null && (tile.comparing ?? look.comparing) === 'second'
+    if (shader.uniforms.mask) gl.uniform1i(shader.uniforms.mask, isSecond ? UNITS.compared : UNITS.mask)
+    set('nSlices', scene.nSlices)
+    set('range', ...look.range)
+    set('fill', look.isOutline ? 0 : look.opacity)
+    set('edge', Math.max(look.opacity, 0.9))
+    set('pixelRatio', tile.rect[2] / tile.view.width)
+    set('reviewed', features.hasCompared || isVouched(tile, look) ? 1 : 0)
+    return shader
   }
 }

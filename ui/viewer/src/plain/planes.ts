@@ -1,7 +1,7 @@
 // The fallback for a browser without WebGL2: slices drawn on a 2D canvas, voxel by voxel.
 import { sameVoxel, type Grid, type Vec3 } from '../grid'
 import { mmToPoint } from '../layout'
-import type { Box, Look, Renderer, Scene, Tile } from '../renderer'
+import { isVouched, type Box, type Look, type Renderer, type Scene, type Tile } from '../renderer'
 
 const AGREED = 0xff59b34d
 const ONLY_FIRST = 0xff1f8cf2
@@ -42,8 +42,10 @@ export class PlainPlanes implements Renderer {
     }
   }
 
-  private drawTile(context: CanvasRenderingContext2D, { view }: Tile, look: Look): void {
-    const scene = this.scene
+  private drawTile(context: CanvasRenderingContext2D, tile: Tile, look: Look): void {
+    const { scene } = this
+    const { view } = tile
+    const comparing = tile.comparing ?? look.comparing
     if (!scene) return
     const { shape, spacing } = scene.camera
     const { across, up } = view.plane
@@ -63,8 +65,8 @@ export class PlainPlanes implements Renderer {
         return ((255 << 24) | (gray << 16) | (gray << 8) | gray) >>> 0
       })
     }
-    const compared = look.comparing === 'difference' ? scene.compared : null
-    const mask = look.comparing === 'second' && scene.compared ? scene.compared : scene.mask
+    const compared = comparing === 'difference' ? scene.compared : null
+    const mask = comparing === 'second' && scene.compared ? scene.compared : scene.mask
     if (!mask || look.opacity === 0) return
     context.globalAlpha = look.opacity
     const visible = (label: number): number => look.colors[label]!
@@ -79,7 +81,7 @@ export class PlainPlanes implements Renderer {
     } else {
       paint(mask, false, (at, column, row) => {
         // Hatched until a person has vouched for it.
-        if (!look.isReviewed && (column + row) % 4 > 1) return 0
+        if (!isVouched(tile, look) && (column + row) % 4 > 1) return 0
         return visible(mask.voxels[at]!)
       })
     }

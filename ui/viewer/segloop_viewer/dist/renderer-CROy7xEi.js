@@ -71,4 +71,13 @@ function c(e, t, n, r, i) {
 	let { across: o, up: s } = e.plane, [c, l] = a(e, n, r), u = [...i];
 	return u[o] = Math.floor(c / t.spacing[o]), u[s] = Math.floor(l / t.spacing[s]), u.every((e, n) => e >= 0 && e < t.shape[n]) ? u : null;
 }
-export { a, o as i, r as n, c as o, i as r, s, e as t };
+// src/renderer.ts
+function l(e) {
+	let t = Infinity, n = -Infinity;
+	for (let r of e.voxels) r < t && (t = r), r > n && (n = r);
+	return [t, n];
+}
+function u(e, t) {
+	return (e.comparing ?? t.comparing) === "second" ? t.isSecondReviewed : t.isReviewed;
+}
+export { i as a, c, r as i, s as l, u as n, o, e as r, a as s, l as t };

@@ -20,14 +20,21 @@ function r(e, [t, n, r]) {
 		r
 	].some((t, n) => t < 0 || t >= e.shape[n]) ? null : e.voxels[t + e.shape[0] * (n + e.shape[1] * r)] ?? null;
 }
-function i(e, t, n) {
+function i(e, t) {
+	let n = Uint16Array.from({ length: 65536 }, (e, n) => t[n] ?? n);
+	return {
+		...e,
+		voxels: Uint16Array.from(e.voxels, (e) => n[e])
+	};
+}
+function a(e, t, n) {
 	return n.map((n, r) => Math.min(t[r] - 1, Math.floor((n + .5) / e[r] * t[r])));
 }
-async function a(e) {
+async function o(e) {
 	let t = await e.json().catch(() => null);
 	return typeof t?.detail == "string" ? t.detail : `The server answered ${e.status}.`;
 }
-function o(n) {
+function s(n) {
 	let r = JSON.parse(n.get("X-Shape") ?? "null"), i = JSON.parse(n.get("X-Affine") ?? "null")?.flat();
 	if (!r || i?.length !== 16) throw new e("The server did not say how the voxels lie.");
 	let a = [
@@ -52,39 +59,39 @@ function o(n) {
 		hash: c
 	}), o;
 }
-function s(t) {
+function c(t) {
 	if (/uint16|u2/.test(t)) return Uint16Array;
 	if (/uint8|u1/.test(t)) return Uint8Array;
 	if (/int16|i2/.test(t)) return Int16Array;
 	throw new e(`Voxels of type "${t}" can't be shown.`);
 }
-async function c(t, n) {
+async function l(t, n) {
 	let r = await fetch(t, {
 		signal: n,
 		credentials: "same-origin",
 		cache: "no-store",
 		headers: { Range: "bytes=0-0" }
 	});
-	if (!r.ok) throw new e(await a(r));
-	let i = o(r.headers);
+	if (!r.ok) throw new e(await o(r));
+	let i = s(r.headers);
 	return await r.body?.cancel(), i;
 }
-async function l(t, n, r) {
+async function u(t, n, r) {
 	let i = await fetch(t, {
 		signal: n,
 		credentials: "same-origin"
 	});
-	if (!i.ok) throw new e(await a(i));
-	let c = o(i.headers), l = s(i.headers.get("X-Dtype") ?? ""), [u, d, f] = c.shape, p = new Uint8Array(u * d * f * l.BYTES_PER_ELEMENT);
-	c.voxels = new l(p.buffer);
+	if (!i.ok) throw new e(await o(i));
+	let a = s(i.headers), l = c(i.headers.get("X-Dtype") ?? ""), [u, d, f] = a.shape, p = new Uint8Array(u * d * f * l.BYTES_PER_ELEMENT);
+	a.voxels = new l(p.buffer);
 	let m = p.length / f, h = 0, g = i.body.getReader();
 	for (;;) {
 		let { done: t, value: n } = await g.read();
 		if (t) break;
 		if (h + n.length > p.length) throw new e("The server sent more voxels than announced.");
-		p.set(n, h), h += n.length, r?.(c, Math.floor(h / m));
+		p.set(n, h), h += n.length, r?.(a, Math.floor(h / m));
 	}
 	if (h !== p.length) throw new e("The server sent fewer voxels than announced.");
-	return c;
+	return a;
 }
-export { i as a, c as i, l as n, r as o, n as r, e as t };
+export { a, l as i, u as n, i as o, n as r, r as s, e as t };

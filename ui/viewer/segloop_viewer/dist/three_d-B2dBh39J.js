@@ -1,5 +1,5 @@
 import { n as e, r as t, t as n } from "./niivue-C8bNLsXY.js";
-import { a as r } from "./grid-_0SC71JZ.js";
+import { a as r } from "./grid-CRQ6iH4j.js";
 // src/niivue/three_d.ts
 var i = {
 	interactive: !1,

@@ -1,0 +1,101 @@
+"""The page "Compare" in a real browser: two masks in pictures and numbers, by what numpy makes of them."""
+
+import gzip
+from typing import Any
+
+import httpx
+import nibabel
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.sync_api import Page
+
+from segloop.imaging.geometry import Geometry, reorient
+from tests.e2e.drawing import SHAPE, SPACING, grid_of, origin, upload
+
+pytestmark = pytest.mark.browser
+
+
+def add_mask(api: httpx.Client, volume_id: str, geometry: Geometry, ras: NDArray[np.uint8], kind: str) -> str:
+    """Upload a mask given in RAS order, on the volume's own grid; return its id."""
+    array: Any = np.zeros(geometry.shape, np.uint8)
+    change = np.arange(array.size).reshape(geometry.shape)
+    places, _ = reorient(change, geometry, "RAS")
+    array.ravel()[places.ravel()] = ras.ravel()
+    body = gzip.compress(nibabel.Nifti1Image(array, geometry.affine).to_bytes(), 1)  # type: ignore[no-untyped-call]
+    options = {"size_bytes": len(body), "purpose": "mask", "volume_id": volume_id, "mask_kind": kind}
+    made = api.post("/v1/projects/default/uploads", json=options).raise_for_status().json()
+    api.put(f"/v1/uploads/{made['id']}/parts/1", content=body).raise_for_status()
+    return str(api.post(f"/v1/uploads/{made['id']}/complete").raise_for_status().json()["id"])
+
+
+@pytest.mark.parametrize("codes", ["LPS", "SAR"])
+def test_two_masks_are_seen_and_measured(page: Page, api: httpx.Client, codes: str) -> None:
+    geometry = grid_of(codes)
+    volume_id = upload(api, geometry, seed=50 + len(codes) + ord(codes[0]))
+    truth, other = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
+    truth[6:16, 8:18, 6:16] = 5
+    other[8:18, 8:18, 6:16] = 5  # shifted to the right
+    truth[24:30, 8:18, 6:16] = 6
+    other[24:30, 8:18, 6:18] = 6
+    truth[3, 3, 3] = 1
+    add_mask(api, volume_id, geometry, other, "imported")
+    add_mask(api, volume_id, geometry, truth, "ground_truth")
+
+    page.goto(f"{origin(page)}/segment?volume={volume_id}")
+    page.get_by_role("button", name="Compare").click(timeout=30_000)
+    # The page Segment's own viewer may be there a moment longer.
+    viewer = page.locator("[data-ready=full]", has=page.get_by_label("Shown mask"))
+    viewer.wait_for(timeout=30_000)
+    for name, mask in (("mask", truth), ("compared", other)):
+        voxels = viewer.evaluate(
+            "(root, name) => Array.from(root.segloop.app.store.scene[name].voxels)", name
+        )
+        assert np.array_equal(np.array(voxels).reshape(SHAPE, order="F"), mask)
+
+    def dice(label: int) -> float:
+        a, b = truth == label, other == label
+        return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+    dices = [dice(5), dice(6), dice(1)]
+    page.get_by_text(f"Mean Dice {np.mean(dices):.3f}").wait_for(timeout=10_000)
+    page.get_by_role("button", name="Numbers").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as CSV").click()
+    lines = [line.split(",") for line in download.value.path().read_text().splitlines()]
+    rows = {line[0]: dict(zip(lines[0][1:], line[1:], strict=True)) for line in lines[1:]}
+    voxel_ml = float(np.prod(SPACING)) / 1000
+    assert float(rows["mandible"]["Dice"]) == pytest.approx(dice(5), abs=1e-3)
+    assert float(rows["larynx"]["B - A ml"]) == pytest.approx(6 * 10 * 2 * voxel_ml, abs=1e-2)
+    assert float(rows["mandible"]["HD95 mm"]) > 0
+    assert (rows["brainstem"]["Dice"], rows["brainstem"]["HD95 mm"]) == ("0.0", "")
+    assert rows["esophagus"]["Dice"] == ""
+    page.keyboard.press("Escape")
+
+    page.get_by_role("button", name="Next disagreement").click()
+    x, y, z = viewer.evaluate("root => root.segloop.crosshair()")
+    assert (truth[x, y, z], other[x, y, z]) in {(5, 0), (0, 5)}  # 200 voxels each; larynx differs in 120
+    for _ in range(2):
+        page.get_by_role("button", name="Next disagreement").click()
+    x, y, z = viewer.evaluate("root => root.segloop.crosshair()")
+    assert (truth[x, y, z], other[x, y, z]) == (0, 6)
+    assert page.get_by_text("A says background, B says larynx").is_visible()
+
+    viewer.evaluate("root => root.setAttribute('data-kept', 'yes')")
+    page.get_by_label("Shown mask").select_option("both")
+    second = page.locator("[data-plane=axial-second]")
+    second.wait_for(timeout=5_000)
+    box = second.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)  # moves both
+    moved = viewer.evaluate("root => root.segloop.crosshair()")
+    assert abs(moved[0] - SHAPE[0] // 2) <= 1 and abs(moved[1] - SHAPE[1] // 2) <= 1 and moved[2] == z
+    assert page.locator("[data-kept=yes]").count() == 1  # the viewer was never made again
+
+
+def test_a_case_with_one_mask_says_what_to_do(page: Page, api: httpx.Client) -> None:
+    geometry = grid_of("RAS")
+    volume_id = upload(api, geometry, seed=61)
+    add_mask(api, volume_id, geometry, np.ones(SHAPE, np.uint8), "ground_truth")
+    page.goto(f"{origin(page)}/compare?volume={volume_id}")
+    page.get_by_text("Two masks are needed to compare").wait_for(timeout=20_000)
