@@ -61,7 +61,7 @@ def test_two_masks_are_seen_and_measured(page: Page, api: httpx.Client, codes: s
     page.get_by_text(f"Mean Dice {np.mean(dices):.3f}").wait_for(timeout=10_000)
     page.get_by_role("button", name="Numbers").click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download as CSV").click()
+        page.get_by_role("button", name="Save the numbers").click()
     lines = [line.split(",") for line in download.value.path().read_text().splitlines()]
     rows = {line[0]: dict(zip(lines[0][1:], line[1:], strict=True)) for line in lines[1:]}
     voxel_ml = float(np.prod(SPACING)) / 1000

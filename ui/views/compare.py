@@ -103,7 +103,7 @@ def _numbers(found: Comparison, volume: Volume) -> None:
     with st.popover("Numbers", width="content"):
         st.dataframe(rows, hide_index=True, width=640)
         st.caption(HELP)
-        st.download_button("Download as CSV", text, f"comparison-{volume.id[-8:]}.csv", "text/csv")
+        st.download_button("Save the numbers", text, f"comparison-{volume.id[-8:]}.csv", "text/csv")
 
 
 def _row(item: dict[str, Any]) -> dict[str, Any]:
