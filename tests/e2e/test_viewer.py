@@ -421,7 +421,9 @@ def test_two_masks_are_compared_voxel_by_voxel(page: Page, scene: Scene) -> None
         assert page.get_by_text(text).is_visible()
 
     page.get_by_label("Shown mask").select_option("both")
-    viewer.call("setCrosshair", 20, 18, 14)  # in the middle, so that points near it, and so near letters, are left out
+    viewer.call(
+        "setCrosshair", 20, 18, 14
+    )  # in the middle, so that points near it, and so near letters, are left out
     page.wait_for_timeout(300)
     pixels = viewer.pixels()
     names = page.locator(".pane:visible .name").all_inner_texts()

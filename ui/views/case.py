@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import streamlit as st
-from segloop_viewer import viewer
+from segloop_viewer import uploader, viewer
 
 from segloop.errors import SegloopError
 from segloop.schemas import Mask, Volume
@@ -47,10 +47,23 @@ def show(
             _feedback(api, mask)
         if len(masks) > 1 and not is_editing and st.button("Compare"):
             compare()
+        if not is_editing:
+            _add_mask(volume)
     if is_editing:
         _edit(api, volume, mask, key)
     else:
         _look(api, volume, mask)
+
+
+def _add_mask(volume: Volume) -> None:
+    """Offer to upload a mask; the newest mask is the one that is shown."""
+    with st.popover("Add a mask"):
+        st.caption("Ground truth, or another tool's result, as NIfTI on exactly this CT's grid.")
+        uploaded = uploader(
+            api_base=API_BASE, project=PROJECT, volume_id=volume.id, key=f"mask-uploader-{volume.id}"
+        )
+    if uploaded:
+        st.rerun()
 
 
 def _choose(api: ApiClient, masks: list[Mask]) -> Mask:

@@ -85,7 +85,7 @@ def _choose(api: ApiClient, masks: list[Mask]) -> tuple[Mask, Mask]:
             format_func=lambda key: name_of(api, by_id[key]),
             key=f"compare-{name}-{masks[0].volume_id}",
             label_visibility="collapsed",
-            width=340,
+            width=300,
         )
         st.query_params[name.lower()] = picked
         chosen.append(by_id[picked])

@@ -41,7 +41,8 @@ def page(api: ApiClient, open_case: Open) -> None:
         uploaded = uploader(api_base=API_BASE, project=PROJECT, key="uploader")
         st.caption("Without a patient reference, a CT counts as a patient of its own.")
     if uploaded:
-        st.session_state["just_uploaded"] = uploaded["volume_id"]
+        if not uploaded["mask_id"]:
+            st.session_state["just_uploaded"] = uploaded["volume_id"]
         open_case(uploaded["volume_id"])
     wanted = st.session_state.pop("open_case", None)
     if wanted:

@@ -81,14 +81,15 @@ def uploader(
     *,
     api_base: str,
     project: str,
+    volume_id: str | None = None,
     key: str,
     on_uploaded: Callable[[], None] | None = None,
 ) -> dict[str, Any] | None:
-    """Let the user upload one file to the project; return the new volume in the rerun right after it.
+    """Let the user upload a CT, or a CT and its mask, to the project; with `volume_id`, a mask of that volume.
 
-    The answer has `volume_id`, `is_hu_like`, `hu_min` and `hu_max`; in every other rerun it is None.
+    In the rerun right after it the answer has `volume_id` and `mask_id` (None without a mask), in every other it is None.
     """
-    data = {"instance": key, "apiBase": api_base.rstrip("/"), "project": project}
+    data = {"instance": key, "apiBase": api_base.rstrip("/"), "project": project, "volumeId": volume_id}
     result = _uploader(key=key, data=data, on_uploaded_change=on_uploaded or (lambda: None), height="content")
     uploaded: dict[str, Any] | None = result.uploaded
     return uploaded

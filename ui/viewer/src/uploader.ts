@@ -1,7 +1,8 @@
-// Uploads one file straight to the API, in parts, with resume after a break.
+// Uploads a CT, a CT with its mask, or a mask straight to the API, in parts, with resume after a break.
 import CSS from './uploader.css?inline'
 
-interface Data { instance: string; apiBase: string; project: string }
+/** With a volume's id the box takes a mask of it. */
+interface Data { instance: string; apiBase: string; project: string; volumeId: string | null }
 interface Args {
   data: Data
   parentElement: HTMLElement | ShadowRoot
@@ -9,8 +10,10 @@ interface Args {
 }
 interface Upload { id: string; state?: string; part_bytes: number; n_parts: number; received: number[] }
 interface Volume { id: string; is_hu_like: boolean; hu_min: number; hu_max: number }
+type Call = <T>(path: string, init?: RequestInit) => Promise<T>
 
 const TRIES = 5
+const MASK_NAME = /mask|label|seg|truth|(^|[^a-z])gt([^a-z]|$)/i
 
 /** An answer that trying again won't change. */
 class Refused extends Error {
@@ -73,6 +76,14 @@ function recall(key: string): string | null {
   try { return localStorage.getItem(key) } catch { return null }
 }
 
+/** Which of two files is the CT and which its mask: by their names, else the mask is the smaller one. */
+function ctAndMask(files: [File, File]): [File, File] {
+  const [a, b] = files
+  const named = [a, b].map(({ name }) => MASK_NAME.test(name))
+  if (named[0] !== named[1]) return named[1] ? [a, b] : [b, a]
+  return a.size >= b.size ? [a, b] : [b, a]
+}
+
 function formatTime(seconds: number): string {
   if (seconds < 60) return `${Math.ceil(seconds)} s`
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
@@ -83,9 +94,13 @@ class Uploader {
   trigger: Args['setTriggerValue'] = () => {}
   private input = el('input', { type: 'file' })
   private choose = el('button', { type: 'button' }, 'Choose a file')
+  private what = el('span')
+  private kind = el('select', { 'aria-label': 'What the mask is' }, el('option', { value: 'ground_truth' }, 'ground truth'),
+    el('option', { value: 'imported' }, "another tool's result"))
+  private fields = el('div', { class: 'fields' })
   private patient = el('input', { type: 'text', maxlength: '200', autocomplete: 'off' })
   private caseName = el('input', { type: 'text', maxlength: '100', autocomplete: 'off' })
-  private zone = el('div', { class: 'zone' }, el('span', {}, 'Drop a CT file here, or'), this.choose, this.input)
+  private zone = el('div', { class: 'zone' }, this.what, this.choose, this.input)
   private bar = el('progress', { max: '1', value: '0', 'aria-label': 'Upload progress' })
   private text = el('span', { class: 'text' })
   private cancel = el('button', { type: 'button' }, 'Cancel')
@@ -95,24 +110,27 @@ class Uploader {
 
   constructor(public data: Data) {
     const field = (text: string, input: HTMLElement): HTMLElement => el('label', {}, el('span', {}, text), input)
-    this.root.append(el('style', {}, CSS),
-      el('div', { class: 'fields' }, field('Patient reference (optional, stored as a pseudonym)', this.patient), field('Case reference (optional)', this.caseName)),
+    if (data.volumeId === null) {
+      this.input.multiple = true
+      this.what.textContent = 'Drop a CT here, or a CT and its mask, or'
+      this.fields.append(field('Patient reference (optional, stored as a pseudonym)', this.patient), field('Case reference (optional)', this.caseName))
+    } else this.what.textContent = 'Drop a mask on the CT\'s own grid here, or'
+    this.fields.append(field(data.volumeId === null ? 'A mask that comes with it is' : 'The mask is', this.kind))
+    this.root.append(el('style', {}, CSS), this.fields,
       this.zone, this.progress, this.message)
     for (const type of ['keydown', 'keyup', 'keypress']) this.root.addEventListener(type, (event) => event.stopPropagation())
     this.choose.addEventListener('click', () => this.input.click())
     this.input.addEventListener('change', () => {
-      const file = this.input.files?.[0]
+      const files = [...(this.input.files ?? [])]
       this.input.value = ''
-      if (file) void this.start(file)
+      void this.start(files)
     })
     this.zone.addEventListener('dragover', (event) => { event.preventDefault(); this.zone.classList.add('over') })
     this.zone.addEventListener('dragleave', () => this.zone.classList.remove('over'))
     this.zone.addEventListener('drop', (event) => {
       event.preventDefault()
       this.zone.classList.remove('over')
-      const files = event.dataTransfer?.files
-      if (files && files.length > 1) this.say('Drop one file at a time.', true)
-      else if (files?.[0]) void this.start(files[0])
+      void this.start([...(event.dataTransfer?.files ?? [])])
     })
     this.cancel.addEventListener('click', () => this.running?.abort())
     this.setState('idle')
@@ -123,7 +141,7 @@ class Uploader {
     const busy = state === 'busy'
     this.progress.hidden = !busy
     this.zone.hidden = busy
-    this.patient.disabled = this.caseName.disabled = busy
+    this.patient.disabled = this.caseName.disabled = this.kind.disabled = busy
   }
 
   private say(text: string, isError = false): void {
@@ -131,77 +149,118 @@ class Uploader {
     this.message.classList.toggle('error', isError)
   }
 
-  private async start(file: File): Promise<void> {
-    if (this.running) return
-    if (!file.size) return this.say('This file is empty.', true)
+  private async start(files: File[]): Promise<void> {
+    if (this.running || !files.length) return
+    const { data } = this
+    const most = data.volumeId === null ? 2 : 1
+    if (files.length > most) return this.say(most === 2 ? 'Drop one CT, or one CT and its mask.' : 'Drop one file at a time.', true)
+    if (files.some(({ size }) => !size)) return this.say('This file is empty.', true)
     const running = (this.running = new AbortController())
-    const { data, root } = this
-    delete root.dataset.volume
+    delete this.root.dataset.volume
     this.setState('busy')
     this.say('')
-    this.bar.value = 0
-    this.text.textContent = 'Starting ...'
-    this.cancel.disabled = false
-    const references = [this.patient.value.trim(), this.caseName.value.trim()] as const
-    const key = storageKey(data, file, [...references])
-    let upload: Upload | null = null
+    const call: Call = (path, init = {}) => request(`${data.apiBase}/v1${path}`, init, running.signal, (text) => this.say(text, !!text))
     try {
-      const call = <T>(path: string, init: RequestInit = {}): Promise<T> =>
-        request<T>(`${data.apiBase}/v1${path}`, init, running.signal, (text) => this.say(text, !!text))
-      upload = await this.resume(key, call)
-      if (!upload) {
-        const body = { size_bytes: file.size, patient_reference: references[0] || undefined, case_reference: references[1] || undefined }
-        upload = await call<Upload>(`/projects/${encodeURIComponent(data.project)}/uploads`, {
-          method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
-        })
-        remember(key, upload.id)
+      if (data.volumeId !== null) {
+        const mask = await this.send<{ id: string }>(files[0]!, 'mask', data.volumeId, call)
+        this.finish({ volume_id: data.volumeId, mask_id: mask.id })
+      } else {
+        const [ct, mask] = files.length === 2 ? ctAndMask(files as [File, File]) : [files[0]!, null]
+        const volume = await this.send<Volume>(ct, 'CT', null, call)
+        this.root.dataset.volume = volume.id
+        const maskId = mask && (await this.sendMaskOf(volume, mask, call))
+        this.finish({ volume_id: volume.id, mask_id: maskId, is_hu_like: volume.is_hu_like, hu_min: volume.hu_min, hu_max: volume.hu_max })
       }
-      const { id, part_bytes: size, n_parts: total } = upload
-      const received = new Set(upload.received)
-      const started = performance.now()
-      let sent = 0
-      let done = [...received].reduce((sum, number) => sum + Math.min(size, file.size - (number - 1) * size), 0)
-      for (let number = 1; number <= total; number++) {
-        if (received.has(number)) continue
-        const body = await file.slice((number - 1) * size, number * size).arrayBuffer()
-        const headers: Record<string, string> = { 'Content-Type': 'application/octet-stream' }
-        const digest = await hash(body)
-        if (digest) headers['X-Content-Sha256'] = digest
-        await call(`/uploads/${id}/parts/${number}`, { method: 'PUT', headers, body })
-        sent += body.byteLength
-        done += body.byteLength
-        const speed = sent / ((performance.now() - started) / 1000)
-        this.bar.value = done / file.size
-        this.text.textContent = `${(done / 1e6).toFixed(1)} of ${(file.size / 1e6).toFixed(1)} MB, ${(speed / 1e6).toFixed(1)} MB/s, ${formatTime((file.size - done) / speed)} left`
-      }
-      this.text.textContent = 'Checking the file ...'
-      this.cancel.disabled = true
-      const volume = await call<Volume>(`/uploads/${id}/complete`, { method: 'POST' })
-      remember(key, null)
-      root.dataset.volume = volume.id
-      this.setState('done')
-      this.say('The file is uploaded.')
-      this.patient.value = this.caseName.value = ''
-      this.trigger('uploaded', { volume_id: volume.id, is_hu_like: volume.is_hu_like, hu_min: volume.hu_min, hu_max: volume.hu_max })
     } catch (error) {
       if (running.signal.aborted) {
-        remember(key, null)
-        if (upload) await fetch(`${data.apiBase}/v1/uploads/${upload.id}`, { method: 'DELETE', credentials: 'same-origin' }).catch(() => null)
         this.setState('idle')
         this.say('The upload was cancelled.')
       } else {
-        const refused = error instanceof Refused
-        if (refused && error.status !== 401 && error.status !== 403) remember(key, null)
-        const text = error instanceof Error ? error.message : String(error)
         this.setState('error')
-        this.say(refused ? text : `${text} Choose the same file again to go on where it stopped.`, true)
+        this.say(error instanceof Error ? error.message : String(error), true)
       }
     } finally {
       this.running = null
     }
   }
 
-  private async resume(key: string, call: <T>(path: string) => Promise<T>): Promise<Upload | null> {
+  /** The CT is there already and stays, whatever becomes of its mask. */
+  private async sendMaskOf(volume: Volume, mask: File, call: Call): Promise<string> {
+    try {
+      return (await this.send<{ id: string }>(mask, 'mask', volume.id, call)).id
+    } catch (error) {
+      if (this.running?.signal.aborted) throw error
+      const text = error instanceof Error ? error.message : String(error)
+      throw new Error(`The CT is uploaded and in the worklist. Its mask is not: ${text} Open the case and add another mask there.`)
+    }
+  }
+
+  private finish(result: object): void {
+    this.setState('done')
+    this.say('The upload is complete.')
+    this.patient.value = this.caseName.value = ''
+    this.trigger('uploaded', result)
+  }
+
+  /** Upload one file and return what became of it; throws what to tell the user. */
+  private async send<T>(file: File, what: 'CT' | 'mask', volumeId: string | null, call: Call): Promise<T> {
+    const { data } = this
+    this.bar.value = 0
+    this.text.textContent = `Starting the ${what} ...`
+    this.cancel.disabled = false
+    const references = what === 'CT' ? [this.patient.value.trim(), this.caseName.value.trim()] : [volumeId!, this.kind.value]
+    const key = storageKey(data, file, references)
+    let upload: Upload | null = null
+    try {
+      upload = await this.resume(key, call)
+      if (!upload) {
+        const asked = what === 'CT' ? { patient_reference: references[0] || undefined, case_reference: references[1] || undefined }
+          : { purpose: 'mask', volume_id: volumeId, mask_kind: this.kind.value }
+        upload = await call<Upload>(`/projects/${encodeURIComponent(data.project)}/uploads`, {
+          method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ size_bytes: file.size, ...asked }),
+        })
+        remember(key, upload.id)
+      }
+      await this.sendParts(file, upload, what, call)
+      this.text.textContent = `Checking the ${what} ...`
+      this.cancel.disabled = true
+      const result = await call<T>(`/uploads/${upload.id}/complete`, { method: 'POST' })
+      remember(key, null)
+      return result
+    } catch (error) {
+      if (this.running?.signal.aborted) {
+        remember(key, null)
+        if (upload) await fetch(`${data.apiBase}/v1/uploads/${upload.id}`, { method: 'DELETE', credentials: 'same-origin' }).catch(() => null)
+        throw error
+      }
+      const refused = error instanceof Refused
+      if (refused && error.status !== 401 && error.status !== 403) remember(key, null)
+      const text = error instanceof Error ? error.message : String(error)
+      throw refused ? error : new Error(`${text} Choose the same file again to go on where it stopped.`)
+    }
+  }
+
+  private async sendParts(file: File, { id, part_bytes: size, n_parts: total, received: before }: Upload, what: string, call: Call): Promise<void> {
+    const received = new Set(before)
+    const started = performance.now()
+    let sent = 0
+    let done = [...received].reduce((sum, number) => sum + Math.min(size, file.size - (number - 1) * size), 0)
+    for (let number = 1; number <= total; number++) {
+      if (received.has(number)) continue
+      const body = await file.slice((number - 1) * size, number * size).arrayBuffer()
+      const headers: Record<string, string> = { 'Content-Type': 'application/octet-stream' }
+      const digest = await hash(body)
+      if (digest) headers['X-Content-Sha256'] = digest
+      await call(`/uploads/${id}/parts/${number}`, { method: 'PUT', headers, body })
+      sent += body.byteLength
+      done += body.byteLength
+      const speed = sent / ((performance.now() - started) / 1000)
+      this.bar.value = done / file.size
+      this.text.textContent = `${what}: ${(done / 1e6).toFixed(1)} of ${(file.size / 1e6).toFixed(1)} MB, ${(speed / 1e6).toFixed(1)} MB/s, ${formatTime((file.size - done) / speed)} left`
+    }
+  }
+
+  private async resume(key: string, call: Call): Promise<Upload | null> {
     const id = recall(key)
     if (!id) return null
     try {
