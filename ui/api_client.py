@@ -49,6 +49,19 @@ class ApiClient:
         """Return a model version."""
         return self._get(schemas.ModelVersion, f"/v1/model-versions/{model_version_id}")
 
+    def model_versions(self, project: str) -> list[schemas.ModelVersion]:
+        """Return a project's model versions, newest first."""
+        return self._page(schemas.ModelVersion, f"/v1/projects/{project}/model-versions")
+
+    def promote(self, model_version_id: str, reason: str) -> schemas.ModelVersion:
+        """Put a version into production from the next job on."""
+        answer = self._call("POST", f"/v1/model-versions/{model_version_id}/promote", json={"reason": reason})
+        return schemas.ModelVersion.model_validate(answer)
+
+    def feedback_statistics(self, project: str) -> schemas_feedback.FeedbackStatistics:
+        """Return a project's feedback in numbers."""
+        return self._get(schemas_feedback.FeedbackStatistics, f"/v1/projects/{project}/feedback/statistics")
+
     def ticket(self, kind: str, object_id: str) -> schemas.Ticket:
         """Return a ticket to read a volume ("volumes") or mask ("masks")."""
         return schemas.Ticket.model_validate(self._call("POST", f"/v1/{kind}/{object_id}/ticket"))

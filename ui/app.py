@@ -4,7 +4,7 @@ import streamlit as st
 
 from segloop.settings import Settings
 from ui.api_client import ApiClient, connect
-from ui.views import compare, jobs, segment, worklist
+from ui.views import compare, jobs, models, segment, worklist
 
 
 @st.cache_resource
@@ -39,5 +39,6 @@ CASE = st.Page(
     url_path="segment",
 )
 COMPARE = st.Page(lambda: compare.page(client(), open_case), title="Compare", url_path="compare")
+MODELS = st.Page(lambda: models.page(client()), title="Models & training", url_path="models")
 JOBS = st.Page(lambda: jobs.page(client()), title="Jobs", url_path="jobs")
-st.navigation([WORKLIST, CASE, COMPARE, JOBS], position="top").run()
+st.navigation([WORKLIST, CASE, COMPARE, MODELS, JOBS], position="top").run()

@@ -22,12 +22,15 @@ def saved(path: Path, array: NDArray[Any], geometry: Geometry) -> Path:
 
 
 def seen(page: Page) -> NDArray[np.int_]:
-    """Return the mask that the viewer holds, in RAS order."""
-    viewer = page.locator("[data-ready=full]")
-    viewer.wait_for(timeout=30_000)
-    return np.array(viewer.evaluate("root => Array.from(root.segloop.app.store.scene.mask.voxels)")).reshape(
-        SHAPE, order="F"
+    """Return the mask that the viewer holds once it has come, in RAS order."""
+    voxels = page.locator("[data-ready]").evaluate(
+        """async root => {
+            const { app } = root.segloop
+            while (root.dataset.ready !== 'full' || !app.store.scene.mask) await new Promise(done => setTimeout(done, 50))
+            return Array.from(app.store.scene.mask.voxels)
+        }"""
     )
+    return np.array(voxels).reshape(SHAPE, order="F")
 
 
 @pytest.mark.parametrize("codes", ["LPS", "PIR"])

@@ -104,3 +104,17 @@ def test_without_signing_in_nothing_is_shown(home: Path) -> None:
     address = f"http://127.0.0.1:{state.ports(home)['ui']}"
     for path in ("/", "/api/v1/jobs", "/_stcore/health", "/segment"):
         assert httpx.get(address + path).status_code == 401
+
+
+def test_feedback_leads_over_to_models_and_training(page: Page, api: httpx.Client) -> None:
+    open_case(page, 0)
+    page.get_by_role("button", name="Feedback").click(timeout=30_000)
+    page.get_by_text("Reject").click()
+    page.get_by_role("button", name="Submit feedback").click()
+    page.get_by_text("REJECTED").first.wait_for(timeout=20_000)
+    page.get_by_role("link", name="Models & training").click()
+    page.get_by_text("In production:").wait_for(timeout=20_000)
+    statistics = api.get("/v1/projects/default/feedback/statistics").json()["overall"]
+    metric = page.locator("[data-testid=stMetric]", has_text="Rejected")
+    assert metric.get_by_text(str(statistics["rejected"]), exact=True).is_visible()
+    assert page.get_by_text("v1 · production").is_visible()
