@@ -71,7 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     bench = commands.add_parser("bench", help="measure and record")
-    bench.add_argument("what", choices=["demo"])
+    bench.add_argument("what", choices=["demo", "viewer"])
+    bench.add_argument(
+        "--short", action="store_true", help="a small volume, once: shows that it works, measures nothing"
+    )
     bench.set_defaults(run=_bench)
 
     models = commands.add_parser("models", help="import a trained nnU-Net v2 model").add_subparsers(
@@ -122,10 +125,13 @@ def _demo(root: Path, options: argparse.Namespace) -> None:
     _say(_addresses(root))
 
 
-def _bench(root: Path, _: argparse.Namespace) -> None:
+def _bench(root: Path, options: argparse.Namespace) -> None:
     from segloop.stack import bench
 
-    bench.demo(root, _say)
+    if options.what == "viewer":
+        bench.viewer(root, _say, short=options.short)
+    else:
+        bench.demo(root, _say)
 
 
 def _import_model(root: Path, options: argparse.Namespace) -> None:

@@ -165,5 +165,6 @@ def _look(
         region=worth.region,
         unit="HU" if volume.is_hu_like or offset is not None else "stored value",
         hu_offset=offset or 0.0,
-        key=f"viewer-{volume.id}{'-' + draft_id if draft_id else ''}",
+        # The same for looking and editing, so that the CT is loaded once.
+        key=f"viewer-{volume.id}",
     )

@@ -6,10 +6,16 @@ import platform
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from segloop.stack import control
+import httpx
+
+from segloop.stack import control, state
 from segloop.stack import demo as demonstration
+
+RESULTS = "bench.jsonl"
 
 
 def demo(root: Path, say: Callable[[str], None]) -> None:
@@ -19,16 +25,37 @@ def demo(root: Path, say: Callable[[str], None]) -> None:
     began = time.monotonic()
     demonstration.run(root, None, say)
     demo_s = time.monotonic() - began
+    _record(root, "demo", up_s=round(up_s, 1), demo_s=round(demo_s, 1))
+    say(f"up {up_s:.1f} s, demo {demo_s:.1f} s, on {os.cpu_count()} cores; recorded in {root / RESULTS}")
+
+
+def viewer(root: Path, say: Callable[[str], None], *, short: bool) -> None:
+    """Measure the viewer and the editor in a real browser on the stack, which is started if it isn't up."""
+    # Only here: the browser's driver is no part of what a hospital installs.
+    from segloop.stack import bench_viewer
+
+    if not state.read(root).is_up:
+        control.up(root, say)
+    environment = state.environment(root)
+    headers = {"Authorization": f"Bearer {environment['SEGLOOP_TOKEN']}"}
+    with httpx.Client(base_url=environment["SEGLOOP_API_URL"], headers=headers, timeout=120) as api:
+        found = bench_viewer.run(root, partial(_upload, api), say, short=short)
+    _record(root, "viewer", **found)
+    say(f"Recorded in {root / RESULTS}")
+
+
+def _upload(api: httpx.Client, path: Path, **options: object) -> dict[str, Any]:
+    return demonstration.upload(api, path, lambda _: None, **options)
+
+
+def _record(root: Path, what: str, **found: object) -> None:
     record = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "what": "demo",
-        "up_s": round(up_s, 1),
-        "demo_s": round(demo_s, 1),
+        "what": what,
+        **found,
         "cores": os.cpu_count(),
         "load_1min": round(os.getloadavg()[0], 1),
         "machine": platform.machine(),
     }
-    results = root / "bench.jsonl"
-    with results.open("a") as file:
+    with (root / RESULTS).open("a") as file:
         file.write(json.dumps(record) + "\n")
-    say(f"up {up_s:.1f} s, demo {demo_s:.1f} s, on {os.cpu_count()} cores; recorded in {results}")

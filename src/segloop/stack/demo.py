@@ -50,7 +50,7 @@ def run(root: Path, ct: Path | None, say: Say, *, hu_offset: float | None = None
     with httpx.Client(base_url=environment["SEGLOOP_API_URL"], headers=headers, timeout=60) as api:
         _ensure_model(api, environment, say)
         began = time.monotonic()
-        volume = _upload(api, case.path, say)
+        volume = upload(api, case.path, say)
         job = _segment(api, volume["id"], say, hu_offset)
         mask_path = folder / f"{case.path.name.removesuffix('.gz').removesuffix('.nii')}-mask.nii.gz"
         mask_path.write_bytes(_call(api, "GET", f"/v1/masks/{job['mask_id']}/content").content)
@@ -90,11 +90,13 @@ def _ensure_model(api: httpx.Client, environment: dict[str, str], say: Say) -> N
     )
 
 
-def _upload(api: httpx.Client, path: Path, say: Say) -> dict[str, Any]:
+def upload(api: httpx.Client, path: Path, say: Say, **options: object) -> dict[str, Any]:
+    """Upload a file in parts and return the volume, or with `purpose="mask"` and more `options` the mask."""
     body = {
         "filename": path.name,
         "size_bytes": path.stat().st_size,
         "purpose": "volume",
+        **options,
         # The names of our own two; anybody else's file name may be a patient's.
         "case_reference": path.name.partition(".")[0]
         if path.name.startswith(("phantom", "real-head"))

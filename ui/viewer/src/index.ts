@@ -6,7 +6,7 @@ interface Args { data: Data; parentElement: HTMLElement | ShadowRoot; setTrigger
 
 // Streamlit may unmount and remount a component on any rerun; the loaded viewers wait here, voxels, state and all.
 const apps = new Map<string, App>()
-const KEPT = 3
+const KEPT = 2 // a CT of 512 x 512 x 300 takes some 400 MB with its textures
 
 export default function mount({ data, parentElement, setTriggerValue }: Args): () => void {
   let app = apps.get(data.instance)

@@ -1347,10 +1347,8 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 			onState: (e) => this.panel.tell(e),
 			keep: (e) => this.keep.put(e),
 			drop: (e) => this.keep.delete(e)
-		});
-		this.panel.tell("saved");
-		let c = await xe(this.url, a, o, s, (e) => this.keep.delete(e));
-		return c.region && (this.region = c.region), c.nEdits && (this.panel.say(`${c.nEdits} strokes that had not been saved were added again.`), this.settle(s)), this.engine = o, this.journal = s, this.show(), n;
+		}), c = await xe(this.url, a, o, s, (e) => this.keep.delete(e));
+		return c.region && (this.region = c.region), c.nEdits && (this.panel.say(`${c.nEdits} strokes that had not been saved were added again.`), this.settle(s)), this.engine = o, this.journal = s, this.panel.tell(s.state), this.show(), n;
 	}
 	change(e) {
 		e.tool && this.pen.giveUp(), Object.assign(this.settings, e), (e.label !== void 0 || e.tool) && this.panel.say(""), (e.label !== void 0 || e.locked) && this.app.showLabelList(), this.show(), this.app.draw();
@@ -2752,7 +2750,7 @@ var qt = class {
 		let [r, i] = [this.nameAt("mask", t), this.nameAt("compared", t)], a = i ? `${this.data.maskName}: ${r} · ${this.data.compareName}: ${i}` : r;
 		this.readout.textContent = `${n + this.data.huOffset} ${this.data.unit}${a && ` · ${a}`}\nvoxel ${t.join(", ")}`;
 	}
-}, $ = /* @__PURE__ */ new Map(), $t = 3;
+}, $ = /* @__PURE__ */ new Map(), $t = 2;
 function en({ data: e, parentElement: t, setTriggerValue: n }) {
 	let r = $.get(e.instance);
 	r ? (r.update(e), $.delete(e.instance)) : r = new Qt(e), $.set(e.instance, r);

@@ -77,7 +77,6 @@ export class Editor implements EditorHost {
       keep: (entry) => this.keep.put(entry),
       drop: (entry) => this.keep.delete(entry),
     })
-    this.panel.tell('saved')
     const found = await recover(this.url, kept, engine, journal, (entry) => this.keep.delete(entry))
     if (found.region) this.region = found.region
     if (found.nEdits) {
@@ -86,6 +85,7 @@ export class Editor implements EditorHost {
     }
     this.engine = engine
     this.journal = journal
+    this.panel.tell(journal.state)
     this.show()
     return grid
   }
