@@ -110,7 +110,9 @@ def _feedback(api: ApiClient, mask: Mask) -> None:
     """Ask what a mask is worth; a corrected one was edited and finalized before."""
     verdicts = {"corrected": "Corrected as it is here"} if mask.kind == "correction" else {}
     verdicts |= {"accepted": "Accept as it is", "rejected": "Reject"}
-    with st.popover("Feedback"), st.form(f"feedback-{mask.id}", border=False):
+    # Another key is another popover, closed: so it shuts once the feedback is stored.
+    n_given = st.session_state.setdefault("feedback_given", 0)
+    with st.popover("Feedback", key=f"feedback-popover-{n_given}"), st.form(f"feedback-{mask.id}", border=False):
         verdict = st.radio("Verdict", list(verdicts), format_func=lambda key: verdicts[key])
         reason = st.selectbox("Reason", REASONS)
         notes = st.text_area("Notes", max_chars=5000, help="Nothing that names a patient.")
@@ -135,6 +137,7 @@ def _feedback(api: ApiClient, mask: Mask) -> None:
             return
         del st.session_state[f"feedback-key-{mask.id}"]
         st.session_state["thanks"] = True
+        st.session_state["feedback_given"] += 1
         st.rerun()
 
 

@@ -69,10 +69,11 @@ def _show(api: ApiClient, volume: Volume, open_case: Open) -> None:
 
 
 def _choose(api: ApiClient, masks: list[Mask]) -> tuple[Mask, Mask]:
-    """Return the masks chosen as A and B; at first the newest that a person made, and the newest other one."""
+    """Return the masks chosen as A and B; at first the newest that a person made, and the newest that none did."""
     people = [mask for mask in masks if mask.kind in ("ground_truth", "correction")]
     first = people[0] if people else masks[1]
-    second = next(mask for mask in masks if mask.id != first.id)
+    others = [mask for mask in masks if mask.id != first.id]
+    second = next((mask for mask in others if mask not in people), others[0])
     by_id = {mask.id: mask for mask in masks}
     chosen = []
     for name, preset in (("A", first), ("B", second)):

@@ -48,13 +48,17 @@ def page(api: ApiClient, open_case: Open) -> None:
     if wanted:
         open_case(wanted)
     st.subheader("Worklist")
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    choice = left.segmented_control(
-        "State", list(CHOICES), default="All", key="worklist_state", label_visibility="collapsed"
-    )
-    search = right.text_input(
-        "Search", key="worklist_search", placeholder="Search by case reference", label_visibility="collapsed"
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        choice = st.segmented_control(
+            "State", list(CHOICES), default="All", key="worklist_state", label_visibility="collapsed"
+        )
+        search = st.text_input(
+            "Search",
+            key="worklist_search",
+            placeholder="Search by case reference",
+            label_visibility="collapsed",
+            width=260,
+        )
     _list(api, CHOICES[choice or "All"], search)
 
 
@@ -90,7 +94,7 @@ def _list(api: ApiClient, states: tuple[CaseState, ...], search: str) -> None:
 
 
 def _row(case: Case) -> None:
-    picture, name, state, who, action = st.columns([1, 4, 2, 3, 1], vertical_alignment="center")
+    picture, name, state, who, action = st.columns([2, 7, 3, 4, 3], vertical_alignment="center")
     picture.html(
         f'<img src="{API_BASE}/v1/volumes/{case.id}/thumbnail" loading="lazy" alt="Middle slice of {escape(case.case_reference)}" '
         'style="height:64px;max-width:100%;object-fit:contain;background:#000;border-radius:4px;display:block">'

@@ -81,8 +81,8 @@ export class App implements PointerHost, StoreHost {
   /** New data from Python: what changed is loaded and shown, the rest stays. */
   update(data: Data): void {
     this.data = data
-    this.showTexts()
     this.showEditor()
+    this.showTexts()
     this.store.update(data)
     this.draw()
   }
