@@ -116,5 +116,5 @@ def test_feedback_leads_over_to_models_and_training(page: Page, api: httpx.Clien
     page.get_by_text("In production:").wait_for(timeout=20_000)
     statistics = api.get("/v1/projects/default/feedback/statistics").json()["overall"]
     metric = page.locator("[data-testid=stMetric]", has_text="Rejected")
-    assert metric.get_by_text(str(statistics["rejected"]), exact=True).is_visible()
+    metric.get_by_text(str(statistics["rejected"]), exact=True).wait_for(timeout=10_000)
     assert page.get_by_text("v1 · production").is_visible()

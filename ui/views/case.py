@@ -38,21 +38,29 @@ def show(
         if mask is not None:
             st.markdown(f"[Download mask (NIfTI)]({API_BASE}/v1/masks/{mask.id}/content)", width="content")
             again()
-        key = f"editing-{volume.id}-{mask.id if mask else None}"
-        is_editing = bool(st.session_state.get(key))
-        if st.button(_edit_text(api, volume, mask, is_editing)):
-            st.session_state[key] = not is_editing
+        editing = is_editing(volume, mask)
+        if st.button(_edit_text(api, volume, mask, editing)):
+            st.session_state[_editing_key(volume, mask)] = not editing
             st.rerun()
-        if mask is not None and not is_editing:
+        if mask is not None and not editing:
             _feedback(api, mask)
-        if len(masks) > 1 and not is_editing and st.button("Compare"):
+        if len(masks) > 1 and not editing and st.button("Compare"):
             compare()
-        if not is_editing:
+        if not editing:
             _add_mask(volume)
-    if is_editing:
-        _edit(api, volume, mask, key)
+    if editing:
+        _edit(api, volume, mask)
     else:
         _look(api, volume, mask)
+
+
+def is_editing(volume: Volume, mask: Mask | None) -> bool:
+    """Say whether a mask, or a new one, is edited on this page."""
+    return bool(st.session_state.get(_editing_key(volume, mask)))
+
+
+def _editing_key(volume: Volume, mask: Mask | None) -> str:
+    return f"editing-{volume.id}-{mask.id if mask else None}"
 
 
 def _add_mask(volume: Volume) -> None:
@@ -83,8 +91,8 @@ def _choose(api: ApiClient, masks: list[Mask]) -> Mask:
     return next(mask for mask in masks if mask.id == mask_id)
 
 
-def _edit_text(api: ApiClient, volume: Volume, mask: Mask | None, is_editing: bool) -> str:
-    if is_editing:
+def _edit_text(api: ApiClient, volume: Volume, mask: Mask | None, editing: bool) -> str:
+    if editing:
         return "Stop editing"
     base_id = mask.id if mask else None
     # The API gives everybody's drafts; whose they are matters as soon as there is more than one person.
@@ -94,7 +102,7 @@ def _edit_text(api: ApiClient, volume: Volume, mask: Mask | None, is_editing: bo
     return "Edit this mask" if mask else "Draw a mask"
 
 
-def _edit(api: ApiClient, volume: Volume, mask: Mask | None, key: str) -> None:
+def _edit(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
     draft = api.open_draft(volume.id, mask.id if mask else None)
     others = sorted({other.created_by for other in draft.others})
     if others:
@@ -102,7 +110,7 @@ def _edit(api: ApiClient, volume: Volume, mask: Mask | None, key: str) -> None:
         st.info(f"Also at work on this CT: {names}. Your draft is your own; neither overwrites the other.")
     finalized = _look(api, volume, mask, draft_id=draft.id)
     if finalized and finalized["draft_id"] == draft.id:
-        st.session_state[key] = False
+        st.session_state[_editing_key(volume, mask)] = False
         st.rerun()
 
 
@@ -112,7 +120,10 @@ def _feedback(api: ApiClient, mask: Mask) -> None:
     verdicts |= {"accepted": "Accept as it is", "rejected": "Reject"}
     # Another key is another popover, closed: so it shuts once the feedback is stored.
     n_given = st.session_state.setdefault("feedback_given", 0)
-    with st.popover("Feedback", key=f"feedback-popover-{n_given}"), st.form(f"feedback-{mask.id}", border=False):
+    with (
+        st.popover("Feedback", key=f"feedback-popover-{n_given}"),
+        st.form(f"feedback-{mask.id}", border=False),
+    ):
         verdict = st.radio("Verdict", list(verdicts), format_func=lambda key: verdicts[key])
         reason = st.selectbox("Reason", REASONS)
         notes = st.text_area("Notes", max_chars=5000, help="Nothing that names a patient.")

@@ -65,7 +65,7 @@ def _show(api: ApiClient, volume: Volume, ways: Ways) -> None:
     if job_id:
         st.session_state[_job_key(volume)] = job_id
         _watch(api, volume, job_id)
-    elif not masks:
+    elif not masks and not case.is_editing(volume, None):
         _offer(api, volume)
     case.show(
         api, volume, masks, again=lambda: _again(api, volume), compare=lambda: ways.to_compare(volume.id)
