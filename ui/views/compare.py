@@ -6,9 +6,10 @@ import streamlit as st
 from segloop_viewer import viewer
 
 from segloop.errors import SegloopError
-from segloop.schemas import Label, Mask, Volume
+from segloop.schemas import Mask, Volume
 from segloop.schemas_editing import Comparison, Disagreement
 from ui.api_client import ApiClient
+from ui.views.labels import shared_labels
 from ui.views.masks import API_BASE, PROJECT, name_of, origin, stated_offset, ticket
 from ui.views.navigation import Open
 from ui.views.standing import standing
@@ -159,24 +160,6 @@ def _pictures(api: ApiClient, volume: Volume, a: Mask, b: Mask, found: Compariso
         hu_offset=offset or 0.0,
         key=f"compare-{volume.id}",
     )
-
-
-def shared_labels(first: list[Label], second: list[Label]) -> tuple[list[Label], dict[int, int] | None]:
-    """Return the labels of both sets in the first one's indices, and the second's indices in these; None if equal.
-
-    Labels are the same where their names are; one that only the second has gets an index that is free.
-    """
-    by_name = {label.name: label.index for label in first}
-    free = max([0, *by_name.values()]) + 1
-    labels, translation = list(first), {}
-    for label in second:
-        if label.name not in by_name:
-            by_name[label.name] = free
-            labels.append(label.model_copy(update={"index": free}))
-            free += 1
-        translation[label.index] = by_name[label.name]
-    is_same = all(index == other for index, other in translation.items())
-    return labels, None if is_same else translation
 
 
 def _piece(piece: Disagreement, names: list[dict[int, str]]) -> str:

@@ -19,7 +19,7 @@ export function stripMarks(view: View, cross: Vec3, shape: Vec3, { region, edite
   }))
   const reviewed = isReviewed(region, name, at, shape)
   const text = svg('text', { class: reviewed ? 'vouched' : 'unvouched', x: '6', y: '34' })
-  text.textContent = reviewed ? TEXT.reviewed : TEXT.notReviewed
+  text.textContent = reviewed ? TEXT.reviewedLabels(region.labels?.length ?? null) : TEXT.notReviewed
   return [
     svg('rect', { class: 'track', x: '0', width: String(view.width), y: String(view.height - 2 * HIGH), height: String(2 * HIGH) }),
     ...bars(region.whole ? [[0, n - 1]] : region[name], 'reviewed', view.height - HIGH),

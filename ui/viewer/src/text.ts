@@ -1,7 +1,7 @@
 // Everything the viewer says, in one place.
 
 export const TEXT = {
-  reviewed: 'reviewed',
+  reviewedLabels: (n: number | null) => (n === null ? 'reviewed' : `reviewed: ${n} label${n === 1 ? '' : 's'} only`),
   notReviewed: 'not reviewed',
   radiological: 'Radiological (R left)',
   neurological: 'Neurological (R right)',

@@ -390,7 +390,7 @@ var Te = {
 	touched = null;
 	nRuns = 0;
 	counts = /* @__PURE__ */ new Float64Array(65536);
-	constructor(e, t = null) {
+	constructor(e, t = () => null) {
 		this.mask = e, this.values = t;
 		let { counts: n } = this, { voxels: r } = e;
 		for (let e = 0; e < r.length; e++) n[r[e]] += 1;
@@ -430,7 +430,7 @@ var Te = {
 	allows(e, t, n) {
 		if (e.locked.has(t) || e.only && !e.only.has(t)) return !1;
 		if (!e.range) return !0;
-		let r = this.values?.voxels[n];
+		let r = this.values()?.voxels[n];
 		return r !== void 0 && r >= e.range[0] && r <= e.range[1];
 	}
 	end() {
@@ -732,7 +732,11 @@ var Le = class {
 		let e = await this.database;
 		if (!e) return [];
 		let t = IDBKeyRange.bound([this.draft], [this.draft, []]);
-		return Ie(e.transaction(A).objectStore(A).getAll(t));
+		try {
+			return await Ie(e.transaction(A).objectStore(A).getAll(t));
+		} catch {
+			throw new h("Strokes that this browser may have kept can't be read. Close other tabs of this case, and reload.");
+		}
 	}
 	async write(e) {
 		try {
@@ -794,7 +798,7 @@ function ze(e, t, n, r) {
 	return Object.keys(i).some((n) => n !== t && R(e[n]) === i[n]);
 }
 function Be(e) {
-	return !e.whole && !R(e.axial) && !R(e.coronal) && !R(e.sagittal);
+	return e.labels?.length === 0 || !e.whole && !R(e.axial) && !R(e.coronal) && !R(e.sagittal);
 }
 function Ve(e) {
 	return e.map(([e, t]) => e === t ? `${e + 1}` : `${e + 1}-${t + 1}`).join(", ");
@@ -1336,7 +1340,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 			this.keep.list()
 		]);
 		this.region = i.reviewed ?? P, this.edited = i.edited;
-		let o = new De(n, this.app.store.scene.full);
+		let o = new De(n, () => this.app.store.scene.full);
 		o.remember(r);
 		let s = new Pe(this.url, t, {
 			fetch: (e, t) => fetch(e, {
@@ -1397,7 +1401,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 	}
 	refusal() {
 		let { tool: e, label: t } = this.settings;
-		return this.isBusy ? "Wait a moment: a tool is at work." : !this.journal || this.journal.isStuck ? "This draft can't be edited here any more; see at the right." : e === "erase" ? this.unhide() : this.settings.locked.has(t) ? `${this.nameOf(t)} is locked. Unlock it in the list at the right, or choose another label.` : this.app.state.hidden.has(t) ? `${this.nameOf(t)} is hidden. Show it in the list at the right first.` : this.unhide();
+		return this.isBusy ? "Wait a moment: a tool is at work." : !this.journal || this.journal.isStuck ? "This draft can't be edited here any more; see at the right." : this.settings.isRanged && !this.app.store.isComplete() ? "The CT is still loading, and painting by value needs all of it. Wait a moment." : e === "erase" ? this.unhide() : this.settings.locked.has(t) ? `${this.nameOf(t)} is locked. Unlock it in the list at the right, or choose another label.` : this.app.state.hidden.has(t) ? `${this.nameOf(t)} is hidden. Show it in the list at the right first.` : this.unhide();
 	}
 	unhide() {
 		return this.app.state.isMaskHidden && this.app.set({ isMaskHidden: !1 }), null;
@@ -1593,7 +1597,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 		this.finalizeNow();
 	}
 }, W = {
-	reviewed: "reviewed",
+	reviewedLabels: (e) => e === null ? "reviewed" : `reviewed: ${e} label${e === 1 ? "" : "s"} only`,
 	notReviewed: "not reviewed",
 	radiological: "Radiological (R left)",
 	neurological: "Neurological (R right)",
@@ -2130,7 +2134,7 @@ function Rt(e, t, n, { region: r, edited: i }) {
 		x: "6",
 		y: "34"
 	});
-	return d.textContent = u ? W.reviewed : W.notReviewed, [
+	return d.textContent = u ? W.reviewedLabels(r.labels?.length ?? null) : W.notReviewed, [
 		M("rect", {
 			class: "track",
 			x: "0",

@@ -68,7 +68,7 @@ export class Editor implements EditorHost {
     const [edits, known, kept] = await Promise.all([latestEdits(this.url, head), changes(this.url), this.keep.list()])
     this.region = known.reviewed ?? NOTHING
     this.edited = known.edited
-    const engine = new Engine(grid, this.app.store.scene.full)
+    const engine = new Engine(grid, () => this.app.store.scene.full)
     engine.remember(edits)
     const journal = new Journal(this.url, head, {
       fetch: (url, init) => fetch(url, { ...init, signal: AbortSignal.timeout(PATIENCE_MS) }),
@@ -164,6 +164,8 @@ export class Editor implements EditorHost {
     const { tool, label } = this.settings
     if (this.isBusy) return 'Wait a moment: a tool is at work.'
     if (!this.journal || this.journal.isStuck) return 'This draft can\'t be edited here any more; see at the right.'
+    // Voxels that have not arrived yet read as 0, which may well lie in the range.
+    if (this.settings.isRanged && !this.app.store.isComplete()) return 'The CT is still loading, and painting by value needs all of it. Wait a moment.'
     if (tool === 'erase') return this.unhide()
     if (this.settings.locked.has(label)) return `${this.nameOf(label)} is locked. Unlock it in the list at the right, or choose another label.`
     if (this.app.state.hidden.has(label)) return `${this.nameOf(label)} is hidden. Show it in the list at the right first.`

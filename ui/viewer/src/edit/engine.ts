@@ -23,8 +23,8 @@ export class Engine {
   /** Voxels of each label, kept up to date. */
   readonly counts = new Float64Array(65536)
 
-  /** `mask` is edited in place; `values` are the CT's stored values on the same grid, for rules with a range. */
-  constructor(readonly mask: Grid, private values: Grid | null = null) {
+  /** `mask` is edited in place; `values` gives the CT's stored values on the same grid, for rules with a range. */
+  constructor(readonly mask: Grid, private values: () => Grid | null = () => null) {
     const { counts } = this
     const { voxels } = mask
     for (let index = 0; index < voxels.length; index++) counts[voxels[index]!]! += 1
@@ -69,7 +69,7 @@ export class Engine {
   private allows(rules: Rules, before: number, index: number): boolean {
     if (rules.locked.has(before) || (rules.only && !rules.only.has(before))) return false
     if (!rules.range) return true
-    const value = this.values?.voxels[index]
+    const value = this.values()?.voxels[index]
     return value !== undefined && value >= rules.range[0] && value <= rules.range[1]
   }
 

@@ -1,4 +1,5 @@
 // Edits that the server doesn't have yet, kept in the browser (IndexedDB), so that they outlive a crash of the page.
+import { LoadError } from '../grid'
 import type { Entry } from './journal'
 
 interface Kept extends Entry { draft: string }
@@ -31,12 +32,16 @@ export class Keep {
   put(entry: Entry): void { void this.write((store) => store.put({ ...entry, draft: this.draft } satisfies Kept)) }
   delete({ sequence, hash }: Entry): void { void this.write((store) => store.delete([this.draft, sequence, hash])) }
 
-  /** All that is kept of this draft, in order. */
+  /** All that is kept of this draft, in order; throws where there may be something that can't be read. */
   async list(): Promise<Entry[]> {
     const database = await this.database
     if (!database) return []
     const range = IDBKeyRange.bound([this.draft], [this.draft, []])
-    return done(database.transaction(STORE).objectStore(STORE).getAll(range) as IDBRequest<Kept[]>)
+    try {
+      return await done(database.transaction(STORE).objectStore(STORE).getAll(range) as IDBRequest<Kept[]>)
+    } catch {
+      throw new LoadError("Strokes that this browser may have kept can't be read. Close other tabs of this case, and reload.")
+    }
   }
 
   private async write(change: (store: IDBObjectStore) => IDBRequest): Promise<void> {

@@ -46,6 +46,7 @@ export function isReviewed(region: Region, plane: PlaneName, slice: number, shap
 }
 
 export function isEmpty(region: Region): boolean {
+  if (region.labels?.length === 0) return true
   return !region.whole && !count(region.axial) && !count(region.coronal) && !count(region.sagittal)
 }
 
