@@ -42,7 +42,8 @@ def unpack(body: bytes, folder: Path) -> None:
             content = tar.extractfile(member) if member.isreg() else None
             if content is None or member.name != Path(member.name).name:
                 raise Conflict(
-                    "bundle_corrupt", "The stored model holds something else than plain files; import it again."
+                    "bundle_corrupt",
+                    "The stored model holds something else than plain files; import it again.",
                 )
             with (folder / member.name).open("wb") as file:
                 shutil.copyfileobj(content, file)

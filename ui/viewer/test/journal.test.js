@@ -1,0 +1,188 @@
+// The journal against a server that drops, repeats and forgets to answer: one chain, nothing lost, nothing out of order.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { chance, expectedHash, load } from './support.js'
+
+const { Journal, NO_HEAD } = await load('journal')
+const TROUBLES = ['lost', '500', '503', '429', '401', '403', 'twice', 'unanswered']
+
+/** The API's rules for entries, with seeded trouble on the way there and back. */
+class FlakyServer {
+  entries = []
+  state = 'open'
+  busy = 0
+  constructor(random, trouble) { Object.assign(this, { random, trouble }) }
+
+  get head() { return this.entries.length ? { sequence: this.entries.length, hash: this.entries.at(-1).hash } : NO_HEAD }
+
+  fetch = async (url, init) => {
+    assert.equal(++this.busy, 1, 'one entry at a time')
+    try {
+      for (let k = this.random.below(3); k > 0; k--) await null
+      const fate = this.random.next() < this.trouble ? this.random.of(TROUBLES) : 'well'
+      if (fate === 'lost') throw new TypeError('network')
+      if (/^\d+$/.test(fate)) return new Response('', { status: Number(fate) })
+      const sequence = Number(/entries\/(\d+)$/.exec(url)[1])
+      const answer = this.put(sequence, init)
+      if (fate === 'twice') return this.put(sequence, init)
+      if (fate === 'unanswered') throw new TypeError('network')
+      return answer
+    } finally {
+      this.busy -= 1
+    }
+  }
+
+  put(sequence, { method, headers, body }) {
+    assert.equal(method, 'PUT')
+    const [parent, hash] = [headers['X-Parent-Hash'], headers['X-Hash']]
+    assert.equal(hash, expectedHash(parent, headers['X-Operation'], headers['X-Label'], body))
+    if (this.entries[sequence - 1]?.hash === hash) return new Response('{}', { status: 200 })
+    const refuse = (code) => new Response(JSON.stringify({ code, head: this.head }), { status: 409 })
+    if (this.state !== 'open') return refuse('draft_closed')
+    if (sequence > this.entries.length + 1) return refuse('draft_gap')
+    if (sequence <= this.entries.length || parent !== this.head.hash) return refuse('draft_conflict')
+    this.entries.push({ hash, parent, body: String(body), operation: headers['X-Operation'] })
+    return new Response('{}', { status: 201 })
+  }
+}
+
+const pause = () => new Promise((resolve) => { setImmediate(resolve) })
+
+function connect(server, head = NO_HEAD) {
+  const [states, waits] = [[], []]
+  const kept = new Map()
+  const journal = new Journal('/v1/drafts/d', head, {
+    fetch: server.fetch,
+    wait: async (ms) => { waits.push(ms); for (let k = 0; k < 3; k++) await null },
+    onState: (state, waiting) => states.push([state, waiting]),
+    keep: (entry) => kept.set(entry.hash, entry),
+    drop: (entry) => kept.delete(entry.hash),
+  })
+  return { journal, states, waits, kept }
+}
+
+test('500 schedules of drops, repeats and lost answers end with the same chain in the same order', async () => {
+  for (let seed = 0; seed < 500; seed++) {
+    const random = chance(seed)
+    const server = new FlakyServer(random, random.next() * 0.8)
+    const { journal, states, kept } = connect(server)
+    const sent = []
+    for (let k = 1 + random.below(12); k > 0; k--) {
+      const body = Uint8Array.from({ length: random.below(30) }, () => random.below(256))
+      const operation = random.of(['brush', 'undo', 'redo', 'review'])
+      journal.add(operation, random.below(5), body)
+      sent.push([operation, String(body)])
+      for (let wait = random.below(4); wait > 0; wait--) await pause()
+    }
+    assert.equal(await journal.flush(), true, `seed ${seed}`)
+    assert.deepEqual(server.entries.map(({ operation, body }) => [operation, body]), sent, `seed ${seed}`)
+    server.entries.forEach((entry, k) => assert.equal(entry.parent, k ? server.entries[k - 1].hash : NO_HEAD.hash))
+    assert.equal(journal.next.hash, server.head.hash)
+    assert.equal(kept.size, 0, 'what is stored need not be kept any more')
+    assert.deepEqual(states.at(-1), ['saved', 0])
+    assert.ok(states.every(([state, waiting]) => (state === 'saved') === (waiting === 0)), `"saved" while something waits, seed ${seed}`)
+  }
+})
+
+test('after a reload the journal goes on from the head that the server has', async () => {
+  const server = new FlakyServer(chance(1), 0)
+  const first = connect(server)
+  first.journal.add('brush', 1, new Uint8Array([1]))
+  await first.journal.flush()
+  const second = connect(server, server.head)
+  second.journal.add('undo', 1, new Uint8Array([2]))
+  assert.equal(await second.journal.flush(), true)
+  assert.equal(server.entries.length, 2)
+})
+
+test('the other window of the same draft is never overwritten', async () => {
+  const server = new FlakyServer(chance(1), 0)
+  const [one, other] = [connect(server), connect(server)]
+  one.journal.add('brush', 1, new Uint8Array([1]))
+  await one.journal.flush()
+  for (const body of [[2], [3]]) {
+    other.journal.add('brush', 2, new Uint8Array(body))
+    assert.equal(await other.journal.flush(), false)
+    assert.equal(other.journal.state, 'conflict')
+  }
+  assert.equal(server.entries.length, 1)
+})
+
+test('a draft that was finalized elsewhere says so and takes nothing more', async () => {
+  const server = new FlakyServer(chance(1), 0)
+  server.state = 'finalized'
+  const { journal } = connect(server)
+  journal.add('brush', 1, new Uint8Array([1]))
+  assert.equal(await journal.flush(), false)
+  assert.equal(journal.state, 'closed')
+})
+
+test('while nothing gets through it says offline, and the pauses grow to a bound', async () => {
+  const server = new FlakyServer(chance(1), 0)
+  const { fetch } = server
+  let refused = 30
+  server.fetch = (...given) => (refused-- > 0 ? Promise.reject(new TypeError('network')) : fetch(...given))
+  const { journal, states, waits } = connect(server)
+  journal.add('brush', 1, new Uint8Array([1]))
+  assert.equal(await journal.flush(), true)
+  assert.ok(states.some(([state]) => state === 'offline'))
+  waits.slice(1).forEach((ms, k) => assert.ok(ms >= waits[k]))
+  assert.ok(waits[0] <= 2000 && waits.at(-1) <= 60_000 && waits.length === 30)
+})
+
+test('an edit that comes just as all is saved is sent too', async () => {
+  for (let gap = 0; gap < 8; gap++) {
+    const server = new FlakyServer(chance(1), 0)
+    const { journal } = connect(server)
+    const { onState } = journal.outside
+    let isAdded = false
+    journal.outside.onState = async (state, waiting) => {
+      onState(state, waiting)
+      if (state !== 'saved' || isAdded) return
+      isAdded = true
+      for (let k = 0; k < gap; k++) await null
+      journal.add('undo', 1, new Uint8Array([2]))
+    }
+    journal.add('brush', 1, new Uint8Array([1]))
+    for (let k = 0; k < 5; k++) await pause()
+    assert.equal(await journal.flush(), true)
+    assert.equal(server.entries.length, 2, `gap ${gap}`)
+  }
+})
+
+test('what the server does not have is kept, and nothing else, whatever comes', async () => {
+  for (let seed = 0; seed < 100; seed++) {
+    const random = chance(seed)
+    const server = new FlakyServer(random, 0.7)
+    const { journal, kept } = connect(server)
+    for (let k = 0; k < 8; k++) {
+      journal.add('brush', 1, new Uint8Array([k]))
+      for (let wait = random.below(12); wait > 0; wait--) await pause()
+      const known = new Set(server.entries.map(({ hash }) => hash))
+      const all = [...known, ...kept.keys()]
+      assert.ok(all.includes(journal.next.hash), `seed ${seed}`)
+      assert.equal(new Set(all).size, journal.next.sequence, `every entry is at the server or kept, seed ${seed}`)
+    }
+    await journal.flush()
+  }
+})
+
+test('a draft of somebody else is said so and not tried for ever; an ended sign-in is tried again', async () => {
+  const server = new FlakyServer(chance(1), 0)
+  const { fetch } = server
+  const answers = [[401, 'unauthorized'], [403, 'forbidden']]
+  server.fetch = (...given) => {
+    const [status, code] = answers.shift() ?? []
+    return status ? Promise.resolve(new Response(JSON.stringify({ code }), { status })) : fetch(...given)
+  }
+  const first = connect(server)
+  first.journal.add('brush', 1, new Uint8Array([1]))
+  assert.equal(await first.journal.flush(), true)
+  assert.ok(first.states.some(([state]) => state === 'signed_out'))
+  answers.push([403, 'draft_not_yours'])
+  const second = connect(server, server.head)
+  second.journal.add('brush', 1, new Uint8Array([2]))
+  assert.equal(await second.journal.flush(), false)
+  assert.equal(second.journal.state, 'not_yours')
+  assert.equal(second.kept.size, 1)
+})
