@@ -101,6 +101,10 @@ class ApiClient:
             self._call("POST", f"/v1/volumes/{volume_id}/drafts", json=body)
         )
 
+    def discard_draft(self, draft_id: str) -> None:
+        """Give a draft up."""
+        self._call("POST", f"/v1/drafts/{draft_id}/discard")
+
     def feedback(self, volume_id: str) -> list[schemas_feedback.Feedback]:
         """Return everybody's feedback on a volume's masks, newest first."""
         return self._page(schemas_feedback.Feedback, f"/v1/volumes/{volume_id}/feedback")

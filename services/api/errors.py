@@ -72,13 +72,15 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return problem(
+    answer = problem(
         request,
         status=error.status_code,
         title="Error",
         code=f"http_{error.status_code}",
         detail=str(error.detail),
     )
+    answer.headers.update(error.headers or {})  # such as Allow, which a 405 owes
+    return answer
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -104,3 +104,19 @@ def test_strokes_made_while_the_api_is_away_are_saved_when_it_is_back(page: Page
     page.locator("[data-state=saved]").wait_for(timeout=20_000)
     drawing.reload()
     drawing.check()
+
+
+def test_discarded_edits_are_gone_and_another_draft_begins_empty(page: Page, api: httpx.Client) -> None:
+    volume_id = upload(api, grid_of("RAS"), seed=4)
+    drawing = draw_on_nothing(page, volume_id)
+    drawing.choose("Brush", "larynx")
+    drawing.stroke("axial", (10, 8, 12), (14, 8, 12), 6)
+    page.locator("[data-state=saved]").wait_for(timeout=10_000)
+    page.get_by_role("button", name="Discard edits").click()
+    page.get_by_role("button", name="Discard my edits").click()
+    page.get_by_role("button", name="Draw a mask").click(timeout=20_000)
+    drawing.wait()
+    drawing.expected[:] = 0
+    drawing.check()
+    states = [draft["state"] for draft in api.get(f"/v1/volumes/{volume_id}/drafts").json()["items"]]
+    assert states == ["open", "discarded"]

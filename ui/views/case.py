@@ -46,12 +46,24 @@ def show(
             _feedback(api, mask)
         if len(masks) > 1 and not editing and st.button("Compare"):
             compare()
-        if not editing:
+        if editing:
+            _discard(api, volume, mask)
+        else:
             _add_mask(volume)
     if editing:
         _edit(api, volume, mask)
     else:
         _look(api, volume, mask)
+
+
+def _discard(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
+    """Offer to give a draft up; behind a second press, for it can't be taken back."""
+    with st.popover("Discard edits"):
+        st.caption("Gives up everything that you drew here since you began. The mask stays as it was.")
+        if st.button("Discard my edits", type="primary"):
+            api.discard_draft(api.open_draft(volume.id, mask.id if mask else None).id)
+            st.session_state[_editing_key(volume, mask)] = False
+            st.rerun()
 
 
 def is_editing(volume: Volume, mask: Mask | None) -> bool:
