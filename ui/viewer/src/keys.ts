@@ -54,6 +54,6 @@ export function helpCard(close: () => void, isEditing: boolean): HTMLElement {
   return el('div', { class: 'help', role: 'dialog', 'aria-label': 'Keys and mouse' },
     el('div', { class: 'columns' },
       el('table', {}, el('caption', {}, 'Keys'), ...rows(KEYS.map(([keys, text]) => [pretty(keys), text] as const))),
-      el('table', {}, el('caption', {}, 'Mouse'), ...rows(MOUSE as [string, string][])),
-      ...(isEditing ? [el('table', {}, el('caption', {}, 'Editing'), ...rows(EDIT_KEYS as [string, string][]))] : [])), button)
+      el('div', {}, el('table', {}, el('caption', {}, 'Mouse'), ...rows(MOUSE as [string, string][])),
+        ...(isEditing ? [el('table', {}, el('caption', {}, 'Editing'), ...rows(EDIT_KEYS as [string, string][]))] : []))), button)
 }

@@ -1890,7 +1890,7 @@ function xt(e, t) {
 		class: "help",
 		role: "dialog",
 		"aria-label": "Keys and mouse"
-	}, j("div", { class: "columns" }, j("table", {}, j("caption", {}, "Keys"), ...n(_t.map(([e, t]) => [r(e), t]))), j("table", {}, j("caption", {}, "Mouse"), ...n(yt)), ...t ? [j("table", {}, j("caption", {}, "Editing"), ...n(vt))] : []), i);
+	}, j("div", { class: "columns" }, j("table", {}, j("caption", {}, "Keys"), ...n(_t.map(([e, t]) => [r(e), t]))), j("div", {}, j("table", {}, j("caption", {}, "Mouse"), ...n(yt)), ...t ? [j("table", {}, j("caption", {}, "Editing"), ...n(vt))] : [])), i);
 }
 // src/labels_panel.ts
 function St(e, t, n) {
