@@ -99,3 +99,35 @@ def test_a_case_with_one_mask_says_what_to_do(page: Page, api: httpx.Client) -> 
     add_mask(api, volume_id, geometry, np.ones(SHAPE, np.uint8), "ground_truth")
     page.goto(f"{origin(page)}/compare?volume={volume_id}")
     page.get_by_text("Two masks are needed to compare").wait_for(timeout=20_000)
+
+
+def test_of_two_masks_made_alike_in_one_minute_the_shown_one_is_edited_and_compared(
+    page: Page, api: httpx.Client
+) -> None:
+    geometry = grid_of("RAS")
+    volume_id = upload(api, geometry, seed=62)
+    masks = [np.full(SHAPE, label, np.uint8) for label in (2, 3, 5)]
+    kinds = ("imported", "imported", "ground_truth")
+    older, newer, truth = (
+        add_mask(api, volume_id, geometry, mask, kind) for mask, kind in zip(masks, kinds, strict=True)
+    )
+    page.goto(f"{origin(page)}/compare?volume={volume_id}&a={truth}&b={newer}")
+    viewer = page.locator("[data-ready=full]", has=page.get_by_label("Shown mask"))
+    viewer.wait_for(timeout=30_000)
+    data = "([root, name]) => root.segloop.app.data[name]"
+    for option, expected in ((2, older), (1, newer)):  # of all three, newest first
+        page.get_by_role("combobox", name="Mask B").click()
+        page.get_by_role("option").nth(option).click()
+        page.wait_for_function(
+            data + " === " + repr(expected), arg=[viewer.element_handle(), "compareMaskId"]
+        )
+
+    page.goto(f"{origin(page)}/segment?volume={volume_id}")
+    page.locator("[data-ready=full]").wait_for(timeout=30_000)
+    page.get_by_role("combobox", name="Mask").click()
+    page.get_by_role("option").nth(1).click()
+    page.locator("[data-ready=full]").wait_for(timeout=30_000)
+    page.get_by_role("button", name="Edit this mask").click()
+    page.locator("[data-state=saved]").wait_for(timeout=30_000)
+    (draft,) = api.get(f"/v1/volumes/{volume_id}/drafts").raise_for_status().json()["items"]
+    assert draft["base_mask_id"] == newer

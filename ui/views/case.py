@@ -10,7 +10,7 @@ from segloop_viewer import uploader, viewer
 from segloop.errors import SegloopError
 from segloop.schemas import Mask, Volume
 from ui.api_client import ApiClient
-from ui.views.masks import API_BASE, PROJECT, name_of, origin, stated_offset, ticket
+from ui.views.masks import API_BASE, PROJECT, names_of, origin, stated_offset, ticket
 from ui.views.standing import Standing, standing
 from ui.views.text import explain, plain
 
@@ -87,7 +87,7 @@ def _add_mask(volume: Volume) -> None:
 
 
 def _choose(api: ApiClient, masks: list[Mask]) -> Mask:
-    names = {mask.id: name_of(api, mask) for mask in masks}
+    names = names_of(api, masks)
     if len(masks) == 1:
         st.markdown(names[masks[0].id], width="content")
         return masks[0]

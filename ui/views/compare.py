@@ -10,7 +10,7 @@ from segloop.schemas import Mask, Volume
 from segloop.schemas_editing import Comparison, Disagreement
 from ui.api_client import ApiClient
 from ui.views.labels import shared_labels
-from ui.views.masks import API_BASE, PROJECT, name_of, origin, stated_offset, ticket
+from ui.views.masks import API_BASE, PROJECT, names_of, origin, stated_offset, ticket
 from ui.views.navigation import Open
 from ui.views.standing import standing
 from ui.views.text import explain, plain
@@ -76,6 +76,7 @@ def _choose(api: ApiClient, masks: list[Mask]) -> tuple[Mask, Mask]:
     others = [mask for mask in masks if mask.id != first.id]
     second = next((mask for mask in others if mask not in people), others[0])
     by_id = {mask.id: mask for mask in masks}
+    names = names_of(api, masks)
     chosen = []
     for name, preset in (("A", first), ("B", second)):
         asked = st.query_params.get(name.lower())
@@ -84,7 +85,7 @@ def _choose(api: ApiClient, masks: list[Mask]) -> tuple[Mask, Mask]:
             f"Mask {name}",
             list(by_id),
             index=list(by_id).index(preset_id),
-            format_func=lambda key: name_of(api, by_id[key]),
+            format_func=lambda key: names[key],
             key=f"compare-{name}-{masks[0].volume_id}",
             label_visibility="collapsed",
             width=300,

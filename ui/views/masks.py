@@ -1,5 +1,6 @@
 """What pages need of a mask: who made it, what it is worth, and a ticket to read it."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import streamlit as st
@@ -14,9 +15,24 @@ PROJECT = "default"
 RENEW_BEFORE = timedelta(minutes=5)
 
 
-def name_of(api: ApiClient, mask: Mask) -> str:
-    """Return how a mask is listed."""
-    return f"{origin(api, mask)} · {moment(mask.created_at)}"
+def names_of(api: ApiClient, masks: list[Mask]) -> dict[str, str]:
+    """Return how each mask is listed, by id, from masks newest first; no two names are the same."""
+    names = distinct([f"{origin(api, mask)} · {moment(mask.created_at)}" for mask in reversed(masks)])
+    return dict(zip((mask.id for mask in masks), reversed(names), strict=True))
+
+
+def distinct(names: list[str]) -> list[str]:
+    """Return the names with a number after each that occurred before: a name is kept when more come after it.
+
+    Streamlit tells choices apart by their text alone, and takes the last of those that read the same: what is chosen
+    or shown would not be what is edited.
+    """
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
 
 
 def origin(api: ApiClient, mask: Mask) -> str:
