@@ -131,3 +131,29 @@ def test_of_two_masks_made_alike_in_one_minute_the_shown_one_is_edited_and_compa
     page.locator("[data-state=saved]").wait_for(timeout=30_000)
     (draft,) = api.get(f"/v1/volumes/{volume_id}/drafts").raise_for_status().json()["items"]
     assert draft["base_mask_id"] == newer
+
+
+def test_feedback_on_an_older_mask_leaves_that_mask_on_the_page(page: Page, api: httpx.Client) -> None:
+    geometry = grid_of("RAS")
+    volume_id = upload(api, geometry, seed=63)
+    older, _ = (
+        add_mask(api, volume_id, geometry, np.full(SHAPE, label, np.uint8), "imported") for label in (2, 3)
+    )
+    page.goto(f"{origin(page)}/segment?volume={volume_id}")
+    viewer = page.locator("[data-ready=full]")
+    viewer.wait_for(timeout=30_000)
+    page.get_by_role("combobox", name="Mask").click()
+    page.get_by_role("option").nth(1).click()
+    shows = "([root, id]) => root.segloop.app.data.maskId === id"
+    page.wait_for_function(shows, arg=[viewer.element_handle(), older])
+    page.get_by_role("button", name="Feedback").click()
+    page.get_by_text("Accept as it is").click()
+    page.get_by_role("button", name="Submit feedback").click()
+    page.get_by_text("Your feedback is stored").wait_for(timeout=20_000)
+    page.wait_for_timeout(1_500)  # a later run of the page must not choose another one either
+    assert viewer.evaluate("root => root.segloop.app.data.maskId") == older
+    page.get_by_text("accepted by").first.wait_for(timeout=10_000)
+    page.get_by_role("button", name="Edit this mask").click()
+    page.locator("[data-state=saved]").wait_for(timeout=30_000)
+    (draft,) = api.get(f"/v1/volumes/{volume_id}/drafts").raise_for_status().json()["items"]
+    assert draft["base_mask_id"] == older

@@ -1,8 +1,29 @@
-"""How masks are listed."""
+"""How masks are listed: Streamlit tells choices apart by their text alone."""
 
-from ui.views.masks import distinct
+from datetime import UTC, datetime, timedelta
+
+import httpx
+
+from segloop.schemas import Mask
+from ui.api_client import ApiClient
+from ui.views.masks import names_of
+
+NOW = datetime(2026, 11, 24, 9, 50, tzinfo=UTC)
+API = ApiClient(httpx.Client())  # never asked: no mask here is by a model
 
 
-def test_masks_that_would_read_the_same_are_told_apart_and_earlier_ones_keep_their_name() -> None:
-    assert distinct(["a", "b", "a", "a"]) == ["a", "b", "a (2)", "a (3)"]
-    assert distinct(["a", "b"]) == ["a", "b"]
+def mask(number: int) -> Mask:
+    values = {"kind": "imported", "model_version_id": None, "job_id": None, "created_by": "ann"}
+    at = NOW + timedelta(seconds=number)
+    return Mask.model_construct(id=f"01a20cf1-9f0d-7f63-8380-{number:012x}", created_at=at, **values)
+
+
+def test_masks_made_alike_in_one_minute_have_names_of_their_own() -> None:
+    names = names_of(API, [mask(number) for number in range(30)])
+    assert len(set(names.values())) == 30
+
+
+def test_a_name_stays_whatever_comes_or_goes_beside_it() -> None:
+    alone = names_of(API, [mask(5)])
+    among = names_of(API, [mask(number) for number in range(9)])
+    assert alone.items() <= among.items()
