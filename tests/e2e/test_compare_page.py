@@ -81,10 +81,22 @@ def test_two_masks_are_seen_and_measured(page: Page, api: httpx.Client, codes: s
     assert (truth[x, y, z], other[x, y, z]) == (0, 6)
     assert page.get_by_text("A says background, B says larynx").is_visible()
 
+    viewer.evaluate("root => root.segloop.set({ zoom: 8 })")
+    page.get_by_role("button", name="Next disagreement").click()
+    place = viewer.evaluate("root => root.segloop.pointOf(0, root.segloop.crosshair())")
+    box = page.locator("[data-plane=axial]").bounding_box()
+    assert box is not None
+    assert box["x"] < place[0] < box["x"] + box["width"] and box["y"] < place[1] < box["y"] + box["height"]
+    page.get_by_role("button", name="800 %").click()
+    viewer.evaluate("root => root.segloop.setCrosshair(0, 0, 7)")
+    z = 7
+    assert page.get_by_text("both agree").is_visible()
+
     viewer.evaluate("root => root.setAttribute('data-kept', 'yes')")
     page.get_by_label("Shown mask").select_option("both")
     second = page.locator("[data-plane=axial-second]")
     second.wait_for(timeout=5_000)
+    assert not page.get_by_text("both agree").is_visible()  # these colours are painted no more
     box = second.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)  # moves both
@@ -157,3 +169,42 @@ def test_feedback_on_an_older_mask_leaves_that_mask_on_the_page(page: Page, api:
     page.locator("[data-state=saved]").wait_for(timeout=30_000)
     (draft,) = api.get(f"/v1/volumes/{volume_id}/drafts").raise_for_status().json()["items"]
     assert draft["base_mask_id"] == older
+
+
+def test_a_mask_that_is_not_of_this_case_is_refused(page: Page, api: httpx.Client) -> None:
+    geometry = grid_of("RAS")
+    ids = [upload(api, geometry, seed=seed) for seed in (64, 65)]
+    for label in (2, 3):
+        add_mask(api, ids[0], geometry, np.full(SHAPE, label, np.uint8), "imported")
+    foreign = add_mask(api, ids[1], geometry, np.full(SHAPE, 4, np.uint8), "imported")
+    for wrong in (foreign, "nonsense"):
+        page.goto(f"{origin(page)}/compare?volume={ids[0]}&a={wrong}")
+        page.get_by_text("does not belong to this case").wait_for(timeout=20_000)
+        assert page.locator("[data-ready]").count() == 0
+    page.get_by_role("button", name="Compare this case's own masks").click()
+    page.locator("[data-ready=full]").wait_for(timeout=30_000)
+
+
+def test_another_pair_begins_at_its_own_largest_disagreement(page: Page, api: httpx.Client) -> None:
+    geometry = grid_of("RAS")
+    volume_id = upload(api, geometry, seed=66)
+    masks = [np.zeros(SHAPE, np.uint8) for _ in range(3)]
+    for size, mask in zip((2, 4, 6), masks, strict=True):
+        mask[4 : 4 + size, 4 : 4 + size, 4:9] = size
+        mask[20 : 20 + size, 20:24, 12:20] = size
+    for mask in masks:
+        add_mask(api, volume_id, geometry, mask, "imported")
+    page.goto(f"{origin(page)}/compare?volume={volume_id}")
+    page.locator("[data-ready=full]").wait_for(timeout=30_000)
+    for _ in range(2):
+        page.get_by_role("button", name="Next disagreement").click()
+    said = page.locator(".status").get_by_text("2 of")
+    said.wait_for(timeout=5_000)
+    assert (
+        int(said.inner_text().split(":")[0].split()[-1]) != 2
+    )  # else a count that goes on would be 1 again by itself
+    page.get_by_role("combobox", name="Mask B").click()
+    page.get_by_role("option").nth(2).click()
+    page.wait_for_timeout(2_000)
+    page.get_by_role("button", name="Next disagreement").click()
+    page.get_by_text("1 of").wait_for(timeout=5_000)

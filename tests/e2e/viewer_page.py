@@ -18,21 +18,17 @@ from playwright.sync_api import Browser, Page
 
 from segloop.imaging.geometry import Geometry, reorient
 from segloop.imaging.pyramid import slabs, viewer_level
+from segloop.stack import bench_viewer
 from tests.conftest import ROOT
 
 DIST = ROOT / "ui/viewer/segloop_viewer/dist"
 FLAGS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
+    *bench_viewer.FLAGS,
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--disable-dev-shm-usage",
 ]
 PAGE = """<!doctype html><meta charset="utf-8"><body style="margin:0;padding:12px">
 <div id="above"></div><div id="first"></div><div id="second"></div>

@@ -12,7 +12,7 @@ from segloop.schemas import Mask, Volume
 from ui.api_client import ApiClient
 from ui.views.masks import API_BASE, PROJECT, names_of, origin, stated_offset, ticket
 from ui.views.standing import Standing, standing
-from ui.views.text import explain, plain
+from ui.views.text import explain, moment, plain
 
 NOTHING_YET = Standing("", "", is_reviewed=True)
 REASONS = ["", "boundary", "label missing", "label too much", "wrong side", "artefact", "other"]
@@ -87,10 +87,10 @@ def _add_mask(volume: Volume) -> None:
 
 
 def _choose(api: ApiClient, masks: list[Mask]) -> Mask:
-    names = names_of(api, masks)
     if len(masks) == 1:
-        st.markdown(names[masks[0].id], width="content")
+        st.markdown(plain(f"{origin(api, masks[0])} · {moment(masks[0].created_at)}"), width="content")
         return masks[0]
+    names = names_of(api, masks)
     mask_id = st.selectbox(
         "Mask",
         list(names),

@@ -13,11 +13,11 @@ from ui.views.labels import shared_labels
 from ui.views.masks import API_BASE, PROJECT, names_of, origin, stated_offset, ticket
 from ui.views.navigation import Open
 from ui.views.standing import standing
-from ui.views.text import explain, plain
+from ui.views.text import as_csv, explain, plain
 
 HELP = (
     "Dice: overlap, 1 is identical. NSD: the part of both surfaces that lies within 2 mm of the other. HD95: the distance "
-    "that 95 % of the surfaces keep to each other. Empty where it is not defined: Dice and NSD where both masks lack the "
+    "that 95 % of the surfaces keep to each other. None where it is not defined: Dice and NSD where both masks lack the "
     "label, HD95 where one of them does."
 )
 COLUMNS = {
@@ -59,6 +59,8 @@ def _show(api: ApiClient, volume: Volume, open_case: Open) -> None:
                 "tool's result) on the page Segment."
             )
             return
+        if not _is_here(masks):
+            return
         first, second = _choose(api, masks)
         if first.id == second.id:
             st.info("Choose two different masks.")
@@ -67,6 +69,19 @@ def _show(api: ApiClient, volume: Volume, open_case: Open) -> None:
         _numbers(found, volume)
     st.caption(_summary(found))
     _pictures(api, volume, first, second, found)
+
+
+def _is_here(masks: list[Mask]) -> bool:
+    """Say whether the masks that the address names are the case's own; else offer those that are."""
+    known = {mask.id for mask in masks}
+    if all(st.query_params.get(name, masks[0].id) in known for name in ("a", "b")):
+        return True
+    st.error("A mask of this address does not belong to this case. Nothing is compared.")
+    if st.button("Compare this case's own masks"):
+        for name in ("a", "b"):
+            st.query_params.pop(name, None)
+        st.rerun()
+    return False
 
 
 def _choose(api: ApiClient, masks: list[Mask]) -> tuple[Mask, Mask]:
@@ -79,8 +94,7 @@ def _choose(api: ApiClient, masks: list[Mask]) -> tuple[Mask, Mask]:
     names = names_of(api, masks)
     chosen = []
     for name, preset in (("A", first), ("B", second)):
-        asked = st.query_params.get(name.lower())
-        preset_id = asked if asked in by_id else preset.id
+        preset_id = st.query_params.get(name.lower(), preset.id)
         picked = st.selectbox(
             f"Mask {name}",
             list(by_id),
@@ -97,16 +111,15 @@ def _choose(api: ApiClient, masks: list[Mask]) -> tuple[Mask, Mask]:
 
 def _numbers(found: Comparison, volume: Volume) -> None:
     rows = [_row(item.model_dump()) for item in found.labels]
-    text = "\n".join(
-        [
-            ",".join(COLUMNS.values()),
-            *(",".join("" if v is None else str(v) for v in row.values()) for row in rows),
-        ]
-    )
     with st.popover("Numbers", width="content"):
         st.dataframe(rows, hide_index=True, width=640)
         st.caption(HELP)
-        st.download_button("Save the numbers", text, f"comparison-{volume.id[-8:]}.csv", "text/csv")
+        st.download_button(
+            "Save the numbers",
+            as_csv(rows, list(COLUMNS.values())),
+            f"comparison-{volume.id[-8:]}.csv",
+            "text/csv",
+        )
 
 
 def _row(item: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +151,7 @@ def _pictures(api: ApiClient, volume: Volume, a: Mask, b: Mask, found: Compariso
         for mask in (a, b)
     ]
     feedback = st.session_state["feedback"]
-    offset = stated_offset(api, a)
+    offset = _shared_offset(stated_offset(api, a), stated_offset(api, b))
     viewer(
         api_base=API_BASE,
         volume_id=volume.id,
@@ -161,6 +174,13 @@ def _pictures(api: ApiClient, volume: Volume, a: Mask, b: Mask, found: Compariso
         hu_offset=offset or 0.0,
         key=f"compare-{volume.id}",
     )
+
+
+def _shared_offset(first: float | None, second: float | None) -> float | None:
+    """Return what turns stored values into HU as stated for both masks, or for one; None where that is not one thing."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first if first == second else None
 
 
 def _piece(piece: Disagreement, names: list[dict[int, str]]) -> str:

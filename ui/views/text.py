@@ -1,5 +1,8 @@
 """How times and jobs read to a person."""
 
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from segloop.errors import SegloopError
@@ -75,6 +78,24 @@ def explain(error: SegloopError) -> str:
 def plain(name: str) -> str:
     """Return a name that somebody typed as Markdown that shows it and nothing else."""
     return name.translate(_MARKDOWN)
+
+
+def as_csv(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
+    """Return rows as CSV (RFC 4180), nothing for None; text that a spreadsheet would run as a formula is made text."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _harmless(value) for name, value in row.items()})
+    return file.getvalue()
+
+
+def _harmless(value: object) -> object:
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else value
+    )
 
 
 def stage_times(job: JobOut) -> str:

@@ -21,6 +21,7 @@ from segloop.errors import NotFound
 from segloop.imaging import phantom
 from segloop.stack import state
 from segloop.stack.applications import ROOT
+from segloop.stack.checks import find_browser
 
 Say = Callable[[str], None]
 FULL = ((512, 512, 300), (0.8, 0.8, 1.2))
@@ -124,14 +125,15 @@ def run(root: Path, upload: Callable[..., dict[str, Any]], say: Say, *, short: b
     """Measure on the running stack; `upload(path, **options)` gives the API a file. Return what was measured.
 
     Raises:
-        NotFound: `no_browser` where the environment names no Chromium.
+        NotFound: `no_browser`.
     """
-    environment = state.environment(root)
+    path = find_browser()
+    if path is None:
+        raise NotFound("no_browser", "No Chromium is installed; the benchmark of the viewer needs one.")
     files = _files(root / "bench", SHORT if short else FULL)
     volume = upload(files.ct)
     upload(files.mask, purpose="mask", volume_id=volume["id"], mask_kind="imported")
     with sync_playwright() as playwright:
-        path = environment.get("CHROMIUM") or _find_browser()
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         say("Segloop ...")
         ours = _ours(browser, root, volume["id"], n=2 if short else 9)
@@ -149,15 +151,6 @@ def run(root: Path, upload: Callable[..., dict[str, Any]], say: Say, *, short: b
         ratio = f"{peer:10.2f}  x{peer / max(value, 1e-3):.0f}" if peer is not None else " " * 10
         say(f"  {name:36}{value:10.2f}   goal {GOALS[name]:<6g}{ratio}")
     return {"ours": ours, "stock": stock, "shape": (SHORT if short else FULL)[0]}
-
-
-def _find_browser() -> str:
-    import shutil
-
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        raise NotFound("no_browser", "No Chromium is installed; the benchmark of the viewer needs one.")
-    return found
 
 
 def _files(folder: Path, size: tuple[tuple[int, int, int], tuple[float, float, float]]) -> Files:

@@ -38,7 +38,7 @@ def check() -> int:
 
 def test(arguments: Sequence[str]) -> int:
     """Run pytest with the real servers; without a browser run the rest and say so, except in CI, where that fails."""
-    browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), None)
+    browser = find_browser()
     in_ci = os.environ.get("CI") == "true"
     if browser is None and in_ci:
         print(
@@ -54,3 +54,8 @@ def test(arguments: Sequence[str]) -> int:
     if browser is None:
         print("browser tests NOT RUN")
     return code
+
+
+def find_browser() -> str | None:
+    """Return the Chromium that the environment names, or else the one of this machine, if there is one."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), None)

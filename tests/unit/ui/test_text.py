@@ -1,12 +1,14 @@
-"""How times and jobs read."""
+"""How times and jobs read, and how tables are saved."""
 
+import csv
+import io
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from segloop.errors import Conflict
 from segloop.schemas import JobOut
-from ui.views.text import age, duration, explain, moment, plain, stage_times, waiting_hint
+from ui.views.text import age, as_csv, duration, explain, moment, plain, stage_times, waiting_hint
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,13 @@ def test_names_that_people_type_are_never_markup() -> None:
 def test_stage_times_leave_out_what_took_no_time() -> None:
     timings = {"predicting": 12.4, "claimed": 0.001, "fetching": 0.42}
     assert stage_times(_job(timings=timings)) == "fetching 0.4 s, predicting 12 s"
+
+
+def test_csv_keeps_columns_apart_and_runs_no_formula() -> None:
+    rows = [
+        {"Label": "bone, left", "Dice": 0.5},
+        {"Label": "=1+1", "Dice": None},
+        {"Label": 'a "b"', "Dice": -1.5},
+    ]
+    table = list(csv.reader(io.StringIO(as_csv(rows, ["Label", "Dice"]))))
+    assert table == [["Label", "Dice"], ["bone, left", "0.5"], ["'=1+1", ""], ['a "b"', "-1.5"]]

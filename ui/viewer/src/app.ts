@@ -80,6 +80,7 @@ export class App implements PointerHost, StoreHost {
 
   /** New data from Python: what changed is loaded and shown, the rest stays. */
   update(data: Data): void {
+    if (data.maskId !== this.data.maskId || data.compareMaskId !== this.data.compareMaskId) this.nDisagreements = 0
     this.data = data
     this.showEditor()
     this.showTexts()
@@ -307,6 +308,7 @@ export class App implements PointerHost, StoreHost {
     if ('layout' in change || 'is3d' in change || 'comparing' in change) {
       this.arrange()
       this.showSolid()
+      if ('comparing' in change) this.showComparing()
     }
     this.showState()
     this.draw()
@@ -364,7 +366,11 @@ export class App implements PointerHost, StoreHost {
   jumpTo(label: number): void {
     const { mask, compared } = this.store.scene
     const voxel = (mask && middleOf(mask, label)) ?? (compared && middleOf(compared, label))
-    if (!voxel) return
+    if (voxel) this.bring(voxel)
+  }
+
+  /** Go to a voxel, and bring it into view where the picture is zoomed in. */
+  private bring(voxel: Vec3): void {
     const { shape } = this.store.scene.camera
     this.moveTo(voxel)
     if (this.state.zoom > 1) this.set({ centre: voxel.map((v, axis) => (v + 0.5) / shape[axis]!) as Vec3 })
@@ -375,7 +381,7 @@ export class App implements PointerHost, StoreHost {
     const { disagreements } = this.data
     const next = this.nDisagreements++ % disagreements.length
     const found = disagreements[next]
-    if (found) this.moveTo(found.centre)
+    if (found) this.bring(found.centre)
     this.onStatus(found ? `${next + 1} of ${disagreements.length}: ${found.text}` : TEXT.noDifference)
   }
 
@@ -400,19 +406,24 @@ export class App implements PointerHost, StoreHost {
   // --- what the user reads ---
 
   private showTexts(): void {
-    const { notice, badge, compareMaskId } = this.data
+    const { notice, badge } = this.data
     this.notice.textContent = notice
     this.badge.textContent = badge
     this.badge.hidden = !badge
-    showLegend(this.legend, compareMaskId ? [this.data.maskName, this.data.compareName] : null, {
-      comparing: this.state.comparing,
-      choose: (comparing) => this.set({ comparing }),
-      next: () => this.nextDisagreement(),
-    })
+    this.showComparing()
     this.showLabelList()
     this.showColors()
     this.showState()
     this.resize()
+  }
+
+  private showComparing(): void {
+    const { compareMaskId, maskName, compareName } = this.data
+    showLegend(this.legend, compareMaskId ? [maskName, compareName] : null, {
+      comparing: this.state.comparing,
+      choose: (comparing) => this.set({ comparing }),
+      next: () => this.nextDisagreement(),
+    })
   }
 
   showLabelList(): void {

@@ -26,8 +26,10 @@ export function showLegend(legend: HTMLElement, names: [string, string] | null, 
   next.addEventListener('click', () => host.next())
   const colors = [['#4db359', TEXT.agreement], ['#f28c1f', TEXT.onlyIn(names[0])], ['#4080ff', TEXT.onlyIn(names[1])],
     ['#d940d9', TEXT.otherLabel]] as const
+  // Only the difference is painted in these colours; a mask by itself has those of its labels.
+  const shown = host.comparing === 'difference' ? colors : []
   legend.replaceChildren(el('div', { class: 'choice' }, choice, next),
-    ...colors.map(([color, text]) => el('span', {}, el('i', { style: `background:${color}` }), text)))
+    ...shown.map(([color, text]) => el('span', {}, el('i', { style: `background:${color}` }), text)))
 }
 
 /** What an editor adds: which label is drawn with, and which may not change. */

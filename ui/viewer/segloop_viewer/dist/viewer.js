@@ -1580,7 +1580,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 			axial: 2
 		}[e]] = t, this.app.moveTo(n);
 	}
-	async finalizeNow() {
+	async makeMask() {
 		let { journal: e } = this;
 		if (e) {
 			this.setBusy(!0), this.panel.say("Making a new version of the mask ...");
@@ -1594,7 +1594,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 		}
 	}
 	finalize() {
-		this.finalizeNow();
+		this.makeMask();
 	}
 }, W = {
 	reviewedLabels: (e) => e === null ? "reviewed" : `reviewed: ${e} label${e === 1 ? "" : "s"} only`,
@@ -1913,8 +1913,8 @@ function St(e, t, n) {
 		["#f28c1f", W.onlyIn(t[0])],
 		["#4080ff", W.onlyIn(t[1])],
 		["#d940d9", W.otherLabel]
-	];
-	e.replaceChildren(j("div", { class: "choice" }, r, i), ...a.map(([e, t]) => j("span", {}, j("i", { style: `background:${e}` }), t)));
+	], o = n.comparing === "difference" ? a : [];
+	e.replaceChildren(j("div", { class: "choice" }, r, i), ...o.map(([e, t]) => j("span", {}, j("i", { style: `background:${e}` }), t)));
 }
 function Ct(e) {
 	let { settings: t } = e;
@@ -2508,7 +2508,7 @@ var qt = class {
 		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(j("style", {}, Jt), j("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), se(this), bt(this.root, (e, t) => le(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: gt(this) }), this.showTexts(), this.showEditor(), this.store.open();
 	}
 	update(e) {
-		this.data = e, this.showEditor(), this.showTexts(), this.store.update(e), this.draw();
+		(e.maskId !== this.data.maskId || e.compareMaskId !== this.data.compareMaskId) && (this.nDisagreements = 0), this.data = e, this.showEditor(), this.showTexts(), this.store.update(e), this.draw();
 	}
 	attached() {
 		let e = this.root.getRootNode(), t = e instanceof ShadowRoot ? e.host.closest(".stMainBlockContainer") : null;
@@ -2649,7 +2649,7 @@ var qt = class {
 		!e.is3d && e.layout !== "3d" || this.renderer?.kind !== "webgl" || this.solid.show(n, t.scene, this.colors);
 	}
 	set(e) {
-		Object.assign(this.state, e), ("layout" in e || "is3d" in e || "comparing" in e) && (this.arrange(), this.showSolid()), this.showState(), this.draw();
+		Object.assign(this.state, e), ("layout" in e || "is3d" in e || "comparing" in e) && (this.arrange(), this.showSolid(), "comparing" in e && this.showComparing()), this.showState(), this.draw();
 	}
 	setPreset(e) {
 		let t = this.store.scene.full ?? this.store.scene.low, [n, r] = g[e] ?? [this.state.width, this.state.level];
@@ -2696,13 +2696,15 @@ var qt = class {
 	}
 	jumpTo(e) {
 		let { mask: t, compared: n } = this.store.scene, r = (t && ht(t, e)) ?? (n && ht(n, e));
-		if (!r) return;
-		let { shape: i } = this.store.scene.camera;
-		this.moveTo(r), this.state.zoom > 1 && this.set({ centre: r.map((e, t) => (e + .5) / i[t]) });
+		r && this.bring(r);
+	}
+	bring(e) {
+		let { shape: t } = this.store.scene.camera;
+		this.moveTo(e), this.state.zoom > 1 && this.set({ centre: e.map((e, n) => (e + .5) / t[n]) });
 	}
 	nextDisagreement() {
 		let { disagreements: e } = this.data, t = this.nDisagreements++ % e.length, n = e[t];
-		n && this.moveTo(n.centre), this.onStatus(n ? `${t + 1} of ${e.length}: ${n.text}` : W.noDifference);
+		n && this.bring(n.centre), this.onStatus(n ? `${t + 1} of ${e.length}: ${n.text}` : W.noDifference);
 	}
 	updateMask(e) {
 		this.renderer?.updateMask(e), this.hover(null), this.draw(), clearTimeout(this.solidTimer), this.solidTimer = window.setTimeout(() => {
@@ -2714,12 +2716,16 @@ var qt = class {
 		return r && t(this.stage.viewOf(i, r), r, ...this.stage.pointIn(i, n), this.state.cross);
 	}
 	showTexts() {
-		let { notice: e, badge: t, compareMaskId: n } = this.data;
-		this.notice.textContent = e, this.badge.textContent = t, this.badge.hidden = !t, St(this.legend, n ? [this.data.maskName, this.data.compareName] : null, {
+		let { notice: e, badge: t } = this.data;
+		this.notice.textContent = e, this.badge.textContent = t, this.badge.hidden = !t, this.showComparing(), this.showLabelList(), this.showColors(), this.showState(), this.resize();
+	}
+	showComparing() {
+		let { compareMaskId: e, maskName: t, compareName: n } = this.data;
+		St(this.legend, e ? [t, n] : null, {
 			comparing: this.state.comparing,
 			choose: (e) => this.set({ comparing: e }),
 			next: () => this.nextDisagreement()
-		}), this.showLabelList(), this.showColors(), this.showState(), this.resize();
+		});
 	}
 	showLabelList() {
 		let e = this.editor?.editor;

@@ -381,7 +381,7 @@ export class Editor implements EditorHost {
     this.app.moveTo(cross)
   }
 
-  async finalizeNow(): Promise<void> {
+  private async makeMask(): Promise<void> {
     const { journal } = this
     if (!journal) return
     this.setBusy(true)
@@ -395,5 +395,5 @@ export class Editor implements EditorHost {
     }
   }
 
-  finalize(): void { void this.finalizeNow() }
+  finalize(): void { void this.makeMask() }
 }
