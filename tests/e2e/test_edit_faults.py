@@ -181,3 +181,34 @@ def test_strokes_of_a_dead_tab_join_what_was_drawn_elsewhere_since(
     drawing.wait()
     drawing.expected |= elsewhere.expected
     drawing.check()
+
+
+def test_strokes_that_missed_their_draft_are_offered_to_the_next(
+    page: Page, home: Path, api: httpx.Client
+) -> None:
+    volume_id = upload(api, grid_of("LPS"), seed=33)
+    drawing = draw_on_nothing(page, volume_id)
+    drawing.choose("Brush", "mandible")
+    drawing.stroke("axial", (8, 8, 6), (12, 8, 6), 5)
+    page.locator("[data-state=saved]").wait_for(timeout=20_000)
+    page.route(ENTRIES, away)
+    drawing.stroke("axial", (8, 8, 12), (12, 8, 12), 5)
+    drawing.stroke("axial", (20, 8, 12), (24, 8, 12), 5)
+    page.wait_for_timeout(500)
+    (draft,) = api.get(f"/v1/volumes/{volume_id}/drafts").json()["items"]
+    api.post(f"/v1/drafts/{draft['id']}/finalize", json=draft["head"]).raise_for_status()
+    page.unroute(ENTRIES, away)
+    page.locator("[data-state=closed]").wait_for(timeout=20_000)
+
+    page.reload()
+    page.get_by_role("button", name="Edit this mask").click(timeout=30_000)
+    drawing.wait()
+    question = page.get_by_role("dialog", name="2 of your strokes were never saved")
+    question.wait_for(timeout=10_000)
+    question.get_by_role("button", name="Add them to this edit").click()
+    drawing.check()
+    drawing.reload()
+    drawing.check()
+    assert page.get_by_role("dialog").count() == 0  # they are not offered twice
+    drawing.undo()  # as strokes of their own
+    drawing.check()

@@ -74,7 +74,7 @@ function ie(e, t, n, r) {
 	let i = [...t.centre], { across: a, up: o } = e.plane, s = n / e.pxPerMm;
 	return i[a] += (e.isFlipped ? s : -s) / (t.shape[a] * t.spacing[a]), i[o] += r / e.pxPerMm / (t.shape[o] * t.spacing[o]), i.map((e) => Math.min(1, Math.max(0, e)));
 }
-function ae(e, t, n, r, i) {
+function x(e, t, n, r, i) {
 	let a = te(t.zoom * n), [o, c] = s(e, r, i), l = t.zoom / a, u = [...t.centre], { across: d, up: f } = e.plane;
 	return u[d] = (o + (e.acrossMm - o) * l) / (t.shape[d] * t.spacing[d]), u[f] = (c + (e.upMm - c) * l) / (t.shape[f] * t.spacing[f]), {
 		zoom: a,
@@ -85,7 +85,7 @@ function ae(e, t, n, r, i) {
 		] : u.map((e) => Math.min(1, Math.max(0, e)))
 	};
 }
-var oe = class {
+var ae = class {
 	host;
 	pane;
 	action = null;
@@ -150,7 +150,7 @@ var oe = class {
 		let t = this.pick(e);
 		if (!t || !e.deltaY) return;
 		if (e.ctrlKey || e.metaKey) {
-			let { zoom: n, centre: r } = ae(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
+			let { zoom: n, centre: r } = x(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
 			this.host.setCamera(n, r);
 			return;
 		}
@@ -158,34 +158,34 @@ var oe = class {
 		n[this.pane.plane.normal] -= this.notches(e), this.host.moveTo(n);
 	}
 };
-function se(e) {
-	for (let t of e.stage.panes) new oe(e, t), t.slider.addEventListener("input", () => {
+function oe(e) {
+	for (let t of e.stage.panes) new ae(e, t), t.slider.addEventListener("input", () => {
 		let n = [...e.state.cross];
 		n[t.plane.normal] = t.slider.valueAsNumber, e.moveTo(n);
 	}), t.surface.addEventListener("focus", () => e.activate(t));
 }
 // src/commands.ts
-function x(e, t) {
+function S(e, t) {
 	let n = [...e.state.cross];
 	n[e.active.plane.normal] += t, e.moveTo(n);
 }
-function ce(e, t) {
+function se(e, t) {
 	let n = e.camera();
 	if (!n) return;
-	let i = e.stage.viewOf(e.active, n), a = ae(i, n, t, ...r(i, n, e.state.cross));
+	let i = e.stage.viewOf(e.active, n), a = x(i, n, t, ...r(i, n, e.state.cross));
 	e.setCamera(a.zoom, a.centre);
 }
-function le(e, t, n) {
+function ce(e, t, n) {
 	let { state: r } = e;
 	switch (t) {
 		case "slice1":
-			x(e, n === "ArrowUp" ? 1 : -1);
+			S(e, n === "ArrowUp" ? 1 : -1);
 			break;
 		case "slice10":
-			x(e, n === "PageUp" ? 10 : -10);
+			S(e, n === "PageUp" ? 10 : -10);
 			break;
 		case "sliceEnd":
-			x(e, n === "Home" ? -1e6 : 1e6);
+			S(e, n === "Home" ? -1e6 : 1e6);
 			break;
 		case "preset":
 			e.setPreset([...Object.keys(g), _][Number(n) - 1]);
@@ -200,7 +200,7 @@ function le(e, t, n) {
 			e.set({ isSmooth: !r.isSmooth });
 			break;
 		case "zoom":
-			ce(e, n === "+" ? 1.25 : .8);
+			se(e, n === "+" ? 1.25 : .8);
 			break;
 		case "reset":
 			e.set({
@@ -238,8 +238,8 @@ function le(e, t, n) {
 	return !0;
 }
 // src/edit/runs.ts
-var S = 12;
-function ue(e, t) {
+var C = 12;
+function le(e, t) {
 	let n = [];
 	for (let r of Uint32Array.from(e.keys()).sort()) {
 		let [i, a] = [e.get(r), t(r)];
@@ -254,7 +254,7 @@ function ue(e, t) {
 	}
 	return n;
 }
-function de(e) {
+function w(e) {
 	return e.map(({ start: e, length: t, before: n, after: r }) => ({
 		start: e,
 		length: t,
@@ -262,24 +262,24 @@ function de(e) {
 		after: n
 	}));
 }
-function fe(e) {
-	let t = new Uint8Array(e.length * S), n = new DataView(t.buffer);
+function ue(e) {
+	let t = new Uint8Array(e.length * C), n = new DataView(t.buffer);
 	return e.forEach(({ start: e, length: t, before: r, after: i }, a) => {
-		n.setUint32(a * S, e, !0), n.setUint32(a * S + 4, t, !0), n.setUint16(a * S + 8, r, !0), n.setUint16(a * S + 10, i, !0);
+		n.setUint32(a * C, e, !0), n.setUint32(a * C + 4, t, !0), n.setUint16(a * C + 8, r, !0), n.setUint16(a * C + 10, i, !0);
 	}), t;
 }
-function C(e) {
+function T(e) {
 	let t = new DataView(e.buffer, e.byteOffset, e.byteLength);
-	return Array.from({ length: e.length / S }, (e, n) => ({
-		start: t.getUint32(n * S, !0),
-		length: t.getUint32(n * S + 4, !0),
-		before: t.getUint16(n * S + 8, !0),
-		after: t.getUint16(n * S + 10, !0)
+	return Array.from({ length: e.length / C }, (e, n) => ({
+		start: t.getUint32(n * C, !0),
+		length: t.getUint32(n * C + 4, !0),
+		before: t.getUint16(n * C + 8, !0),
+		after: t.getUint16(n * C + 10, !0)
 	}));
 }
 // src/edit/draft.ts
-var pe = 200;
-async function me(e, t = {}) {
+var de = 200;
+async function E(e, t = {}) {
 	let n = await fetch(e, {
 		credentials: "same-origin",
 		...t
@@ -288,99 +288,100 @@ async function me(e, t = {}) {
 	let r = await n.json().catch(() => ({}));
 	throw new h(r.detail ?? `The server answered ${n.status}.`);
 }
-async function w(e) {
-	return await (await me(e)).json();
+async function D(e) {
+	return await (await E(e)).json();
 }
-function he(e, t) {
-	return me(e, {
+function O(e, t) {
+	return E(e, {
 		method: "POST",
 		headers: { "Content-Type": "application/json" },
 		body: JSON.stringify(t)
 	});
 }
-function ge(e) {
+function fe(e) {
 	return Uint8Array.from(atob(e), (e) => e.charCodeAt(0));
 }
-async function _e(e, t) {
-	let n = [], r = Math.max(0, t.sequence - pe);
+async function pe(e, t) {
+	let n = [], r = Math.max(0, t.sequence - de);
 	for (; r !== null;) {
-		let i = await w(`${e}/entries?after=${r}`);
+		let i = await D(`${e}/entries?after=${r}`);
 		for (let { sequence: e, operation: r, label: a, body: o } of i.items) e <= t.sequence && r !== "review" && n.push({
 			operation: r,
 			label: a,
-			runs: C(ge(o))
+			runs: T(fe(o))
 		});
 		r = i.next_after;
 	}
 	return n;
 }
-function ve(e) {
-	return w(`${e}/changes`);
+function k(e) {
+	return D(`${e}/changes`);
 }
-async function ye(e, t, n, r, i) {
-	let a = await he(`${e}/tools`, {
+async function me(e, t, n, r, i) {
+	let a = await O(`${e}/tools`, {
 		tool: n,
 		label: r,
 		sequence: t.sequence,
 		hash: t.hash,
 		parameters: i
 	});
-	return C(new Uint8Array(await a.arrayBuffer()));
+	return T(new Uint8Array(await a.arrayBuffer()));
 }
-async function be(e, t, n) {
-	return (await (await he(`${e}/finalize`, {
+async function he(e, t, n) {
+	return (await (await O(`${e}/finalize`, {
 		sequence: t.sequence,
 		hash: t.hash,
 		active_time_s: n
 	})).json()).id;
 }
-async function xe(e, t, n, r, i) {
+async function ge(e, t, n, r, i) {
 	let { sequence: a } = r.next, [o, s] = [0, null];
 	for (let c of t) {
 		let { operation: t, label: l, body: u } = c;
-		if (c.sequence <= a && await Se(e, c)) {
+		if (c.sequence <= a && await ye(e, c)) {
 			i(c);
 			continue;
 		}
-		let d = c.sequence === r.next.sequence + 1 && c.parent === r.next.hash, f = t === "review" ? [] : C(u);
-		if (t === "review") s = JSON.parse(new TextDecoder().decode(u)), r.add(t, l, u);
-		else if (d && n.fits(f)) n.replay({
+		let d = c.sequence === r.next.sequence + 1 && c.parent === r.next.hash, f = t === "review" ? [] : T(u);
+		t === "review" ? (s = JSON.parse(new TextDecoder().decode(u)), r.add(t, l, u)) : d && n.fits(f) ? (n.replay({
 			operation: t,
 			label: l,
 			runs: f
-		}), r.add(t, l, u), o += 1;
-		else {
-			let e = n.apply("restore", l, Ce(n.mask, f));
-			e && r.edit(e), o += +!!e;
-		}
-		d || i(c);
+		}), r.add(t, l, u), o += 1) : o += +!!_e(c, n, r), d || i(c);
 	}
 	return {
 		nEdits: o,
 		region: s
 	};
 }
-async function Se(e, { sequence: t, hash: n }) {
-	let { items: r } = await w(`${e}/entries?after=${t - 1}&limit=1`);
+function _e({ operation: e, label: t, body: n }, r, i) {
+	let a = e === "review" ? null : r.apply("restore", t, be(r.mask, T(n)));
+	return a && i.edit(a), a !== null;
+}
+async function ve(e) {
+	return (await D(e)).state !== "open";
+}
+async function ye(e, { sequence: t, hash: n }) {
+	let { items: r } = await D(`${e}/entries?after=${t - 1}&limit=1`);
 	return r[0]?.sequence === t && r[0].hash === n;
 }
-function Ce(e, t) {
+function be(e, t) {
 	let n = /* @__PURE__ */ new Map(), r = /* @__PURE__ */ new Map();
 	for (let i of t) for (let t = i.start; t < i.start + i.length; t++) e.voxels[t] === i.before && (n.set(t, i.before), r.set(t, i.after));
-	return ue(n, (e) => r.get(e));
+	return le(n, (e) => r.get(e));
 }
-function we(e, t) {
+function xe(e, t) {
 	return !(e.voxels instanceof Uint8Array) || t.every((e) => e <= 255) ? e : {
 		...e,
 		voxels: Uint16Array.from(e.voxels)
 	};
 }
 // src/edit/engine.ts
-var Te = {
+var Se = {
 	only: null,
 	locked: /* @__PURE__ */ new Set(),
 	range: null
-}, Ee = 2e6, De = class {
+}, Ce = 2e6, we = class {
 	mask;
 	values;
 	undoable = [];
@@ -407,7 +408,7 @@ var Te = {
 	get isDrawing() {
 		return this.stroke !== null;
 	}
-	begin(e, t, n = Te) {
+	begin(e, t, n = Se) {
 		this.cancel(), this.stroke = {
 			operation: e,
 			label: t,
@@ -439,12 +440,12 @@ var Te = {
 		let n = {
 			operation: e.operation,
 			label: e.label,
-			runs: ue(t, () => e.label)
+			runs: le(t, () => e.label)
 		};
 		return this.push(n), n;
 	}
 	push(e) {
-		for (this.undoable.push(e), this.redoable = [], this.nRuns = this.undoable.reduce((e, { runs: t }) => e + t.length, 0); this.nRuns > Ee && this.undoable.length > 1;) this.nRuns -= this.undoable.shift().runs.length;
+		for (this.undoable.push(e), this.redoable = [], this.nRuns = this.undoable.reduce((e, { runs: t }) => e + t.length, 0); this.nRuns > Ce && this.undoable.length > 1;) this.nRuns -= this.undoable.shift().runs.length;
 	}
 	apply(e, t, n) {
 		if (!n.length || this.isDrawing || !this.fits(n)) return null;
@@ -485,7 +486,7 @@ var Te = {
 		let r = this.isDrawing ? void 0 : e.pop();
 		if (!r) return null;
 		t.push(r);
-		let i = n === "undo" ? de(r.runs) : r.runs;
+		let i = n === "undo" ? w(r.runs) : r.runs;
 		return this.write(i), {
 			operation: n,
 			label: r.label,
@@ -528,7 +529,7 @@ var Te = {
 		for (let { operation: t, label: n, runs: r } of e) t === "undo" ? this.redoable.push(this.undoable.pop() ?? {
 			operation: "brush",
 			label: n,
-			runs: de(r)
+			runs: w(r)
 		}) : t === "redo" ? this.undoable.push(this.redoable.pop() ?? {
 			operation: "brush",
 			label: n,
@@ -557,18 +558,18 @@ var Te = {
 		let e = this.touched;
 		return this.touched = null, e;
 	}
-}, T = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, E = [];
-for (let e = 2; E.length < 64; e++) E.every((t) => e % t) && E.push(e);
-var Oe = Int32Array.from(E, (e) => T(Math.cbrt(e))), ke = Int32Array.from(E.slice(0, 8), (e) => T(Math.sqrt(e))), D = (e, t) => e >>> t | e << 32 - t;
-function Ae(e, t, n, r) {
+}, Te = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, A = [];
+for (let e = 2; A.length < 64; e++) A.every((t) => e % t) && A.push(e);
+var Ee = Int32Array.from(A, (e) => Te(Math.cbrt(e))), De = Int32Array.from(A.slice(0, 8), (e) => Te(Math.sqrt(e))), j = (e, t) => e >>> t | e << 32 - t;
+function Oe(e, t, n, r) {
 	for (let e = 0; e < 16; e++) t[e] = n.getInt32(r + e * 4);
 	for (let e = 16; e < 64; e++) {
 		let [n, r] = [t[e - 15], t[e - 2]];
-		t[e] = t[e - 16] + (D(n, 7) ^ D(n, 18) ^ n >>> 3) + t[e - 7] + (D(r, 17) ^ D(r, 19) ^ r >>> 10);
+		t[e] = t[e - 16] + (j(n, 7) ^ j(n, 18) ^ n >>> 3) + t[e - 7] + (j(r, 17) ^ j(r, 19) ^ r >>> 10);
 	}
 	let [i, a, o, s, c, l, u, d] = e;
 	for (let e = 0; e < 64; e++) {
-		let n = d + (D(c, 6) ^ D(c, 11) ^ D(c, 25)) + (c & l ^ ~c & u) + Oe[e] + t[e] | 0, r = (D(i, 2) ^ D(i, 13) ^ D(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
+		let n = d + (j(c, 6) ^ j(c, 11) ^ j(c, 25)) + (c & l ^ ~c & u) + Ee[e] + t[e] | 0, r = (j(i, 2) ^ j(i, 13) ^ j(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
 		[d, u, l, c, s, o, a, i] = [
 			u,
 			l,
@@ -591,20 +592,20 @@ function Ae(e, t, n, r) {
 		d
 	].entries()) e[t] = e[t] + n;
 }
-function O(e) {
+function ke(e) {
 	let t = typeof e == "string" ? new TextEncoder().encode(e) : e, n = new Uint8Array(Math.ceil((t.length + 9) / 64) * 64);
 	n.set(t), n[t.length] = 128;
 	let r = new DataView(n.buffer);
 	r.setUint32(n.length - 8, Math.floor(t.length / 2 ** 29)), r.setUint32(n.length - 4, t.length << 3);
-	let [i, a] = [ke.slice(), /* @__PURE__ */ new Int32Array(64)];
-	for (let e = 0; e < n.length; e += 64) Ae(i, a, r, e);
+	let [i, a] = [De.slice(), /* @__PURE__ */ new Int32Array(64)];
+	for (let e = 0; e < n.length; e += 64) Oe(i, a, r, e);
 	return Array.from(i, (e) => (e >>> 0).toString(16).padStart(8, "0")).join("");
 }
 // src/edit/journal.ts
-var je = {
+var Ae = {
 	sequence: 0,
 	hash: "0".repeat(64)
-}, k = [
+}, je = [
 	250,
 	500,
 	1e3,
@@ -618,7 +619,7 @@ var je = {
 	"refused"
 ]);
 function Ne(e, t, n, r) {
-	return O(`${e}\n${t}\n${n}\n${O(r)}`);
+	return ke(`${e}\n${t}\n${n}\n${ke(r)}`);
 }
 var Pe = class {
 	url;
@@ -648,7 +649,7 @@ var Pe = class {
 		this.queue.push(a), this.outside.keep(a), this.tell(this.state === "saved" ? "saving" : this.state), this.isStuck || (this.sending ??= this.send());
 	}
 	edit({ operation: e, label: t, runs: n }) {
-		this.add(e, t, fe(n));
+		this.add(e, t, ue(n));
 	}
 	async flush() {
 		for (; this.sending;) await this.sending;
@@ -664,7 +665,7 @@ var Pe = class {
 					sequence: t.sequence,
 					hash: t.hash
 				}, this.outside.drop(t), e = 0, this.tell(this.queue.length ? "saving" : "saved");
-			} else t === "again" || t === "signed_out" ? (e += 1, this.tell(t === "signed_out" ? t : e > 2 ? "offline" : "saving"), await this.outside.wait(k[Math.min(e, k.length) - 1])) : this.tell(t);
+			} else t === "again" || t === "signed_out" ? (e += 1, this.tell(t === "signed_out" ? t : e > 2 ? "offline" : "saving"), await this.outside.wait(je[Math.min(e, je.length) - 1])) : this.tell(t);
 		}
 		this.sending = null;
 	}
@@ -693,11 +694,11 @@ var Pe = class {
 	tell(e) {
 		this.state = e, this.outside.onState(e, this.queue.length);
 	}
-}, A = "entries";
+}, M = "entries";
 function Fe() {
 	return new Promise((e, t) => {
 		let n = indexedDB.open("segloop", 1);
-		n.onupgradeneeded = () => n.result.createObjectStore(A, { keyPath: [
+		n.onupgradeneeded = () => n.result.createObjectStore(M, { keyPath: [
 			"draft",
 			"sequence",
 			"hash"
@@ -711,29 +712,37 @@ function Ie(e) {
 }
 var Le = class {
 	draft;
+	volume;
 	database;
-	constructor(e) {
-		this.draft = e, this.database = Fe().catch(() => null);
+	constructor(e, t) {
+		this.draft = e, this.volume = t, this.database = Fe().catch(() => null);
 	}
 	put(e) {
 		this.write((t) => t.put({
 			...e,
-			draft: this.draft
+			draft: this.draft,
+			volume: this.volume
 		}));
 	}
-	delete({ sequence: e, hash: t }) {
-		this.write((n) => n.delete([
-			this.draft,
+	delete({ sequence: e, hash: t }, n = this.draft) {
+		this.write((r) => r.delete([
+			n,
 			e,
 			t
 		]));
 	}
 	async list() {
 		let e = await this.database;
-		if (!e) return [];
-		let t = IDBKeyRange.bound([this.draft], [this.draft, []]);
+		return e ? this.read(e, IDBKeyRange.bound([this.draft], [this.draft, []])) : [];
+	}
+	async listOthers() {
+		let e = await this.database, t = /* @__PURE__ */ new Map();
+		for (let n of e ? await this.read(e) : []) n.draft !== this.draft && n.volume === this.volume && t.set(n.draft, [...t.get(n.draft) ?? [], n]);
+		return t;
+	}
+	async read(e, t) {
 		try {
-			return await Ie(e.transaction(A).objectStore(A).getAll(t));
+			return await Ie(e.transaction(M).objectStore(M).getAll(t));
 		} catch {
 			throw new h("Strokes that this browser may have kept can't be read. Close other tabs of this case, and reload.");
 		}
@@ -741,37 +750,37 @@ var Le = class {
 	async write(e) {
 		try {
 			let t = await this.database;
-			t && await Ie(e(t.transaction(A, "readwrite", { durability: "strict" }).objectStore(A)));
+			t && await Ie(e(t.transaction(M, "readwrite", { durability: "strict" }).objectStore(M)));
 		} catch (e) {
 			console.warn("An edit could not be kept in this browser; it is being sent all the same.", e);
 		}
 	}
 };
 // src/dom.ts
-function j(e, t = {}, ...n) {
+function N(e, t = {}, ...n) {
 	let r = document.createElement(e);
 	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
 	return r.append(...n), r;
 }
-function M(e, t = {}, ...n) {
+function P(e, t = {}, ...n) {
 	let r = document.createElementNS("http://www.w3.org/2000/svg", e);
 	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
 	return r.append(...n), r;
 }
 // src/edit/region.ts
-var N = {
+var F = {
 	axial: [],
 	coronal: [],
 	sagittal: []
-}, P = {
+}, I = {
 	whole: !1,
 	labels: null,
-	...N
+	...F
 };
-function F(e) {
+function L(e) {
 	return e.name.toLowerCase();
 }
-function I(e, t, n) {
+function R(e, t, n) {
 	let r = [];
 	for (let [i, a] of [...e, [Math.min(t, n), Math.max(t, n)]].sort((e, t) => e[0] - t[0])) {
 		let e = r.at(-1);
@@ -782,23 +791,23 @@ function I(e, t, n) {
 function Re(e, t) {
 	return e.flatMap(([e, n]) => e <= t && t <= n ? [[e, t - 1], [t + 1, n]].filter(([e, t]) => e <= t) : [[e, n]]);
 }
-function L(e, t) {
+function z(e, t) {
 	return e.some(([e, n]) => e <= t && t <= n);
 }
-function R(e) {
+function B(e) {
 	return e.reduce((e, [t, n]) => e + n - t + 1, 0);
 }
 function ze(e, t, n, r) {
-	if (e.whole || L(e[t], n)) return !0;
+	if (e.whole || z(e[t], n)) return !0;
 	let i = {
 		axial: r[2],
 		coronal: r[1],
 		sagittal: r[0]
 	};
-	return Object.keys(i).some((n) => n !== t && R(e[n]) === i[n]);
+	return Object.keys(i).some((n) => n !== t && B(e[n]) === i[n]);
 }
 function Be(e) {
-	return e.labels?.length === 0 || !e.whole && !R(e.axial) && !R(e.coronal) && !R(e.sagittal);
+	return e.labels?.length === 0 || !e.whole && !B(e.axial) && !B(e.coronal) && !B(e.sagittal);
 }
 function Ve(e) {
 	return e.map(([e, t]) => e === t ? `${e + 1}` : `${e + 1}-${t + 1}`).join(", ");
@@ -809,7 +818,7 @@ function He(e) {
 		"axial",
 		"coronal",
 		"sagittal"
-	].filter((t) => R(e[t])).map((t) => `${R(e[t])} ${t}`);
+	].filter((t) => B(e[t])).map((t) => `${B(e[t])} ${t}`);
 	return t.length ? t.join(", ") : "nothing yet";
 }
 function Ue(e, [t, n]) {
@@ -826,7 +835,7 @@ function Ue(e, [t, n]) {
 	return r;
 }
 function We(e, t, n) {
-	let r = Ue(t, n), i = (t) => [...r[t]].reduce((e, t) => L(e, t) ? e : I(e, t, t), e[t]);
+	let r = Ue(t, n), i = (t) => [...r[t]].reduce((e, t) => z(e, t) ? e : R(e, t, t), e[t]);
 	return {
 		axial: i("axial"),
 		coronal: i("coronal"),
@@ -834,26 +843,26 @@ function We(e, t, n) {
 	};
 }
 // src/edit/menus.ts
-function z(e, t, n) {
-	let r = j("button", {
+function V(e, t, n) {
+	let r = N("button", {
 		type: "button",
 		title: t
 	}, e);
 	return r.addEventListener("click", n), r;
 }
-function B(e, t, n = {}) {
-	return j("input", {
+function H(e, t, n = {}) {
+	return N("input", {
 		type: "number",
 		value: t,
 		"aria-label": e,
 		...n
 	});
 }
-var V = class {
-	title = j("summary");
+var U = class {
+	title = N("summary");
 	node;
 	constructor(e, t) {
-		this.title.setAttribute("aria-label", e), t.classList.add("menu-card"), this.node = j("details", { class: "menu" }, this.title, t), this.node.addEventListener("toggle", () => {
+		this.title.setAttribute("aria-label", e), t.classList.add("menu-card"), this.node = N("details", { class: "menu" }, this.title, t), this.node.addEventListener("toggle", () => {
 			t.classList.remove("leftwards");
 			let e = this.node.closest(".sv")?.getBoundingClientRect().right ?? Infinity;
 			t.classList.toggle("leftwards", t.getBoundingClientRect().right > e);
@@ -870,7 +879,7 @@ var V = class {
 	["background", "background only"],
 	["chosen", "chosen labels"]
 ], Ke = class {
-	over = j("select", { "aria-label": "Paint over" }, ...Ge.map(([e, t]) => j("option", { value: e }, t)));
+	over = N("select", { "aria-label": "Paint over" }, ...Ge.map(([e, t]) => N("option", { value: e }, t)));
 	checks;
 	list;
 	menu;
@@ -879,12 +888,12 @@ var V = class {
 			index: 0,
 			name: "background"
 		}, ...t];
-		this.checks = n.map(({ index: e, name: t }) => [e, j("input", {
+		this.checks = n.map(({ index: e, name: t }) => [e, N("input", {
 			type: "checkbox",
 			"aria-label": `Paint over ${t}`
-		})]), this.list = j("div", { class: "checks" }, ...this.checks.map(([, e], t) => j("label", {}, e, j("span", {}, n[t].name)))), this.over.addEventListener("change", () => e.change({ over: this.over.value }));
+		})]), this.list = N("div", { class: "checks" }, ...this.checks.map(([, e], t) => N("label", {}, e, N("span", {}, n[t].name)))), this.over.addEventListener("change", () => e.change({ over: this.over.value }));
 		for (let [, t] of this.checks) t.addEventListener("change", () => e.change({ chosen: new Set(this.checks.filter(([, e]) => e.checked).map(([e]) => e)) }));
-		this.menu = new V("What may be painted over", j("div", {}, j("label", {}, j("span", {}, "Paint over"), this.over), this.list, j("p", {}, "Locked and hidden labels are never changed. Lock a label in the list at the right.")));
+		this.menu = new U("What may be painted over", N("div", {}, N("label", {}, N("span", {}, "Paint over"), this.over), this.list, N("p", {}, "Locked and hidden labels are never changed. Lock a label in the list at the right.")));
 	}
 	show({ over: e, chosen: t, locked: n }) {
 		this.over.value = e, this.list.hidden = e !== "chosen";
@@ -893,28 +902,28 @@ var V = class {
 		this.menu.show(`Over: ${r}${n.size ? `, ${n.size} locked` : ""}`);
 	}
 }, qe = class {
-	smooth = B("Smoothing radius in mm", "2", {
+	smooth = H("Smoothing radius in mm", "2", {
 		min: "0.5",
 		max: "20",
 		step: "0.5"
 	});
-	islands = B("Smallest piece to keep, in voxels", "", {
+	islands = H("Smallest piece to keep, in voxels", "", {
 		min: "1",
 		placeholder: "largest"
 	});
-	plane = j("input", {
+	plane = N("input", {
 		type: "checkbox",
 		"aria-label": "Fill holes slice by slice"
 	});
-	name = j("strong");
+	name = N("strong");
 	menu;
 	constructor(e) {
 		let t = (t) => () => {
 			this.menu.close(), e.shape(t, this.settings());
 		}, n = (t) => () => {
 			this.menu.close(), e.copySlice(t);
-		}, r = (...e) => j("div", { class: "line" }, ...e);
-		this.menu = new V("Tools for the chosen label", j("div", {}, j("p", {}, "For ", this.name, ", in the plane in use where it matters:"), r(z("Interpolate", "Fill in between the slices that you drew in this plane; without any, between slices that have the label", t("interpolate"))), r(z("Copy from slice below", "Bring the label over from one slice lower", n(-1)), z("Copy from slice above", "Bring the label over from one slice higher", n(1))), r(z("Smooth", "Smooth the outline in 3D", t("smooth")), this.smooth, "mm"), r(z("Remove islands", "Keep the largest piece, or all pieces that are large enough", t("islands")), "smaller than", this.islands, "voxels"), r(z("Fill holes", "Fill what the label encloses", t("holes")), j("label", {}, this.plane, j("span", {}, "slice by slice"))))), this.menu.show("Label tools");
+		}, r = (...e) => N("div", { class: "line" }, ...e);
+		this.menu = new U("Tools for the chosen label", N("div", {}, N("p", {}, "For ", this.name, ", in the plane in use where it matters:"), r(V("Interpolate", "Fill in between the slices that you drew in this plane; without any, between slices that have the label", t("interpolate"))), r(V("Copy from slice below", "Bring the label over from one slice lower", n(-1)), V("Copy from slice above", "Bring the label over from one slice higher", n(1))), r(V("Smooth", "Smooth the outline in 3D", t("smooth")), this.smooth, "mm"), r(V("Remove islands", "Keep the largest piece, or all pieces that are large enough", t("islands")), "smaller than", this.islands, "voxels"), r(V("Fill holes", "Fill what the label encloses", t("holes")), N("label", {}, this.plane, N("span", {}, "slice by slice"))))), this.menu.show("Label tools");
 	}
 	show(e) {
 		this.name.textContent = e;
@@ -929,26 +938,26 @@ var V = class {
 	}
 }, Je = class {
 	host;
-	from = B("First slice", "1", { min: "1" });
-	to = B("Last slice", "1", { min: "1" });
-	all = j("input", {
+	from = H("First slice", "1", { min: "1" });
+	to = H("Last slice", "1", { min: "1" });
+	all = N("input", {
 		type: "checkbox",
 		"aria-label": "All labels reviewed"
 	});
 	checks;
 	list;
-	said = j("div", { class: "said" });
-	plane = j("span");
+	said = N("div", { class: "said" });
+	plane = N("span");
 	menu;
 	constructor(e, t) {
-		this.host = e, this.checks = t.map(({ index: e, name: t }) => [e, j("input", {
+		this.host = e, this.checks = t.map(({ index: e, name: t }) => [e, N("input", {
 			type: "checkbox",
 			"aria-label": `${t} reviewed`
-		})]), this.list = j("div", { class: "checks" }, ...this.checks.map(([, e], n) => j("label", {}, e, j("span", {}, t[n].name))));
+		})]), this.list = N("div", { class: "checks" }, ...this.checks.map(([, e], n) => N("label", {}, e, N("span", {}, t[n].name))));
 		let n = () => e.reviewLabels(this.all.checked ? null : this.checks.filter(([, e]) => e.checked).map(([e]) => e));
 		this.all.addEventListener("change", n);
 		for (let [, e] of this.checks) e.addEventListener("change", n);
-		this.menu = new V("Reviewed region", j("div", {}, j("p", {}, "What you vouch for. What you do not mark counts as not looked at, and never as background."), j("div", { class: "line" }, this.plane, " slices", this.from, "to", this.to, z("Mark range", "You vouch for these slices", () => e.reviewRange(this.from.valueAsNumber - 1, this.to.valueAsNumber - 1))), j("div", { class: "line" }, z("Mark edited slices", "You vouch for the slices of this plane that you edited", () => e.reviewEdited()), z("Whole volume", "You vouch for every slice", () => e.reviewWhole()), z("Nothing", "Take all marks back", () => e.reviewNothing())), j("div", { class: "line" }, j("label", {}, this.all, j("span", {}, "all labels"))), this.list, this.said));
+		this.menu = new U("Reviewed region", N("div", {}, N("p", {}, "What you vouch for. What you do not mark counts as not looked at, and never as background."), N("div", { class: "line" }, this.plane, " slices", this.from, "to", this.to, V("Mark range", "You vouch for these slices", () => e.reviewRange(this.from.valueAsNumber - 1, this.to.valueAsNumber - 1))), N("div", { class: "line" }, V("Mark edited slices", "You vouch for the slices of this plane that you edited", () => e.reviewEdited()), V("Whole volume", "You vouch for every slice", () => e.reviewWhole()), V("Nothing", "Take all marks back", () => e.reviewNothing())), N("div", { class: "line" }, N("label", {}, this.all, N("span", {}, "all labels"))), this.list, this.said));
 	}
 	show(e, t, n, r, i) {
 		this.plane.textContent = n[0].toUpperCase() + n.slice(1), this.to.max = this.from.max = String(i), this.menu.node.open || (this.from.value = this.to.value = String(r + 1)), this.all.checked = e.labels === null, this.list.hidden = e.labels === null;
@@ -958,40 +967,61 @@ var V = class {
 			"axial",
 			"coronal",
 			"sagittal"
-		].flatMap((n) => [...R(e[n]) ? [j("div", {}, `Reviewed ${n}: ${Ve(e[n])}`)] : [], ...R(t[n]) ? [this.editedRow(n, t, e)] : []]);
+		].flatMap((n) => [...B(e[n]) ? [N("div", {}, `Reviewed ${n}: ${Ve(e[n])}`)] : [], ...B(t[n]) ? [this.editedRow(n, t, e)] : []]);
 		this.said.replaceChildren(...a);
 	}
 	editedRow(e, t, n) {
 		let r = t[e].map(([t, r]) => {
-			let i = z(t === r ? `${t + 1}` : `${t + 1}-${r + 1}`, "Go there", () => this.host.goTo(e, t));
-			return i.className = !n.whole && Array.from({ length: r - t + 1 }, (e, n) => t + n).some((t) => !L(n[e], t)) ? "slice open" : "slice", i;
+			let i = V(t === r ? `${t + 1}` : `${t + 1}-${r + 1}`, "Go there", () => this.host.goTo(e, t));
+			return i.className = !n.whole && Array.from({ length: r - t + 1 }, (e, n) => t + n).some((t) => !z(n[e], t)) ? "slice open" : "slice", i;
 		});
-		return j("div", { class: "slices" }, `Edited ${e}: `, ...r);
+		return N("div", { class: "slices" }, `Edited ${e}: `, ...r);
 	}
 }, Ye = class {
-	host;
-	node = j("div", {
-		class: "finish",
+	node = N("div", {
+		class: "question",
 		role: "dialog",
-		"aria-label": "What do you vouch for?",
 		hidden: ""
 	});
-	constructor(e) {
-		this.host = e;
-	}
 	ask(e, t, n) {
-		if (!Be(e)) {
-			this.host.finalize();
-			return;
-		}
-		let r = (e) => () => {
-			this.node.hidden = !0, e(), this.host.finalize();
-		}, i = R(t[n]);
-		this.node.replaceChildren(j("strong", {}, "Which part have you looked at, and vouch for?"), j("span", {}, "The model learns only from what you vouch for; the rest counts as unknown."), z("Whole volume", "Every slice and label is as it should be", r(() => this.host.reviewWhole())), ...i ? [z(`The ${i} edited ${n} slices`, "Only these slices", r(() => this.host.reviewEdited()))] : [], z("Nothing yet", "Keep the mask, without a word for it", r(() => void 0)), z("Cancel", "Go on editing", () => {
-			this.node.hidden = !0;
-		})), this.node.hidden = !1;
+		this.node.setAttribute("aria-label", e), this.node.replaceChildren(N("strong", {}, e), N("span", {}, t), ...n.map(({ text: e, title: t, run: n }) => V(e, t, () => {
+			this.node.hidden = !0, n();
+		}))), this.node.hidden = !1;
 	}
-}, H = [
+};
+function Xe(e, t, n, r, i) {
+	if (!Be(n)) {
+		t.finalize();
+		return;
+	}
+	let a = (e) => () => {
+		e(), t.finalize();
+	}, o = B(r[i]);
+	e.ask("Which part have you looked at, and vouch for?", "The model learns only from what you vouch for; the rest counts as unknown.", [
+		{
+			text: "Whole volume",
+			title: "Every slice and label is as it should be",
+			run: a(() => t.reviewWhole())
+		},
+		...o ? [{
+			text: `The ${o} edited ${i} slices`,
+			title: "Only these slices",
+			run: a(() => t.reviewEdited())
+		}] : [],
+		{
+			text: "Nothing yet",
+			title: "Keep the mask, without a word for it",
+			run: a(() => void 0)
+		},
+		{
+			text: "Cancel",
+			title: "Go on editing",
+			run: () => void 0
+		}
+	]);
+}
+// src/edit/settings.ts
+var W = [
 	[
 		"look",
 		"Look",
@@ -1040,12 +1070,12 @@ var V = class {
 		"Choose the label under the pointer",
 		"k"
 	]
-], Xe = /* @__PURE__ */ new Set([
+], Ze = /* @__PURE__ */ new Set([
 	"brush",
 	"erase",
 	"grow"
 ]);
-function Ze(e) {
+function Qe(e) {
 	return {
 		tool: "look",
 		label: e,
@@ -1060,7 +1090,7 @@ function Ze(e) {
 	};
 }
 // src/edit/panel.ts
-var Qe = {
+var $e = {
 	saved: "All changes saved",
 	saving: "Saving ...",
 	offline: "No connection: changes are kept in this browser and sent as soon as it is back.",
@@ -1069,47 +1099,47 @@ var Qe = {
 	closed: "NOT SAVED: this draft was finished or given up elsewhere. Reload the page.",
 	not_yours: "NOT SAVED: this draft belongs to somebody else. Go back and open your own.",
 	refused: "NOT SAVED: the server refuses the last edit. Reload the page, and tell operations."
-}, $e = class {
+}, et = class {
 	host;
 	labels;
-	tools = H.map(([e, t, n, r]) => z(t, `${n} (${r === "Escape" ? "Esc" : r.toUpperCase()})`, () => this.host.change({ tool: e })));
-	label = j("select", { "aria-label": "Label to draw" });
-	size = B("Brush radius in mm", "5", {
+	tools = W.map(([e, t, n, r]) => V(t, `${n} (${r === "Escape" ? "Esc" : r.toUpperCase()})`, () => this.host.change({ tool: e })));
+	label = N("select", { "aria-label": "Label to draw" });
+	size = H("Brush radius in mm", "5", {
 		min: "0",
 		max: "100",
 		step: "1"
 	});
-	ball = j("input", {
+	ball = N("input", {
 		type: "checkbox",
 		"aria-label": "Brush is a ball"
 	});
-	ranged = j("input", {
+	ranged = N("input", {
 		type: "checkbox",
 		"aria-label": "Paint only values in the range"
 	});
-	low = B("Lowest value", "", { step: "10" });
-	high = B("Highest value", "", { step: "10" });
-	undo = z("Undo", "Undo (Ctrl+Z)", () => this.host.undo());
-	redo = z("Redo", "Redo (Ctrl+Y)", () => this.host.redo());
-	slice = z("Slice reviewed", "You vouch for this slice of the plane in use (V)", () => this.host.reviewSlice());
-	done = z("Finalize", "Make a new version of the mask", () => this.finish.ask(this.shown.region, this.shown.edited, this.shown.plane));
-	said = j("span", {
+	low = H("Lowest value", "", { step: "10" });
+	high = H("Highest value", "", { step: "10" });
+	undo = V("Undo", "Undo (Ctrl+Z)", () => this.host.undo());
+	redo = V("Redo", "Redo (Ctrl+Y)", () => this.host.redo());
+	slice = V("Slice reviewed", "You vouch for this slice of the plane in use (V)", () => this.host.reviewSlice());
+	done = V("Finalize", "Make a new version of the mask", () => Xe(this.question, this.host, this.shown.region, this.shown.edited, this.shown.plane));
+	said = N("span", {
 		class: "saved",
 		role: "status"
 	});
-	note = j("span", {
+	note = N("span", {
 		class: "note",
 		role: "status"
 	});
 	over;
 	shape;
 	review;
-	finish;
+	question = new Ye();
 	settings = null;
 	shown = null;
 	rows;
 	constructor(e, t, n) {
-		this.host = e, this.labels = t, this.over = new Ke(e, t), this.shape = new qe(e), this.review = new Je(e, t), this.finish = new Ye(e), this.label.append(...t.map(({ index: e, name: t }) => j("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
+		this.host = e, this.labels = t, this.over = new Ke(e, t), this.shape = new qe(e), this.review = new Je(e, t), this.label.append(...t.map(({ index: e, name: t }) => N("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
 			this.size.value !== "" && e.change(this.settings?.tool === "grow" ? { growMm: this.size.valueAsNumber } : { sizeMm: this.size.valueAsNumber });
 		}), this.ball.addEventListener("change", () => e.change({ isBall: this.ball.checked })), this.ranged.addEventListener("change", () => e.change({ isRanged: this.ranged.checked }));
 		for (let t of [this.low, this.high]) t.addEventListener("input", () => {
@@ -1117,8 +1147,8 @@ var Qe = {
 			t.some(Number.isNaN) || e.change({ range: t });
 		});
 		this.done.classList.add("primary");
-		let r = (e, t) => j("label", {}, j("span", {}, e), t);
-		this.rows = j("div", { class: "editing" }, j("div", { class: "tools edit" }, j("span", { class: "group" }, ...this.tools), r("Label", this.label), r("Radius mm", this.size), j("label", {}, this.ball, j("span", {}, "3D")), this.undo, this.redo, this.note), j("div", { class: "tools edit" }, this.over.menu.node, j("label", { title: "Paint, fill and grow only where the CT's value lies in this range" }, this.ranged, j("span", {}, `only ${n}`)), this.low, "to", this.high, this.shape.menu.node, this.slice, this.review.menu.node, this.done, this.said), this.finish.node);
+		let r = (e, t) => N("label", {}, N("span", {}, e), t);
+		this.rows = N("div", { class: "editing" }, N("div", { class: "tools edit" }, N("span", { class: "group" }, ...this.tools), r("Label", this.label), r("Radius mm", this.size), N("label", {}, this.ball, N("span", {}, "3D")), this.undo, this.redo, this.note), N("div", { class: "tools edit" }, this.over.menu.node, N("label", { title: "Paint, fill and grow only where the CT's value lies in this range" }, this.ranged, N("span", {}, `only ${n}`)), this.low, "to", this.high, this.shape.menu.node, this.slice, this.review.menu.node, this.done, this.said), this.question.node);
 	}
 	get menus() {
 		return [
@@ -1131,19 +1161,22 @@ var Qe = {
 		for (let t of this.menus) e.includes(t.node) || t.close();
 	}
 	show(e, t) {
-		this.settings = e, this.shown = t, H.forEach(([t], n) => this.tools[n].setAttribute("aria-pressed", String(t === e.tool))), this.label.value = String(e.label);
+		this.settings = e, this.shown = t, W.forEach(([t], n) => this.tools[n].setAttribute("aria-pressed", String(t === e.tool))), this.label.value = String(e.label);
 		let n = e.tool === "grow" ? e.growMm : e.sizeMm;
-		this.size.valueAsNumber !== n && (this.size.value = String(n)), this.size.disabled = e.tool !== "look" && !Xe.has(e.tool), this.ball.checked = e.isBall, this.ranged.checked = e.isRanged, this.low.valueAsNumber !== e.range[0] && (this.low.value = String(e.range[0])), this.high.valueAsNumber !== e.range[1] && (this.high.value = String(e.range[1])), this.low.disabled = this.high.disabled = !e.isRanged, this.over.show(e), this.shape.show(this.labels.find(({ index: t }) => t === e.label)?.name ?? ""), this.review.show(t.region, t.edited, t.plane, t.slice, t.nSlices), this.undo.disabled = !t.canUndo || t.isBusy, this.redo.disabled = !t.canRedo || t.isBusy, this.done.disabled = t.isBusy;
+		this.size.valueAsNumber !== n && (this.size.value = String(n)), this.size.disabled = e.tool !== "look" && !Ze.has(e.tool), this.ball.checked = e.isBall, this.ranged.checked = e.isRanged, this.low.valueAsNumber !== e.range[0] && (this.low.value = String(e.range[0])), this.high.valueAsNumber !== e.range[1] && (this.high.value = String(e.range[1])), this.low.disabled = this.high.disabled = !e.isRanged, this.over.show(e), this.shape.show(this.labels.find(({ index: t }) => t === e.label)?.name ?? ""), this.review.show(t.region, t.edited, t.plane, t.slice, t.nSlices), this.undo.disabled = !t.canUndo || t.isBusy, this.redo.disabled = !t.canRedo || t.isBusy, this.done.disabled = t.isBusy;
 	}
 	tell(e) {
-		this.said.textContent = Qe[e], this.said.classList.toggle("error", !["saved", "saving"].includes(e)), this.said.dataset.state = e;
+		this.said.textContent = $e[e], this.said.classList.toggle("error", !["saved", "saving"].includes(e)), this.said.dataset.state = e;
+	}
+	ask(e, t, n) {
+		this.question.ask(e, t, n);
 	}
 	say(e) {
 		this.note.textContent = e;
 	}
 };
 // src/edit/shapes.ts
-function et(e, t, n) {
+function tt(e, t, n) {
 	e += 1e-4;
 	let r = t.map((t, r) => n?.normal === r ? 0 : Math.floor(e / t)), i = [];
 	for (let n = -r[2]; n <= r[2]; n++) for (let a = -r[1]; a <= r[1]; a++) for (let o = -r[0]; o <= r[0]; o++) (o * t[0]) ** 2 + (a * t[1]) ** 2 + (n * t[2]) ** 2 <= e ** 2 && i.push([
@@ -1153,15 +1186,15 @@ function et(e, t, n) {
 	]);
 	return i;
 }
-function tt(e, t) {
+function nt(e, t) {
 	let n = Math.max(1, ...e.map((e, n) => Math.abs(t[n] - e)));
 	return Array.from({ length: n + 1 }, (r, i) => e.map((e, r) => Math.round(e + (t[r] - e) * i / n)));
 }
-function nt(e, t) {
+function rt(e, t) {
 	let { across: n, up: r } = t, i = /* @__PURE__ */ new Map(), a = (e) => {
 		i.set(e.join(), e);
 	};
-	e.forEach((t, n) => tt(t, e[(n + 1) % e.length]).forEach(a));
+	e.forEach((t, n) => nt(t, e[(n + 1) % e.length]).forEach(a));
 	let o = e.map((e) => e[r]);
 	for (let t = Math.min(...o); t <= Math.max(...o); t++) {
 		let i = [];
@@ -1176,7 +1209,7 @@ function nt(e, t) {
 	}
 	return [...i.values()];
 }
-function rt(e, t, n, r) {
+function it(e, t, n, r) {
 	let { across: i, up: a } = n, o = /* @__PURE__ */ new Set([e[i] + e[a] * t[i]]), s = [], c = [e];
 	for (; c.length;) {
 		let e = c.pop();
@@ -1198,7 +1231,7 @@ function rt(e, t, n, r) {
 	return s;
 }
 // src/edit/pen.ts
-var it = 8, at = class {
+var at = 8, ot = class {
 	app;
 	host;
 	last = null;
@@ -1217,7 +1250,7 @@ var it = 8, at = class {
 	begin(e, t) {
 		let { engine: n, settings: r } = this.host;
 		if (!n) return !1;
-		if ((r.tool === "pick" || r.tool !== "polygon" && r.tool !== "grow") && (this.corners = []), r.tool === "pick") return this.host.pick(U(n, t)), !1;
+		if ((r.tool === "pick" || r.tool !== "polygon" && r.tool !== "grow") && (this.corners = []), r.tool === "pick") return this.host.pick(G(n, t)), !1;
 		let i = this.host.refusal();
 		if (i) return this.host.tell(i), !1;
 		if (this.host.tell(""), r.tool === "grow") this.host.grow(t);
@@ -1229,7 +1262,7 @@ var it = 8, at = class {
 		return !1;
 	}
 	follow(e, t, n, r, i) {
-		e.isDrawing && (i === "cancel" ? e.cancel() : n && this.draw(e, t, n, r, i), (i === "up" || i === "cancel") && (this.host.settings.tool === "lasso" && i === "up" && this.corners.length && e.paint(nt(this.corners, t)), this.corners = [], this.host.record(e.end())), this.host.showChanges());
+		e.isDrawing && (i === "cancel" ? e.cancel() : n && this.draw(e, t, n, r, i), (i === "up" || i === "cancel") && (this.host.settings.tool === "lasso" && i === "up" && this.corners.length && e.paint(rt(this.corners, t)), this.corners = [], this.host.record(e.end())), this.host.showChanges());
 	}
 	giveUp() {
 		let { engine: e } = this.host, t = e?.isDrawing || this.corners.length > 0;
@@ -1249,16 +1282,16 @@ var it = 8, at = class {
 		let { settings: a } = this.host;
 		if (a.tool === "fill") {
 			if (i !== "down") return;
-			let r = U(e, n);
-			e.paint(rt(n, e.mask.shape, t, (t) => U(e, t) === r));
+			let r = G(e, n);
+			e.paint(it(n, e.mask.shape, t, (t) => G(e, t) === r));
 			return;
 		}
 		let o = (r instanceof PointerEvent ? r.getCoalescedEvents?.() ?? [] : []).map((e) => this.app.voxelAt(t.index, e)).filter((e) => e !== null);
 		for (let r of [...o, n]) a.tool === "lasso" ? this.corners.push(r) : this.stamp(e, t, this.last ?? r, r), this.last = r;
 	}
 	stamp(e, t, n, r) {
-		let { sizeMm: i, isBall: a } = this.host.settings, o = et(i, this.app.store.scene.camera.spacing, a ? null : t);
-		for (let [t, i, a] of tt(n, r)) e.paint(o.map(([e, n, r]) => [
+		let { sizeMm: i, isBall: a } = this.host.settings, o = tt(i, this.app.store.scene.camera.spacing, a ? null : t);
+		for (let [t, i, a] of nt(n, r)) e.paint(o.map(([e, n, r]) => [
 			t + e,
 			i + n,
 			a + r
@@ -1268,26 +1301,26 @@ var it = 8, at = class {
 		let n = this.corners[0];
 		n && (n[e.normal] !== t[e.normal] || this.plane?.index !== e.index) && (this.corners = []), this.plane = e;
 		let i = this.app.camera(), a = this.app.stage.viewOf(this.app.stage.panes[e.index], i), [o, s] = [this.corners[0] ?? t, t].map((e) => r(a, i, e));
-		this.corners.length > 2 && Math.hypot(o[0] - s[0], o[1] - s[1]) < it ? this.close() : this.corners.push(t), this.app.draw();
+		this.corners.length > 2 && Math.hypot(o[0] - s[0], o[1] - s[1]) < at ? this.close() : this.corners.push(t), this.app.draw();
 	}
 	plane = null;
 	close() {
 		let { engine: e } = this.host, [t, n] = [this.corners, this.plane];
-		this.corners = [], !e || !n || t.length < 3 || (e.begin("lasso", this.label, this.host.rules()), e.paint(nt(t, n)), this.host.record(e.end()), this.host.showChanges());
+		this.corners = [], !e || !n || t.length < 3 || (e.begin("lasso", this.label, this.host.rules()), e.paint(rt(t, n)), this.host.record(e.end()), this.host.showChanges());
 	}
 	outline(e) {
 		let t = this.app.camera(), { tool: n, sizeMm: i } = this.host.settings;
 		if (!t || !this.hovered || this.hovered.plane.index !== e.plane.index) return [];
 		if (n === "lasso" && this.corners.length > 1 || n === "polygon" && this.corners.length && this.plane?.index === e.plane.index) {
 			let i = n === "polygon" ? [this.hovered.voxel] : [];
-			return [M("polygon", {
+			return [P("polygon", {
 				points: [...this.corners, ...i].map((n) => r(e, t, n).join()).join(" "),
 				class: "brush"
 			})];
 		}
 		if (n !== "brush" && n !== "erase") return [];
 		let [a, o] = r(e, t, this.hovered.voxel);
-		return [M("circle", {
+		return [P("circle", {
 			cx: String(a),
 			cy: String(o),
 			r: String(Math.max(1, i * e.pxPerMm)),
@@ -1295,17 +1328,17 @@ var it = 8, at = class {
 		})];
 	}
 };
-function U({ mask: { shape: e, voxels: t } }, [n, r, i]) {
+function G({ mask: { shape: e, voxels: t } }, [n, r, i]) {
 	return t[n + e[0] * (r + e[1] * i)];
 }
 // src/edit/editor.ts
-var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !== "look").map(([e, , , t]) => [t, e])), dt = /* @__PURE__ */ new Set([
+var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !== "look").map(([e, , , t]) => [t, e])), ft = /* @__PURE__ */ new Set([
 	"brush",
 	"lasso",
 	"fill",
 	"threshold",
 	"copy"
-]), ft = class {
+]), pt = class {
 	app;
 	onFinalized;
 	panel;
@@ -1317,12 +1350,12 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 	isBusy = !1;
 	activeMs = 0;
 	seenAt = 0;
-	region = P;
-	edited = N;
+	region = I;
+	edited = F;
 	settling = 0;
 	url;
 	constructor(e, t, n) {
-		this.app = e, this.onFinalized = n, this.url = `${e.data.apiBase}/v1/drafts/${encodeURIComponent(t)}`, this.keep = new Le(t), this.settings = Ze(e.data.labels[0]?.index ?? 1), this.pen = new at(e, this), this.panel = new $e(this, e.data.labels, e.data.unit), e.controls.row.after(this.panel.rows), e.onPointer = (e, t, n, r) => this.pen.pointer(e, t, n, r), e.onDecorate = (e) => this.pen.outline(e), e.root.addEventListener("keydown", this.onKey, { capture: !0 }), e.root.addEventListener("pointerdown", this.onPress, { capture: !0 }), window.addEventListener("beforeunload", this.onLeave), this.show();
+		this.app = e, this.onFinalized = n, this.url = `${e.data.apiBase}/v1/drafts/${encodeURIComponent(t)}`, this.keep = new Le(t, e.data.volumeId), this.settings = Qe(e.data.labels[0]?.index ?? 1), this.pen = new ot(e, this), this.panel = new et(this, e.data.labels, e.data.unit), e.controls.row.after(this.panel.rows), e.onPointer = (e, t, n, r) => this.pen.pointer(e, t, n, r), e.onDecorate = (e) => this.pen.outline(e), e.root.addEventListener("keydown", this.onKey, { capture: !0 }), e.root.addEventListener("pointerdown", this.onPress, { capture: !0 }), window.addEventListener("beforeunload", this.onLeave), this.show();
 	}
 	destroy() {
 		this.panel.rows.remove(), this.app.onPointer = this.app.onDecorate = null, this.app.root.removeEventListener("keydown", this.onKey, { capture: !0 }), this.app.root.removeEventListener("pointerdown", this.onPress, { capture: !0 }), window.removeEventListener("beforeunload", this.onLeave), clearTimeout(this.settling);
@@ -1334,25 +1367,53 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 		};
 	}
 	async adopt(e) {
-		let t = e.head ?? je, n = we(e, this.app.data.labels.map(({ index: e }) => e)), [r, i, a] = await Promise.all([
-			_e(this.url, t),
-			ve(this.url),
+		let t = e.head ?? Ae, n = xe(e, this.app.data.labels.map(({ index: e }) => e)), [r, i, a] = await Promise.all([
+			pe(this.url, t),
+			k(this.url),
 			this.keep.list()
 		]);
-		this.region = i.reviewed ?? P, this.edited = i.edited;
-		let o = new De(n, () => this.app.store.scene.full);
+		this.region = i.reviewed ?? I, this.edited = i.edited;
+		let o = new we(n, () => this.app.store.scene.full);
 		o.remember(r);
 		let s = new Pe(this.url, t, {
 			fetch: (e, t) => fetch(e, {
 				...t,
-				signal: AbortSignal.timeout(st)
+				signal: AbortSignal.timeout(ct)
 			}),
 			wait: (e) => new Promise((t) => setTimeout(t, e)),
 			onState: (e) => this.panel.tell(e),
 			keep: (e) => this.keep.put(e),
 			drop: (e) => this.keep.delete(e)
-		}), c = await xe(this.url, a, o, s, (e) => this.keep.delete(e));
-		return c.region && (this.region = c.region), c.nEdits && (this.panel.say(`${c.nEdits} strokes that had not been saved were added again.`), this.settle(s)), this.engine = o, this.journal = s, this.panel.tell(s.state), this.show(), n;
+		}), c = await ge(this.url, a, o, s, (e) => this.keep.delete(e));
+		return c.region && (this.region = c.region), c.nEdits && (this.panel.say(`${c.nEdits} strokes that had not been saved were added again.`), this.settle(s)), this.engine = o, this.journal = s, this.panel.tell(s.state), this.show(), this.offerStrays(o, s), n;
+	}
+	async offerStrays(e, t) {
+		let n = [];
+		for (let [e, t] of await this.keep.listOthers()) await ve(`${this.app.data.apiBase}/v1/drafts/${encodeURIComponent(e)}`).catch(() => !1) && n.push(...t.filter(({ operation: e }) => e !== "review").map((t) => ({
+			draft: e,
+			entry: t
+		})));
+		let r = () => n.forEach(({ draft: e, entry: t }) => this.keep.delete(t, e));
+		n.length && this.panel.ask(`${n.length} of your strokes were never saved`, "They were made on this case in this browser, and the edit they belong to was finished elsewhere before they arrived.", [
+			{
+				text: "Add them to this edit",
+				title: "Wherever a voxel is still what it was then",
+				run: () => {
+					let i = n.filter(({ entry: n }) => _e(n, e, t)).length;
+					r(), this.panel.say(`${i} strokes were added.`), this.showChanges(), this.settle(t), this.show();
+				}
+			},
+			{
+				text: "Not now",
+				title: "Ask again next time",
+				run: () => void 0
+			},
+			{
+				text: "Forget them",
+				title: "They are gone for good",
+				run: r
+			}
+		]);
 	}
 	change(e) {
 		e.tool && this.pen.giveUp(), Object.assign(this.settings, e), (e.label !== void 0 || e.tool) && this.panel.say(""), (e.label !== void 0 || e.locked) && this.app.showLabelList(), this.show(), this.app.draw();
@@ -1365,7 +1426,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 			isBusy: this.isBusy || !this.engine,
 			region: this.region,
 			edited: this.edited,
-			plane: F(e),
+			plane: L(e),
 			slice: this.app.state.cross[e.normal],
 			nSlices: this.app.store.scene.camera.shape[e.normal]
 		}), this.app.root.dataset.tool = this.settings.tool;
@@ -1379,7 +1440,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 	}
 	press(e) {
 		if (this.pen.key(e)) return !0;
-		let t = ut.get(e);
+		let t = dt.get(e);
 		if (t) this.change({ tool: t });
 		else if (e === "[" || e === "]") this.change({ sizeMm: Math.max(0, this.settings.sizeMm + (e === "]" ? 1 : -1)) });
 		else if (e === "v") this.reviewSlice();
@@ -1434,19 +1495,19 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 	settle(e) {
 		clearTimeout(this.settling), this.settling = window.setTimeout(() => {
 			e.flush().then(async () => {
-				let { hash: t, edited: n } = await ve(this.url);
+				let { hash: t, edited: n } = await k(this.url);
 				t === e.next.hash && (this.edited = n, this.show(), this.app.draw());
 			}).catch(() => void 0);
-		}, ct);
+		}, lt);
 	}
 	noteActivity() {
 		let e = performance.now();
-		e - this.seenAt < ot && (this.activeMs += e - this.seenAt), this.seenAt = e;
+		e - this.seenAt < st && (this.activeMs += e - this.seenAt), this.seenAt = e;
 	}
 	grow(e) {
 		let { isRanged: t, range: n, growMm: r } = this.settings, { huOffset: i, unit: a } = this.app.data, o = this.app.store.valueOf(e);
 		if (o === null) return;
-		let [s, c] = t ? [n[0] - i, n[1] - i] : [o - lt, o + lt], l = `${s + i} to ${c + i} ${a}, at most ${r} mm away`;
+		let [s, c] = t ? [n[0] - i, n[1] - i] : [o - ut, o + ut], l = `${s + i} to ${c + i} ${a}, at most ${r} mm away`;
 		this.compute("grow", {
 			seed: e,
 			low_hu: s,
@@ -1455,7 +1516,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 		}, l);
 	}
 	shape(e, { smoothMm: t, minVoxels: n, isHolesInPlane: r }) {
-		let i = F(this.app.active.plane), a = {
+		let i = L(this.app.active.plane), a = {
 			smooth: { radius_mm: t },
 			islands: { min_voxels: n },
 			holes: { plane: r ? i : null },
@@ -1469,7 +1530,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 	drawnSlices(e) {
 		let { shape: t } = this.app.store.scene.camera, n = /* @__PURE__ */ new Set();
 		for (let { operation: r, label: i, runs: a } of this.engine?.done ?? []) {
-			if (i !== this.settings.label || !dt.has(r)) continue;
+			if (i !== this.settings.label || !ft.has(r)) continue;
 			let o = Ue(a, t)[e];
 			o.size === 1 && n.add([...o][0]);
 		}
@@ -1481,7 +1542,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 			this.setBusy(!0), this.panel.say("Working ...");
 			try {
 				if (!await i.flush()) return;
-				let o = this.rules(), s = [0, ...this.app.data.labels.map(({ index: e }) => e)].filter((e) => e !== a && !o.locked.has(e) && (!o.only || o.only.has(e))), c = await ye(this.url, i.next, e, a, {
+				let o = this.rules(), s = [0, ...this.app.data.labels.map(({ index: e }) => e)].filter((e) => e !== a && !o.locked.has(e) && (!o.only || o.only.has(e))), c = await me(this.url, i.next, e, a, {
 					...t,
 					over: s
 				}), l = r.apply(e, a, c);
@@ -1531,7 +1592,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 		let { plane: e } = this.app.active;
 		return {
 			plane: e,
-			name: F(e),
+			name: L(e),
 			slice: this.app.state.cross[e.normal],
 			n: this.app.store.scene.camera.shape[e.normal]
 		};
@@ -1540,18 +1601,18 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 		let { name: e, slice: t } = this.inUse(), n = this.region[e];
 		this.region.whole || this.vouch({
 			...this.region,
-			[e]: L(n, t) ? Re(n, t) : I(n, t, t)
+			[e]: z(n, t) ? Re(n, t) : R(n, t, t)
 		});
 	}
 	reviewRange(e, t) {
 		let { name: n, n: r } = this.inUse();
 		Number.isNaN(e + t) || Math.min(e, t) < 0 || Math.max(e, t) >= r ? this.panel.say(`There are ${r} ${n} slices; give two numbers from 1 to ${r}.`) : this.vouch({
 			...this.region,
-			[n]: I(this.region[n], e, t)
+			[n]: R(this.region[n], e, t)
 		});
 	}
 	reviewEdited() {
-		let { name: e } = this.inUse(), t = this.edited[e].reduce((e, [t, n]) => I(e, t, n), this.region[e]);
+		let { name: e } = this.inUse(), t = this.edited[e].reduce((e, [t, n]) => R(e, t, n), this.region[e]);
 		this.vouch({
 			...this.region,
 			[e]: t
@@ -1564,7 +1625,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 		});
 	}
 	reviewNothing() {
-		this.vouch(P);
+		this.vouch(I);
 	}
 	reviewLabels(e) {
 		this.vouch({
@@ -1585,7 +1646,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 		if (e) {
 			this.setBusy(!0), this.panel.say("Making a new version of the mask ...");
 			try {
-				await e.flush() && this.onFinalized(await be(this.url, e.next, Math.round(this.activeMs / 1e3)));
+				await e.flush() && this.onFinalized(await he(this.url, e.next, Math.round(this.activeMs / 1e3)));
 			} catch (e) {
 				this.panel.say(e instanceof Error ? e.message : String(e));
 			} finally {
@@ -1596,7 +1657,7 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 	finalize() {
 		this.makeMask();
 	}
-}, W = {
+}, K = {
 	reviewedLabels: (e) => e === null ? "reviewed" : `reviewed: ${e} label${e === 1 ? "" : "s"} only`,
 	notReviewed: "not reviewed",
 	radiological: "Radiological (R left)",
@@ -1625,65 +1686,65 @@ var ot = 3e4, st = 3e4, ct = 1500, lt = 60, ut = new Map(H.filter(([e]) => e !==
 	label: (e) => `label ${e}`
 };
 // src/controls.ts
-function G(e, t) {
-	return j("label", {}, j("span", {}, e), t);
+function q(e, t) {
+	return N("label", {}, N("span", {}, e), t);
 }
-function K(e, t) {
-	return e.append(...t.map(([e, t]) => j("option", { value: e }, t))), e;
+function J(e, t) {
+	return e.append(...t.map(([e, t]) => N("option", { value: e }, t))), e;
 }
-var pt = class {
-	preset = K(j("select", { "aria-label": "Window preset" }), [
+var mt = class {
+	preset = J(N("select", { "aria-label": "Window preset" }), [
 		...Object.keys(g),
 		_,
 		v
 	].map((e) => [e, e]));
-	width = j("input", {
+	width = N("input", {
 		type: "number",
 		min: "1",
 		step: "10",
 		"aria-label": "Window width"
 	});
-	level = j("input", {
+	level = N("input", {
 		type: "number",
 		step: "10",
 		"aria-label": "Window level"
 	});
-	opacity = j("input", {
+	opacity = N("input", {
 		type: "range",
 		min: "0",
 		max: "100",
 		"aria-label": "Mask opacity"
 	});
-	style = K(j("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
-	layout = K(j("select", { "aria-label": "Layout" }), [
+	style = J(N("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
+	layout = J(N("select", { "aria-label": "Layout" }), [
 		["all", "All planes"],
 		["0", "Axial"],
 		["1", "Coronal"],
 		["2", "Sagittal"],
 		["3d", "3D"]
 	]);
-	convention = K(j("select", {
+	convention = J(N("select", {
 		"aria-label": "Convention",
 		class: "convention"
-	}), [["1", W.radiological], ["0", W.neurological]]);
-	solid = j("button", {
+	}), [["1", K.radiological], ["0", K.neurological]]);
+	solid = N("button", {
 		type: "button",
 		title: "3D view (D)"
 	}, "3D");
-	measure = j("button", {
+	measure = N("button", {
 		type: "button",
 		title: "Drag to measure; Esc ends (M)"
 	}, "Measure");
-	reset = j("button", {
+	reset = N("button", {
 		type: "button",
 		title: "Whole picture (0); Ctrl + wheel zooms"
 	});
-	help = j("button", {
+	help = N("button", {
 		type: "button",
 		"aria-label": "Keys and mouse",
 		title: "Keys and mouse (?)"
 	}, "?");
-	row = j("div", { class: "tools" }, G("Window", this.preset), G("W", this.width), G("L", this.level), G("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
+	row = N("div", { class: "tools" }, q("Window", this.preset), q("W", this.width), q("L", this.level), q("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
 	constructor(e) {
 		this.preset.addEventListener("change", () => e.setPreset(this.preset.value));
 		for (let t of [this.width, this.level]) t.addEventListener("input", () => {
@@ -1710,7 +1771,7 @@ var pt = class {
 	}
 };
 // src/find.ts
-function mt(e, t, n) {
+function ht(e, t, n) {
 	let [r, i] = e, a = t * r * i, o = [];
 	for (let e = 0; e < r * i; e++) n(a + e) && o.push([e % r, Math.floor(e / r)]);
 	let [s, c] = [0, 1].map((e) => o.reduce((t, n) => t + n[e], 0) / o.length), l = ([e, t]) => (e - s) ** 2 + (t - c) ** 2, u = o[0];
@@ -1721,17 +1782,17 @@ function mt(e, t, n) {
 		t
 	] : null;
 }
-function ht(e, t) {
+function gt(e, t) {
 	let [n, r, i] = e.shape, { voxels: a } = e, o = n * r, [s, c] = [-1, 0];
 	for (let e = 0; e < i; e++) {
 		let n = 0;
 		for (let r = e * o, i = r + o; r < i; r++) a[r] === t && n++;
 		n > c && ([s, c] = [e, n]);
 	}
-	return s < 0 ? null : mt(e.shape, s, (e) => a[e] === t);
+	return s < 0 ? null : ht(e.shape, s, (e) => a[e] === t);
 }
 // src/hooks.ts
-function gt(e) {
+function _t(e) {
 	let t = (t) => e.stage.panes[t];
 	return {
 		app: e,
@@ -1770,7 +1831,7 @@ function gt(e) {
 	};
 }
 // src/keys.ts
-var _t = [
+var vt = [
 	[
 		["ArrowUp", "ArrowDown"],
 		"one slice up, down",
@@ -1852,7 +1913,7 @@ var _t = [
 		"end measuring, close the card",
 		"escape"
 	]
-], vt = [
+], yt = [
 	["B E L P F", "brush, erase, lasso, polygon, fill"],
 	["W K", "grow from a click, pick a label"],
 	["[ ]", "smaller, larger brush"],
@@ -1860,7 +1921,7 @@ var _t = [
 	["Ctrl+Z Ctrl+Y", "undo, redo"],
 	["Enter Backspace", "close a polygon, take a corner back"],
 	["Esc", "give up the stroke; back to looking"]
-], yt = [
+], bt = [
 	["click, drag", "move the crosshair"],
 	["wheel", "slices"],
 	["Ctrl + wheel", "zoom"],
@@ -1868,7 +1929,7 @@ var _t = [
 	["Shift or middle drag", "move the picture"],
 	["double click", "this plane large, or all"]
 ];
-function bt(e, t) {
+function xt(e, t) {
 	for (let t of [
 		"keydown",
 		"keyup",
@@ -1877,46 +1938,46 @@ function bt(e, t) {
 	e.addEventListener("keydown", (e) => {
 		let n = e.target;
 		if (e.ctrlKey || e.metaKey || e.altKey || n.closest("input[type=number], select") || n.closest("input") && /^(Arrow|Page|Home|End)/.test(e.key)) return;
-		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = _t.find(([e]) => e.includes(r));
+		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = vt.find(([e]) => e.includes(r));
 		i && t(i[2], r) && e.preventDefault();
 	});
 }
-function xt(e, t) {
-	let n = (e) => e.map(([e, t]) => j("tr", {}, j("th", { scope: "row" }, e), j("td", {}, t))), r = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), i = j("button", {
+function St(e, t) {
+	let n = (e) => e.map(([e, t]) => N("tr", {}, N("th", { scope: "row" }, e), N("td", {}, t))), r = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), i = N("button", {
 		type: "button",
 		class: "close"
 	}, "Close");
-	return i.addEventListener("click", e), j("div", {
+	return i.addEventListener("click", e), N("div", {
 		class: "help",
 		role: "dialog",
 		"aria-label": "Keys and mouse"
-	}, j("div", { class: "columns" }, j("table", {}, j("caption", {}, "Keys"), ...n(_t.map(([e, t]) => [r(e), t]))), j("div", {}, j("table", {}, j("caption", {}, "Mouse"), ...n(yt)), ...t ? [j("table", {}, j("caption", {}, "Editing"), ...n(vt))] : [])), i);
+	}, N("div", { class: "columns" }, N("table", {}, N("caption", {}, "Keys"), ...n(vt.map(([e, t]) => [r(e), t]))), N("div", {}, N("table", {}, N("caption", {}, "Mouse"), ...n(bt)), ...t ? [N("table", {}, N("caption", {}, "Editing"), ...n(yt))] : [])), i);
 }
 // src/labels_panel.ts
-function St(e, t, n) {
+function Ct(e, t, n) {
 	if (!t) {
 		e.replaceChildren();
 		return;
 	}
-	let r = j("select", { "aria-label": W.comparing });
+	let r = N("select", { "aria-label": K.comparing });
 	for (let [e, n] of [
-		["difference", W.difference],
-		["both", W.both],
+		["difference", K.difference],
+		["both", K.both],
 		["first", t[0]],
 		["second", t[1]]
-	]) r.append(j("option", { value: e }, n));
+	]) r.append(N("option", { value: e }, n));
 	r.value = n.comparing, r.addEventListener("change", () => n.choose(r.value));
-	let i = j("button", { type: "button" }, W.nextDifference);
+	let i = N("button", { type: "button" }, K.nextDifference);
 	i.addEventListener("click", () => n.next());
 	let a = [
-		["#4db359", W.agreement],
-		["#f28c1f", W.onlyIn(t[0])],
-		["#4080ff", W.onlyIn(t[1])],
-		["#d940d9", W.otherLabel]
+		["#4db359", K.agreement],
+		["#f28c1f", K.onlyIn(t[0])],
+		["#4080ff", K.onlyIn(t[1])],
+		["#d940d9", K.otherLabel]
 	], o = n.comparing === "difference" ? a : [];
-	e.replaceChildren(j("div", { class: "choice" }, r, i), ...o.map(([e, t]) => j("span", {}, j("i", { style: `background:${e}` }), t)));
+	e.replaceChildren(N("div", { class: "choice" }, r, i), ...o.map(([e, t]) => N("span", {}, N("i", { style: `background:${e}` }), t)));
 }
-function Ct(e) {
+function wt(e) {
 	let { settings: t } = e;
 	return {
 		isDrawn: (e) => t.label === e,
@@ -1928,27 +1989,27 @@ function Ct(e) {
 		}
 	};
 }
-function wt(e) {
+function Tt(e) {
 	return e == null ? "-" : `${e.toFixed(e < 10 ? 2 : 1)} ml`;
 }
-function Tt(e, t) {
-	let [n, r, i] = ne(e.color), a = j("input", {
+function Et(e, t) {
+	let [n, r, i] = ne(e.color), a = N("input", {
 		type: "checkbox",
 		"aria-label": `Show ${e.name}`
 	});
 	a.checked = !t.isHidden(e.index), a.addEventListener("change", () => t.setHidden(e.index, !a.checked));
-	let o = j("button", {
+	let o = N("button", {
 		class: "text",
 		type: "button",
 		title: `Go to ${e.name}`
 	}, e.name);
 	o.addEventListener("click", () => t.jumpTo(e.index));
-	let s = `background:rgb(${n},${r},${i})`, c = j("span", { class: "ml" }, wt(e.volume_ml)), l = {
+	let s = `background:rgb(${n},${r},${i})`, c = N("span", { class: "ml" }, Tt(e.volume_ml)), l = {
 		class: "row",
 		"data-label": String(e.index)
 	};
-	if (!t.editing) return j("div", l, a, j("i", { style: s }), o, c);
-	let u = j("button", {
+	if (!t.editing) return N("div", l, a, N("i", { style: s }), o, c);
+	let u = N("button", {
 		class: "swatch",
 		type: "button",
 		style: s,
@@ -1956,27 +2017,27 @@ function Tt(e, t) {
 		"aria-label": `Draw with ${e.name}`
 	}), { editing: d } = t;
 	u.addEventListener("click", () => d.draw(e.index));
-	let f = j("div", l, a, u, o, c, Et(e, d));
+	let f = N("div", l, a, u, o, c, Dt(e, d));
 	return f.classList.toggle("drawn", d.isDrawn(e.index)), f;
 }
-function Et(e, t) {
-	let n = t.isLocked(e.index), r = n ? "M4 7V5a3 3 0 0 1 6 0v2" : "M4 7V5a3 3 0 0 1 6 0", i = j("button", {
+function Dt(e, t) {
+	let n = t.isLocked(e.index), r = n ? "M4 7V5a3 3 0 0 1 6 0v2" : "M4 7V5a3 3 0 0 1 6 0", i = N("button", {
 		class: "lock",
 		type: "button",
 		"aria-pressed": String(n),
 		"aria-label": `Lock ${e.name}`,
 		title: n ? `${e.name} is locked: nothing changes it` : `Lock ${e.name}, so that nothing changes it`
-	}, M("svg", {
+	}, P("svg", {
 		viewBox: "0 0 14 14",
 		width: "14",
 		height: "14",
 		"aria-hidden": "true"
-	}, M("path", {
+	}, P("path", {
 		d: r,
 		fill: "none",
 		stroke: "currentColor",
 		"stroke-width": "1.6"
-	}), M("rect", {
+	}), P("rect", {
 		x: "2",
 		y: "7",
 		width: "10",
@@ -1986,18 +2047,18 @@ function Et(e, t) {
 	})));
 	return i.addEventListener("click", () => t.setLocked(e.index, !n)), i;
 }
-function Dt(e, t) {
-	for (let n of e.querySelectorAll("[data-label]")) n.querySelector(".ml").textContent = wt(t(Number(n.dataset.label)));
+function Ot(e, t) {
+	for (let n of e.querySelectorAll("[data-label]")) n.querySelector(".ml").textContent = Tt(t(Number(n.dataset.label)));
 }
-function Ot(e, t, n) {
-	let r = t.map((e) => Tt(e, n));
-	e.replaceChildren(...r.length ? r : [j("div", { class: "none" }, W.noLabels)]);
+function kt(e, t, n) {
+	let r = t.map((e) => Et(e, n));
+	e.replaceChildren(...r.length ? r : [N("div", { class: "none" }, K.noLabels)]);
 }
 // src/measure.ts
-function kt({ from: e, to: t }) {
+function At({ from: e, to: t }) {
 	return Math.hypot(t[0] - e[0], t[1] - e[1]);
 }
-var At = class {
+var jt = class {
 	lines = [];
 	open = null;
 	drag(e, t, n, r) {
@@ -2006,18 +2067,18 @@ var At = class {
 			slice: r[e.plane.normal],
 			from: n,
 			to: n
-		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || kt(e) > 0), this.open = null);
+		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || At(e) > 0), this.open = null);
 	}
 	clear() {
 		this.lines = [], this.open = null;
 	}
 	marks(e, t) {
 		return this.lines.filter(({ plane: n, slice: r }) => n === e.plane.index && r === t[e.plane.normal]).flatMap((t) => {
-			let [n, r] = a(e, ...t.from), [i, o] = a(e, ...t.to), s = M("text", {
+			let [n, r] = a(e, ...t.from), [i, o] = a(e, ...t.to), s = P("text", {
 				x: String(Math.max(n, i) + 6),
 				y: String((n > i ? r : o) + 4)
 			});
-			return s.textContent = `${kt(t).toFixed(1)} mm`, [M("line", {
+			return s.textContent = `${At(t).toFixed(1)} mm`, [P("line", {
 				x1: String(n),
 				y1: String(r),
 				x2: String(i),
@@ -2025,7 +2086,7 @@ var At = class {
 			}), s];
 		});
 	}
-}, jt = 4284068685, Mt = 4280257778, Nt = 4294934592, Pt = 4292427993, Ft = class {
+}, Mt = 4284068685, Nt = 4280257778, Pt = 4294934592, Ft = 4292427993, It = class {
 	kind = "plain";
 	canvas = document.createElement("canvas");
 	scene = null;
@@ -2078,7 +2139,7 @@ var At = class {
 		let y = (e) => n.colors[e];
 		_ ? h(v, !1, (e) => {
 			let t = y(v.voxels[e]) ? v.voxels[e] : 0, n = y(_.voxels[e]) ? _.voxels[e] : 0;
-			return !t && !n ? 0 : t === n ? jt : t && n ? Pt : t ? Mt : Nt;
+			return !t && !n ? 0 : t === n ? Mt : t && n ? Ft : t ? Nt : Pt;
 		}) : h(v, !1, (e, r, a) => !i(t, n) && (r + a) % 4 > 1 ? 0 : y(v.voxels[e]));
 	}
 	fill(e, t, n, r, i) {
@@ -2096,15 +2157,15 @@ var At = class {
 		}
 		this.slice.getContext("2d").putImageData(c, 0, 0);
 	}
-}, It = 3;
-function q(e) {
-	let t = new Ft();
+}, Lt = 3;
+function Y(e) {
+	let t = new It();
 	return e.setCanvas(t.canvas), t;
 }
-async function Lt(e, t) {
-	if (t > It || !("WebGL2RenderingContext" in window)) return {
-		renderer: q(e),
-		why: W.plain
+async function Rt(e, t) {
+	if (t > Lt || !("WebGL2RenderingContext" in window)) return {
+		renderer: Y(e),
+		why: K.plain
 	};
 	let n = document.createElement("canvas");
 	try {
@@ -2115,36 +2176,36 @@ async function Lt(e, t) {
 		};
 	} catch (t) {
 		return console.warn(t), n.remove(), {
-			renderer: q(e),
-			why: W.plain
+			renderer: Y(e),
+			why: K.plain
 		};
 	}
 }
 // src/strip.ts
-var J = 5;
-function Rt(e, t, n, { region: r, edited: i }) {
-	let a = F(e.plane), o = n[e.plane.normal], s = t[e.plane.normal], c = e.width / o, l = (e, t, n) => e.map(([e, r]) => M("rect", {
+var zt = 5;
+function Bt(e, t, n, { region: r, edited: i }) {
+	let a = L(e.plane), o = n[e.plane.normal], s = t[e.plane.normal], c = e.width / o, l = (e, t, n) => e.map(([e, r]) => P("rect", {
 		class: t,
 		x: String(e * c),
 		width: String(Math.max(1, (r - e + 1) * c)),
 		y: String(n),
-		height: String(J)
-	})), u = ze(r, a, s, n), d = M("text", {
+		height: String(zt)
+	})), u = ze(r, a, s, n), d = P("text", {
 		class: u ? "vouched" : "unvouched",
 		x: "6",
 		y: "34"
 	});
-	return d.textContent = u ? W.reviewedLabels(r.labels?.length ?? null) : W.notReviewed, [
-		M("rect", {
+	return d.textContent = u ? K.reviewedLabels(r.labels?.length ?? null) : K.notReviewed, [
+		P("rect", {
 			class: "track",
 			x: "0",
 			width: String(e.width),
 			y: String(e.height - 10),
 			height: "10"
 		}),
-		...l(r.whole ? [[0, o - 1]] : r[a], "reviewed", e.height - J),
+		...l(r.whole ? [[0, o - 1]] : r[a], "reviewed", e.height - zt),
 		...l(i[a], "edited", e.height - 10),
-		M("rect", {
+		P("rect", {
 			class: "now",
 			x: String(Math.max(0, (s + .5) * c - 1)),
 			width: "2",
@@ -2155,34 +2216,34 @@ function Rt(e, t, n, { region: r, edited: i }) {
 	];
 }
 // src/voxels.ts
-function Y(e, t, n, r, i) {
+function X(e, t, n, r, i) {
 	let a = i ? `?ticket=${encodeURIComponent(i)}` : "";
 	return `${e.apiBase}/v1/${t}/${encodeURIComponent(n)}/levels/${r}${a}`;
 }
-async function zt(e, t, n) {
-	let r = (t) => Y(e, "volumes", e.volumeId, t, e.volumeTicket), i = d(r(2), t).catch(() => null);
+async function Vt(e, t, n) {
+	let r = (t) => X(e, "volumes", e.volumeId, t, e.volumeTicket), i = d(r(2), t).catch(() => null);
 	n.onGeometry(await u(r(0), t));
 	let a = await i;
 	return a && !t.aborted && await n.onLow(a), d(r(0), t, (e, r) => {
 		t.aborted || n.onSlices(e, r);
 	});
 }
-async function Bt(e, t, n, r, i, a, o) {
-	let s = await d(Y(e, t, n, 0, r), a, (e, t) => o(t / e.shape[2])), c = p(s, i);
+async function Ht(e, t, n, r, i, a, o) {
+	let s = await d(X(e, t, n, 0, r), a, (e, t) => o(t / e.shape[2])), c = p(s, i);
 	if (c) throw new h(c);
 	return s;
 }
 // src/solid.ts
-var Vt = [150, 1400], Ht = class {
+var Ut = [150, 1400], Wt = class {
 	host;
-	message = j("div", { class: "message" }, W.loadingSolid);
+	message = N("div", { class: "message" }, K.loadingSolid);
 	made = null;
 	solid = null;
 	mask = null;
 	colors = null;
 	nClosed = 0;
 	constructor(e) {
-		this.host = e, e.append(j("div", { class: "name" }, "3D"), this.message);
+		this.host = e, e.append(N("div", { class: "name" }, "3D"), this.message);
 	}
 	async show(e, t, n) {
 		this.made ??= this.make(e);
@@ -2200,28 +2261,28 @@ var Vt = [150, 1400], Ht = class {
 	}
 	async make(e) {
 		let { nClosed: t } = this;
-		this.message.hidden = !1, this.message.textContent = W.loadingSolid;
+		this.message.hidden = !1, this.message.textContent = K.loadingSolid;
 		try {
-			let { Solid: n } = await import("./three_d-B2dBh39J.js"), r = await d(Y(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
+			let { Solid: n } = await import("./three_d-B2dBh39J.js"), r = await d(X(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
 			if (t !== this.nClosed) return null;
-			let i = await n.create(this.host), [a, o] = c(r), s = e.unit === "HU" ? Vt.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
+			let i = await n.create(this.host), [a, o] = c(r), s = e.unit === "HU" ? Ut.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
 			return i.setVolume(r, s), i.canvas.addEventListener("webglcontextlost", () => {
 				this.solid === i && this.close();
 			}), this.solid = i, this.message.hidden = !0, i;
 		} catch (e) {
-			return console.error(e), this.message.textContent = e instanceof h ? e.message : W.noSolid, this.made = null, null;
+			return console.error(e), this.message.textContent = e instanceof h ? e.message : K.noSolid, this.made = null, null;
 		}
 	}
-}, Ut = 720, X = [
+}, Gt = 720, Z = [
 	"A",
 	"C",
 	"S",
 	"a",
 	"c",
 	"s"
-], Z = 9;
-function Wt(e, t) {
-	let n = M("path", { class: "cross" }), r = M("g", { class: "marks" }), i = M("svg", {
+], Q = 9;
+function Kt(e, t) {
+	let n = P("path", { class: "cross" }), r = P("g", { class: "marks" }), i = P("svg", {
 		class: "overlay",
 		"aria-hidden": "true"
 	}, n, r), a = [
@@ -2229,23 +2290,23 @@ function Wt(e, t) {
 		1,
 		2,
 		3
-	].map((e) => j("div", { class: `letter l${e}` })), o = j("div", { class: "name" }, e.name), s = j("div", {
+	].map((e) => N("div", { class: `letter l${e}` })), o = N("div", { class: "name" }, e.name), s = N("div", {
 		class: "surface",
 		tabindex: "0",
 		role: "img",
 		"data-plane": e.name.toLowerCase() + (t ? "-second" : ""),
 		"aria-label": `${e.name} plane${t ? " of the second mask" : ""}; arrow up and down change the slice, ? shows all keys`
-	}, i, o, ...a), c = j("input", {
+	}, i, o, ...a), c = N("input", {
 		type: "range",
 		min: "0",
 		max: "0",
 		value: "0",
 		"aria-label": t ? `Slice of the second mask, ${e.name.toLowerCase()}` : `${e.name} slice`
-	}), l = j("span", { class: "count" });
+	}), l = N("span", { class: "count" });
 	return {
 		plane: e,
 		isTwin: t,
-		box: j("div", { class: "pane" }, s, j("div", { class: "bar" }, c, l)),
+		box: N("div", { class: "pane" }, s, N("div", { class: "bar" }, c, l)),
 		surface: s,
 		name: o,
 		slider: c,
@@ -2261,12 +2322,12 @@ function Wt(e, t) {
 		]
 	};
 }
-var Gt = class {
-	panes = [...o.map((e) => Wt(e, !1)), ...o.map((e) => Wt(e, !0))];
+var qt = class {
+	panes = [...o.map((e) => Kt(e, !1)), ...o.map((e) => Kt(e, !0))];
 	names = null;
-	side = j("div", { class: "side" });
-	solid = j("div", { class: "pane solid" });
-	body = j("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
+	side = N("div", { class: "side" });
+	solid = N("div", { class: "pane solid" });
+	body = N("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
 	width = 1;
 	height = 1;
 	ratio = 1;
@@ -2275,13 +2336,13 @@ var Gt = class {
 	}
 	arrange(e, t, n) {
 		this.names = n;
-		let r = this.body.clientWidth < Ut, i = r ? "180px" : "232px", [a, o] = ["\"A C P\" \"A S P\"", `3fr 2fr ${i}`], s = t ? "ACSD" : "ACS";
+		let r = this.body.clientWidth < Gt, i = r ? "180px" : "232px", [a, o] = ["\"A C P\" \"A S P\"", `3fr 2fr ${i}`], s = t ? "ACSD" : "ACS";
 		if (n && e !== "3d") {
-			let t = e === "all" ? "" : X[e];
+			let t = e === "all" ? "" : Z[e];
 			s = t ? t + t.toLowerCase() : "ACSacs", [a, o] = t ? [`"${t} ${t.toLowerCase()} P"`, `1fr 1fr ${i}`] : ["\"A C S P\" \"a c s P\"", `1fr 1fr 1fr ${i}`];
-		} else e === "all" ? t ? [a, o] = ["\"A C P\" \"S D P\"", `1fr 1fr ${i}`] : r && ([a, o] = ["\"A C\" \"S P\"", "1fr 1fr"]) : (s = e === "3d" ? "D" : X[e], [a, o] = [`"${s} P"`, `1fr ${i}`]);
+		} else e === "all" ? t ? [a, o] = ["\"A C P\" \"S D P\"", `1fr 1fr ${i}`] : r && ([a, o] = ["\"A C\" \"S P\"", "1fr 1fr"]) : (s = e === "3d" ? "D" : Z[e], [a, o] = [`"${s} P"`, `1fr ${i}`]);
 		this.body.style.gridTemplateAreas = a, this.body.style.gridTemplateColumns = o, this.body.style.gridTemplateRows = a.includes("\" \"") ? "1fr 1fr" : "1fr", this.panes.forEach((e, t) => {
-			e.box.style.gridArea = X[t], e.box.hidden = !s.includes(X[t]), e.name.textContent = n ? `${e.plane.name} · ${n[+!!e.isTwin]}` : e.plane.name;
+			e.box.style.gridArea = Z[t], e.box.hidden = !s.includes(Z[t]), e.name.textContent = n ? `${e.plane.name} · ${n[+!!e.isTwin]}` : e.plane.name;
 		}), this.solid.style.gridArea = "D", this.solid.hidden = !s.includes("D"), this.side.style.gridArea = "P", this.measure();
 	}
 	measure() {
@@ -2332,11 +2393,11 @@ var Gt = class {
 			let c = this.viewOf(a, e);
 			a.marks.replaceChildren(...i(c));
 			let [l, u] = r(c, e, t);
-			a.cross.setAttribute("d", `M0 ${u}H${l - Z}M${l + Z} ${u}H${c.width}M${l} 0V${u - Z}M${l} ${u + Z}V${c.height}`);
+			a.cross.setAttribute("d", `M0 ${u}H${l - Q}M${l + Q} ${u}H${c.width}M${l} 0V${u - Q}M${l} ${u + Q}V${c.height}`);
 		}
 	}
-}, Kt = 32;
-function Q() {
+}, Jt = 32;
+function Yt() {
 	return {
 		camera: {
 			shape: [
@@ -2364,10 +2425,10 @@ function Q() {
 		compared: null
 	};
 }
-var qt = class {
+var Xt = class {
 	data;
 	host;
-	scene = Q();
+	scene = Yt();
 	geometry = null;
 	failed = /* @__PURE__ */ new Set();
 	loads = {
@@ -2402,10 +2463,10 @@ var qt = class {
 	async open() {
 		this.close();
 		let e = this.loads.volume = new AbortController();
-		this.scene = Q(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(W.loadingVolume);
+		this.scene = Yt(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(K.loadingVolume);
 		let t = null, n = () => t ??= Promise.all([this.loadLabels("mask"), this.loadLabels("compared")]);
 		try {
-			if (await zt(this.data, e.signal, {
+			if (await Vt(this.data, e.signal, {
 				onGeometry: (t) => {
 					e.signal.aborted || this.setGeometry(t);
 				},
@@ -2416,7 +2477,7 @@ var qt = class {
 			}), e.signal.aborted) return;
 			await n(), e.signal.aborted || this.finish();
 		} catch (t) {
-			e.signal.aborted || this.fail("volume", W.volumeFailed, t);
+			e.signal.aborted || this.fail("volume", K.volumeFailed, t);
 		}
 	}
 	setGeometry(e) {
@@ -2431,7 +2492,7 @@ var qt = class {
 		let { scene: n } = this;
 		n.full || (n.full = e, this.host.onScene());
 		let r = n.nSlices, i = e.shape[2];
-		t === r || t - r < Kt && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(W.loadingFull(t / i)));
+		t === r || t - r < Jt && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(K.loadingFull(t / i)));
 	}
 	async loadLabels(e) {
 		this.loads[e]?.abort();
@@ -2439,12 +2500,12 @@ var qt = class {
 		if (this.failed.delete(e), this.failed.size || this.host.onError("", null), this.setLabels(e, null), i && this.geometry) {
 			this.isComplete() && this.host.onReady("low");
 			try {
-				let o = await Bt(n, r ? "drafts" : "masks", i, a, this.geometry, t.signal, (e) => {
-					this.isComplete() && !this.failed.size && this.host.onStatus(W.loadingMask(e));
+				let o = await Ht(n, r ? "drafts" : "masks", i, a, this.geometry, t.signal, (e) => {
+					this.isComplete() && !this.failed.size && this.host.onStatus(K.loadingMask(e));
 				});
 				r && (o = await this.host.onDraft(o)), e === "compared" && n.compareTranslation && (o = f(o, n.compareTranslation)), t.signal.aborted || this.setLabels(e, o);
 			} catch (n) {
-				t.signal.aborted || this.fail(e, e === "mask" ? W.maskFailed : W.comparedFailed, n);
+				t.signal.aborted || this.fail(e, e === "mask" ? K.maskFailed : K.comparedFailed, n);
 			}
 		}
 	}
@@ -2455,15 +2516,15 @@ var qt = class {
 		this.isComplete() && (this.failed.size || this.host.onStatus(""), this.host.onReady("full"));
 	}
 	fail(e, t, n) {
-		this.failed.add(e), this.host.onError(t, n instanceof h ? n.message : W.unreachable);
+		this.failed.add(e), this.host.onError(t, n instanceof h ? n.message : K.unreachable);
 	}
-}, Jt = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 7px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools button.primary{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000;font-weight:600}.edit .saved{flex:1;min-width:9em;font-weight:600}.edit .saved.error{color:var(--st-red-text-color,#c62828)}.edit input[type=number]{width:4em}.editing{flex-direction:column;gap:5px;display:flex;position:relative}.group{gap:2px;display:inline-flex}.edit{gap:4px 8px}.note{flex:1;min-width:9em;font-weight:600}.edit .note:empty{flex:0;min-width:0}.menu{position:relative}.menu summary{cursor:pointer;white-space:nowrap;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;height:28px;padding:4px 8px;line-height:18px;list-style:none}.menu summary:after{content:\" ▾\"}.menu[open] summary{border-color:var(--st-primary-color,#1f6feb)}.menu-card{z-index:6;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;flex-direction:column;gap:7px;width:max-content;max-width:400px;max-height:420px;padding:10px 12px;display:flex;position:absolute;top:32px;left:0;overflow:auto;box-shadow:0 4px 24px #0006}.menu-card.leftwards{left:auto;right:0}.menu-card p{margin:0}.menu-card .line{flex-wrap:wrap;align-items:center;gap:5px;display:flex}.checks{grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:3px 10px;max-height:200px;display:grid;overflow:auto}.said{max-height:160px;overflow:auto}.slices{flex-wrap:wrap;align-items:center;gap:3px;display:flex}.tools button.slice{min-width:22px;height:22px;padding:0 5px}.tools button.slice.open{border-width:2px;border-color:#d9822b}.finish{border:2px solid var(--st-primary-color,#1f6feb);border-radius:6px;flex-wrap:wrap;align-items:center;gap:6px 10px;padding:8px 10px;font-size:13px;display:flex}.finish button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:4px;padding:2px 8px}.track{fill:#0009}.reviewed{fill:#3fb950}.edited{fill:#f0a030}.now{fill:#fff}.vouched,.unvouched{paint-order:stroke;stroke:#000;stroke-width:3px;font-size:12px}.marks text.vouched{fill:#56d364;font-size:12px}.marks text.unvouched{fill:#f0a030;font-size:12px}.row.drawn .text{font-weight:700}.row .swatch{cursor:pointer;border:1px solid #0005;border-radius:3px;flex:none;width:16px;height:16px;padding:0}.row.drawn .swatch{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:1px}.row .lock{color:inherit;opacity:.4;cursor:pointer;background:0 0;border:0;flex:none;padding:1px;display:flex}.row .lock[aria-pressed=true]{opacity:1;color:#c2410c}.brush{stroke:#ffd866;stroke-width:1.5px;fill:none}.tools input[type=range]{width:64px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:11px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", Yt = 24, Xt = 360, Zt = 600, Qt = class {
+}, Zt = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 7px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools button.primary{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000;font-weight:600}.edit .saved{flex:1;min-width:9em;font-weight:600}.edit .saved.error{color:var(--st-red-text-color,#c62828)}.edit input[type=number]{width:4em}.editing{flex-direction:column;gap:5px;display:flex;position:relative}.group{gap:2px;display:inline-flex}.edit{gap:4px 8px}.note{flex:1;min-width:9em;font-weight:600}.edit .note:empty{flex:0;min-width:0}.menu{position:relative}.menu summary{cursor:pointer;white-space:nowrap;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;height:28px;padding:4px 8px;line-height:18px;list-style:none}.menu summary:after{content:\" ▾\"}.menu[open] summary{border-color:var(--st-primary-color,#1f6feb)}.menu-card{z-index:6;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;flex-direction:column;gap:7px;width:max-content;max-width:400px;max-height:420px;padding:10px 12px;display:flex;position:absolute;top:32px;left:0;overflow:auto;box-shadow:0 4px 24px #0006}.menu-card.leftwards{left:auto;right:0}.menu-card p{margin:0}.menu-card .line{flex-wrap:wrap;align-items:center;gap:5px;display:flex}.checks{grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:3px 10px;max-height:200px;display:grid;overflow:auto}.said{max-height:160px;overflow:auto}.slices{flex-wrap:wrap;align-items:center;gap:3px;display:flex}.tools button.slice{min-width:22px;height:22px;padding:0 5px}.tools button.slice.open{border-width:2px;border-color:#d9822b}.question{border:2px solid var(--st-primary-color,#1f6feb);border-radius:6px;flex-wrap:wrap;align-items:center;gap:6px 10px;padding:8px 10px;font-size:13px;display:flex}.question button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:4px;padding:2px 8px}.track{fill:#0009}.reviewed{fill:#3fb950}.edited{fill:#f0a030}.now{fill:#fff}.vouched,.unvouched{paint-order:stroke;stroke:#000;stroke-width:3px;font-size:12px}.marks text.vouched{fill:#56d364;font-size:12px}.marks text.unvouched{fill:#f0a030;font-size:12px}.row.drawn .text{font-weight:700}.row .swatch{cursor:pointer;border:1px solid #0005;border-radius:3px;flex:none;width:16px;height:16px;padding:0}.row.drawn .swatch{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:1px}.row .lock{color:inherit;opacity:.4;cursor:pointer;background:0 0;border:0;flex:none;padding:1px;display:flex}.row .lock[aria-pressed=true]{opacity:1;color:#c2410c}.brush{stroke:#ffd866;stroke-width:1.5px;fill:none}.tools input[type=range]{width:64px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:11px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", Qt = 24, $t = 360, en = 600, tn = class {
 	data;
-	root = j("div", {
+	root = N("div", {
 		class: "sv",
 		"data-ready": ""
 	});
-	stage = new Gt();
+	stage = new qt();
 	state = y();
 	store;
 	onPointer = null;
@@ -2472,25 +2533,25 @@ var qt = class {
 	renderer = null;
 	rendererReady = null;
 	nLost = 0;
-	solid = new Ht(this.stage.solid);
-	measuring = new At();
+	solid = new Wt(this.stage.solid);
+	measuring = new jt();
 	colors = /* @__PURE__ */ new Uint32Array(65536);
 	nDisagreements = 0;
 	frame = 0;
 	solidTimer = 0;
-	notice = j("div", { class: "notice" });
-	badge = j("strong", { class: "badge" });
-	readout = j("div", {
+	notice = N("div", { class: "notice" });
+	badge = N("strong", { class: "badge" });
+	readout = N("div", {
 		class: "readout",
 		"aria-live": "off"
 	}, " ");
-	status = j("div", {
+	status = N("div", {
 		class: "status",
 		role: "status"
 	});
-	hint = j("div", { class: "hint" });
-	legend = j("div", { class: "legend" });
-	labelList = j("div", { class: "labels" });
+	hint = N("div", { class: "hint" });
+	legend = N("div", { class: "legend" });
+	labelList = N("div", { class: "labels" });
 	controls;
 	card = null;
 	editor = null;
@@ -2498,14 +2559,14 @@ var qt = class {
 	observer = new ResizeObserver(() => this.resize());
 	onWindow = () => this.resize();
 	constructor(e) {
-		this.data = e, this.store = new qt(e, this), this.controls = new pt({
+		this.data = e, this.store = new Xt(e, this), this.controls = new mt({
 			setPreset: (e) => this.setPreset(e),
 			setWindow: (e, t) => this.setWindow(e, t),
 			set: (e) => this.set(e),
 			run: (e) => {
-				le(this, e, "");
+				ce(this, e, "");
 			}
-		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(j("style", {}, Jt), j("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), se(this), bt(this.root, (e, t) => le(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: gt(this) }), this.showTexts(), this.showEditor(), this.store.open();
+		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(N("style", {}, Zt), N("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), oe(this), xt(this.root, (e, t) => ce(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: _t(this) }), this.showTexts(), this.showEditor(), this.store.open();
 	}
 	update(e) {
 		(e.maskId !== this.data.maskId || e.compareMaskId !== this.data.compareMaskId) && (this.nDisagreements = 0), this.data = e, this.showEditor(), this.showTexts(), this.store.update(e), this.draw();
@@ -2523,7 +2584,7 @@ var qt = class {
 		let e = this.data.draftId ?? null;
 		this.editor?.draftId !== e && (this.editor?.editor.destroy(), this.editor = e === null ? null : {
 			draftId: e,
-			editor: new ft(this, e, (t) => this.trigger("finalized", {
+			editor: new pt(this, e, (t) => this.trigger("finalized", {
 				draft_id: e,
 				mask_id: t
 			}))
@@ -2547,7 +2608,7 @@ var qt = class {
 	}
 	onScene() {
 		let e = this.renderer?.limit(this.store.scene.camera.shape);
-		e ? this.fallBack(`${e} ${W.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
+		e ? this.fallBack(`${e} ${K.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
 	}
 	async firstImage() {
 		await this.startRenderer(), this.drawNow();
@@ -2573,7 +2634,7 @@ var qt = class {
 		this.renderer && (e || t) && (this.root.dataset.ready ||= "low");
 	}
 	startRenderer() {
-		return this.rendererReady ??= Lt(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
+		return this.rendererReady ??= Rt(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
 			this.hint.textContent = t, this.adopt(e);
 		}), this.rendererReady;
 	}
@@ -2583,7 +2644,7 @@ var qt = class {
 		}), this.showState(), this.onScene();
 	}
 	fallBack(e) {
-		this.renderer?.destroy(), this.hint.textContent = e, this.adopt(q(this.stage));
+		this.renderer?.destroy(), this.hint.textContent = e, this.adopt(Y(this.stage));
 	}
 	camera() {
 		if (!this.store.geometry) return null;
@@ -2597,7 +2658,7 @@ var qt = class {
 	get vouched() {
 		return this.editor ? this.editor.editor.vouched : this.data.region ? {
 			region: this.data.region,
-			edited: N
+			edited: F
 		} : null;
 	}
 	look() {
@@ -2624,12 +2685,12 @@ var qt = class {
 		if (e && this.root.isConnected && (this.stage.decorate(e, this.state.cross, (t) => [
 			...this.measuring.marks(t, this.state.cross),
 			...this.onDecorate?.(t, this.state.cross) ?? [],
-			...this.vouched ? Rt(t, this.state.cross, e.shape, this.vouched) : []
+			...this.vouched ? Bt(t, this.state.cross, e.shape, this.vouched) : []
 		]), this.renderer)) try {
 			this.renderer.draw(this.stage.width, this.stage.height, this.stage.tiles(e), this.look());
 		} catch (e) {
 			if (this.renderer.kind === "plain") throw e;
-			console.error(e), this.fallBack(W.plain);
+			console.error(e), this.fallBack(K.plain);
 		}
 	}
 	resize() {
@@ -2642,7 +2703,7 @@ var qt = class {
 	roomBelow() {
 		let e = this.root.getBoundingClientRect().top, t = this.root.getRootNode(), n = t instanceof ShadowRoot ? t.host : this.root.parentElement;
 		for (; n; n = n.parentElement) e += n.scrollTop;
-		return Math.max(Xt, Math.floor(window.innerHeight - e - Yt));
+		return Math.max($t, Math.floor(window.innerHeight - e - Qt));
 	}
 	showSolid() {
 		let { state: e, store: t, data: n } = this;
@@ -2686,7 +2747,7 @@ var qt = class {
 		this.set({ layout: this.state.layout === "all" ? e.plane.index : "all" });
 	}
 	toggleHelp() {
-		this.card?.remove(), this.card = this.card ? null : xt(() => this.toggleHelp(), this.editor !== null), this.card && this.root.append(this.card);
+		this.card?.remove(), this.card = this.card ? null : St(() => this.toggleHelp(), this.editor !== null), this.card && this.root.append(this.card);
 	}
 	escape() {
 		this.card ? this.toggleHelp() : (this.measuring.clear(), this.set({ mode: "cross" }));
@@ -2695,7 +2756,7 @@ var qt = class {
 		this.store.geometry && (this.state.cross = ee(e, this.store.geometry.shape), this.hover(null), this.editor?.editor.show(), this.draw());
 	}
 	jumpTo(e) {
-		let { mask: t, compared: n } = this.store.scene, r = (t && ht(t, e)) ?? (n && ht(n, e));
+		let { mask: t, compared: n } = this.store.scene, r = (t && gt(t, e)) ?? (n && gt(n, e));
 		r && this.bring(r);
 	}
 	bring(e) {
@@ -2704,12 +2765,12 @@ var qt = class {
 	}
 	nextDisagreement() {
 		let { disagreements: e } = this.data, t = this.nDisagreements++ % e.length, n = e[t];
-		n && this.bring(n.centre), this.onStatus(n ? `${t + 1} of ${e.length}: ${n.text}` : W.noDifference);
+		n && this.bring(n.centre), this.onStatus(n ? `${t + 1} of ${e.length}: ${n.text}` : K.noDifference);
 	}
 	updateMask(e) {
 		this.renderer?.updateMask(e), this.hover(null), this.draw(), clearTimeout(this.solidTimer), this.solidTimer = window.setTimeout(() => {
 			this.solid.maskChanged(), this.showSolid();
-		}, Zt);
+		}, en);
 	}
 	voxelAt(e, n) {
 		let [r, i] = [this.camera(), this.stage.panes[e]];
@@ -2721,7 +2782,7 @@ var qt = class {
 	}
 	showComparing() {
 		let { compareMaskId: e, maskName: t, compareName: n } = this.data;
-		St(this.legend, e ? [t, n] : null, {
+		Ct(this.legend, e ? [t, n] : null, {
 			comparing: this.state.comparing,
 			choose: (e) => this.set({ comparing: e }),
 			next: () => this.nextDisagreement()
@@ -2729,20 +2790,20 @@ var qt = class {
 	}
 	showLabelList() {
 		let e = this.editor?.editor;
-		Ot(this.labelList, this.data.labels, {
+		kt(this.labelList, this.data.labels, {
 			isHidden: (e) => this.state.hidden.has(e),
 			setHidden: (e, t) => {
 				t ? this.state.hidden.add(e) : this.state.hidden.delete(e), this.showColors();
 			},
 			jumpTo: (e) => this.jumpTo(e),
-			editing: e ? Ct(e) : null
+			editing: e ? wt(e) : null
 		}), this.showVolumes();
 	}
 	showVolumes() {
 		let e = this.editor?.editor.engine?.counts;
 		if (!e) return;
 		let t = this.store.scene.camera.spacing.reduce((e, t) => e * t, 1 / 1e3);
-		Dt(this.labelList, (n) => e[n] * t);
+		Ot(this.labelList, (n) => e[n] * t);
 	}
 	showColors() {
 		this.colors = re(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
@@ -2752,7 +2813,7 @@ var qt = class {
 	}
 	nameAt(e, t) {
 		let n = m(this.store.scene[e], t);
-		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? W.label(n) : W.noLabel;
+		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? K.label(n) : K.noLabel;
 	}
 	hover(e) {
 		let t = e ?? this.state.cross, n = this.store.geometry && this.store.valueOf(t);
@@ -2760,12 +2821,12 @@ var qt = class {
 		let [r, i] = [this.nameAt("mask", t), this.nameAt("compared", t)], a = i ? `${this.data.maskName}: ${r} · ${this.data.compareName}: ${i}` : r;
 		this.readout.textContent = `${n + this.data.huOffset} ${this.data.unit}${a && ` · ${a}`}\nvoxel ${t.join(", ")}`;
 	}
-}, $ = /* @__PURE__ */ new Map(), $t = 2;
-function en({ data: e, parentElement: t, setTriggerValue: n }) {
+}, $ = /* @__PURE__ */ new Map(), nn = 2;
+function rn({ data: e, parentElement: t, setTriggerValue: n }) {
 	let r = $.get(e.instance);
-	r ? (r.update(e), $.delete(e.instance)) : r = new Qt(e), $.set(e.instance, r);
+	r ? (r.update(e), $.delete(e.instance)) : r = new tn(e), $.set(e.instance, r);
 	for (let [e, t] of $) {
-		if ($.size <= $t) break;
+		if ($.size <= nn) break;
 		t.root.isConnected || t === r || (t.destroy(), $.delete(e));
 	}
 	let i = r;
@@ -2773,4 +2834,4 @@ function en({ data: e, parentElement: t, setTriggerValue: n }) {
 		i.root.parentNode === t && i.root.remove();
 	};
 }
-export { en as default };
+export { rn as default };

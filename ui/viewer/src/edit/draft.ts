@@ -88,14 +88,22 @@ export async function recover(
       engine.replay({ operation, label, runs })
       journal.add(operation, label, body)
       nEdits += 1
-    } else {
-      const edit = engine.apply('restore', label, stillFitting(engine.mask, runs))
-      if (edit) journal.edit(edit)
-      nEdits += edit ? 1 : 0
-    }
+    } else nEdits += restore(entry, engine, journal) ? 1 : 0
     if (!follows) drop(entry) // only now: what replaces it is kept already
   }
   return { nEdits, region }
+}
+
+/** Do an edit again wherever a voxel is still what it was before it, as an edit of its own; say whether any was. */
+export function restore({ operation, label, body }: Entry, engine: Engine, journal: Journal): boolean {
+  const edit = operation === 'review' ? null : engine.apply('restore', label, stillFitting(engine.mask, decode(body)))
+  if (edit) journal.edit(edit)
+  return edit !== null
+}
+
+/** Say whether a draft was finalized or given up. */
+export async function isOver(url: string): Promise<boolean> {
+  return (await get<{ state: string }>(url)).state !== 'open'
 }
 
 async function isStored(url: string, { sequence, hash }: Entry): Promise<boolean> {

@@ -3,9 +3,9 @@ import type { App } from '../app'
 import type { Grid, Vec3 } from '../grid'
 import type { Plane } from '../layout'
 import type { Vouched } from '../strip'
-import { changes, finalize, latestEdits, recover, runTool, widen } from './draft'
+import { changes, finalize, isOver, latestEdits, recover, restore, runTool, widen } from './draft'
 import { Engine, type Computed, type Edit, type Rules } from './engine'
-import { Journal, NO_HEAD } from './journal'
+import { Journal, NO_HEAD, type Entry } from './journal'
 import { Keep } from './keep'
 import { Panel } from './panel'
 import { Pen } from './pen'
@@ -37,7 +37,7 @@ export class Editor implements EditorHost {
 
   constructor(private app: App, draftId: string, private onFinalized: (maskId: string) => void) {
     this.url = `${app.data.apiBase}/v1/drafts/${encodeURIComponent(draftId)}`
-    this.keep = new Keep(draftId)
+    this.keep = new Keep(draftId, app.data.volumeId)
     this.settings = initialSettings(app.data.labels[0]?.index ?? 1)
     this.pen = new Pen(app, this)
     this.panel = new Panel(this, app.data.labels, app.data.unit)
@@ -87,7 +87,34 @@ export class Editor implements EditorHost {
     this.journal = journal
     this.panel.tell(journal.state)
     this.show()
+    void this.offerStrays(engine, journal)
     return grid
+  }
+
+  /** Strokes that never reached a draft of this case before it was finalized elsewhere: ask what to do with them. */
+  private async offerStrays(engine: Engine, journal: Journal): Promise<void> {
+    const strays: { draft: string; entry: Entry }[] = []
+    for (const [draft, entries] of await this.keep.listOthers()) {
+      const isDone = await isOver(`${this.app.data.apiBase}/v1/drafts/${encodeURIComponent(draft)}`).catch(() => false)
+      // A review vouched for what that draft's mask became: it can't be said again of another.
+      if (isDone) strays.push(...entries.filter(({ operation }) => operation !== 'review').map((entry) => ({ draft, entry })))
+    }
+    const forget = (): void => strays.forEach(({ draft, entry }) => this.keep.delete(entry, draft))
+    const add = (): void => {
+      const n = strays.filter(({ entry }) => restore(entry, engine, journal)).length
+      forget()
+      this.panel.say(`${n} strokes were added.`)
+      this.showChanges()
+      this.settle(journal)
+      this.show()
+    }
+    if (!strays.length) return
+    this.panel.ask(`${strays.length} of your strokes were never saved`,
+      'They were made on this case in this browser, and the edit they belong to was finished elsewhere before they arrived.', [
+        { text: 'Add them to this edit', title: 'Wherever a voxel is still what it was then', run: add },
+        { text: 'Not now', title: 'Ask again next time', run: () => undefined },
+        { text: 'Forget them', title: 'They are gone for good', run: forget },
+      ])
   }
 
   // --- settings ---

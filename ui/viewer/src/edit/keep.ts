@@ -2,7 +2,7 @@
 import { LoadError } from '../grid'
 import type { Entry } from './journal'
 
-interface Kept extends Entry { draft: string }
+interface Kept extends Entry { draft: string; volume: string }
 const STORE = 'entries'
 
 function open(): Promise<IDBDatabase> {
@@ -25,18 +25,32 @@ function done<T>(request: IDBRequest<T>): Promise<T> {
 export class Keep {
   private database: Promise<IDBDatabase | null>
 
-  constructor(private draft: string) {
+  constructor(private draft: string, private volume: string) {
     this.database = open().catch(() => null)
   }
 
-  put(entry: Entry): void { void this.write((store) => store.put({ ...entry, draft: this.draft } satisfies Kept)) }
-  delete({ sequence, hash }: Entry): void { void this.write((store) => store.delete([this.draft, sequence, hash])) }
+  put(entry: Entry): void { void this.write((store) => store.put({ ...entry, draft: this.draft, volume: this.volume } satisfies Kept)) }
+  delete({ sequence, hash }: Entry, draft = this.draft): void { void this.write((store) => store.delete([draft, sequence, hash])) }
 
   /** All that is kept of this draft, in order; throws where there may be something that can't be read. */
   async list(): Promise<Entry[]> {
     const database = await this.database
     if (!database) return []
-    const range = IDBKeyRange.bound([this.draft], [this.draft, []])
+    return this.read(database, IDBKeyRange.bound([this.draft], [this.draft, []]))
+  }
+
+  /** What is kept of other drafts of the same volume, each draft's in order. */
+  async listOthers(): Promise<Map<string, Entry[]>> {
+    const database = await this.database
+    const others = new Map<string, Entry[]>()
+    for (const kept of database ? await this.read(database) : []) {
+      if (kept.draft === this.draft || kept.volume !== this.volume) continue
+      others.set(kept.draft, [...(others.get(kept.draft) ?? []), kept])
+    }
+    return others
+  }
+
+  private async read(database: IDBDatabase, range?: IDBKeyRange): Promise<Kept[]> {
     try {
       return await done(database.transaction(STORE).objectStore(STORE).getAll(range) as IDBRequest<Kept[]>)
     } catch {

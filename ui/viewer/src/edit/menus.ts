@@ -160,31 +160,38 @@ export class ReviewMenu {
   }
 }
 
-/** What is asked before a draft without any reviewed slice becomes a mask. */
-export class FinishCard {
-  readonly node = el('div', { class: 'finish', role: 'dialog', 'aria-label': 'What do you vouch for?', hidden: '' })
+export interface Choice { text: string; title: string; run: () => void }
 
-  constructor(private host: EditorHost) {}
+/** A question under the controls; whatever is answered, it goes away. */
+export class QuestionCard {
+  readonly node = el('div', { class: 'question', role: 'dialog', hidden: '' })
 
-  /** Ask, or go on where the answer is known. */
-  ask(region: Region, edited: Slices, plane: PlaneName): void {
-    if (!isEmpty(region)) {
-      this.host.finalize()
-      return
-    }
-    const choose = (mark: () => void) => (): void => {
-      this.node.hidden = true
-      mark()
-      this.host.finalize()
-    }
-    const n = count(edited[plane])
-    this.node.replaceChildren(
-      el('strong', {}, 'Which part have you looked at, and vouch for?'),
-      el('span', {}, 'The model learns only from what you vouch for; the rest counts as unknown.'),
-      button('Whole volume', 'Every slice and label is as it should be', choose(() => this.host.reviewWhole())),
-      ...(n ? [button(`The ${n} edited ${plane} slices`, 'Only these slices', choose(() => this.host.reviewEdited()))] : []),
-      button('Nothing yet', 'Keep the mask, without a word for it', choose(() => undefined)),
-      button('Cancel', 'Go on editing', () => { this.node.hidden = true }))
+  ask(question: string, why: string, choices: Choice[]): void {
+    this.node.setAttribute('aria-label', question)
+    this.node.replaceChildren(el('strong', {}, question), el('span', {}, why), ...choices.map(({ text, title, run }) =>
+      button(text, title, () => {
+        this.node.hidden = true
+        run()
+      })))
     this.node.hidden = false
   }
+}
+
+/** Finalize; where nothing is marked as reviewed, ask first. */
+export function finish(card: QuestionCard, host: EditorHost, region: Region, edited: Slices, plane: PlaneName): void {
+  if (!isEmpty(region)) {
+    host.finalize()
+    return
+  }
+  const after = (mark: () => void) => (): void => {
+    mark()
+    host.finalize()
+  }
+  const n = count(edited[plane])
+  card.ask('Which part have you looked at, and vouch for?', 'The model learns only from what you vouch for; the rest counts as unknown.', [
+    { text: 'Whole volume', title: 'Every slice and label is as it should be', run: after(() => host.reviewWhole()) },
+    ...(n ? [{ text: `The ${n} edited ${plane} slices`, title: 'Only these slices', run: after(() => host.reviewEdited()) }] : []),
+    { text: 'Nothing yet', title: 'Keep the mask, without a word for it', run: after(() => undefined) },
+    { text: 'Cancel', title: 'Go on editing', run: () => undefined },
+  ])
 }

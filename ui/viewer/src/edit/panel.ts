@@ -2,7 +2,7 @@
 import { el } from '../dom'
 import type { Label } from '../state'
 import type { State } from './journal'
-import { FinishCard, OverMenu, ReviewMenu, ShapeMenu, button, numberField, type Menu } from './menus'
+import { OverMenu, QuestionCard, ReviewMenu, ShapeMenu, button, finish, numberField, type Choice, type Menu } from './menus'
 import type { PlaneName, Region, Slices } from './region'
 import { SIZED, TOOLS, type EditorHost, type Settings } from './settings'
 
@@ -34,13 +34,13 @@ export class Panel {
   private undo = button('Undo', 'Undo (Ctrl+Z)', () => this.host.undo())
   private redo = button('Redo', 'Redo (Ctrl+Y)', () => this.host.redo())
   private slice = button('Slice reviewed', 'You vouch for this slice of the plane in use (V)', () => this.host.reviewSlice())
-  private done = button('Finalize', 'Make a new version of the mask', () => this.finish.ask(this.shown!.region, this.shown!.edited, this.shown!.plane))
+  private done = button('Finalize', 'Make a new version of the mask', () => finish(this.question, this.host, this.shown!.region, this.shown!.edited, this.shown!.plane))
   private said = el('span', { class: 'saved', role: 'status' })
   private note = el('span', { class: 'note', role: 'status' })
   private over: OverMenu
   private shape: ShapeMenu
   private review: ReviewMenu
-  private finish: FinishCard
+  private question = new QuestionCard()
   private settings: Settings | null = null
   private shown: Shown | null = null
   readonly rows: HTMLElement
@@ -49,7 +49,6 @@ export class Panel {
     this.over = new OverMenu(host, labels)
     this.shape = new ShapeMenu(host)
     this.review = new ReviewMenu(host, labels)
-    this.finish = new FinishCard(host)
     this.label.append(...labels.map(({ index, name }) => el('option', { value: String(index) }, name)))
     this.label.addEventListener('change', () => host.change({ label: Number(this.label.value) }))
     this.size.addEventListener('input', () => {
@@ -70,7 +69,7 @@ export class Panel {
         el('label', {}, this.ball, el('span', {}, '3D')), this.undo, this.redo, this.note),
       el('div', { class: 'tools edit' }, this.over.menu.node,
         el('label', { title: `Paint, fill and grow only where the CT's value lies in this range` }, this.ranged, el('span', {}, `only ${unit}`)), this.low, 'to', this.high,
-        this.shape.menu.node, this.slice, this.review.menu.node, this.done, this.said), this.finish.node)
+        this.shape.menu.node, this.slice, this.review.menu.node, this.done, this.said), this.question.node)
   }
 
   get menus(): Menu[] { return [this.over.menu, this.shape.menu, this.review.menu] }
@@ -106,6 +105,8 @@ export class Panel {
     this.said.classList.toggle('error', !['saved', 'saving'].includes(state))
     this.said.dataset.state = state
   }
+
+  ask(question: string, why: string, choices: Choice[]): void { this.question.ask(question, why, choices) }
 
   /** Say something about the last action; "" takes it back. */
   say(note: string): void { this.note.textContent = note }
