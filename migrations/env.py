@@ -11,6 +11,9 @@ import segloop.masks.drafts.table
 import segloop.masks.table
 import segloop.model_versions.table
 import segloop.projects.table
+import segloop.training.comparisons.table
+import segloop.training.policies.table
+import segloop.training.runs.table
 import segloop.volumes.table  # noqa: F401
 from segloop.database import metadata, open_engine
 from segloop.settings import owner_database_url

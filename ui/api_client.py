@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel
 
-from segloop import schemas, schemas_editing, schemas_feedback, schemas_worklist
+from segloop import schemas, schemas_editing, schemas_feedback, schemas_training, schemas_worklist
 from segloop.errors import SegloopError, Unavailable
 from segloop.worklist.state import CaseState
 
@@ -61,6 +61,62 @@ class ApiClient:
     def feedback_statistics(self, project: str) -> schemas_feedback.FeedbackStatistics:
         """Return a project's feedback in numbers."""
         return self._get(schemas_feedback.FeedbackStatistics, f"/v1/projects/{project}/feedback/statistics")
+
+    def reject(self, model_version_id: str, reason: str) -> schemas.ModelVersion:
+        """Take a version out of the running for good."""
+        answer = self._call("POST", f"/v1/model-versions/{model_version_id}/reject", json={"reason": reason})
+        return schemas.ModelVersion.model_validate(answer)
+
+    def compare_version(self, project: str, model_version_id: str) -> schemas.JobOut:
+        """Ask for a comparison of a version with the one in production."""
+        body = {"kind": "evaluate", "project_id": project, "input": {"model_version_id": model_version_id}}
+        return schemas.JobOut.model_validate(self._call("POST", "/v1/jobs", json=body))
+
+    def lineage(self, model_version_id: str) -> schemas_training.VersionLineage:
+        """Return where a version comes from, its comparisons and its model card."""
+        return self._get(schemas_training.VersionLineage, f"/v1/model-versions/{model_version_id}/lineage")
+
+    def figures(self, project: str) -> list[schemas_training.VersionFigures]:
+        """Return what was measured of each version, by number."""
+        return self._page(schemas_training.VersionFigures, f"/v1/projects/{project}/model-versions/figures")
+
+    def learning_state(self, project: str) -> schemas_training.LearningState:
+        """Return how far the corrections are from a retraining."""
+        return self._get(schemas_training.LearningState, f"/v1/projects/{project}/training-state")
+
+    def training_cases(self, project: str) -> list[schemas_training.TrainingCase]:
+        """Return what a run would learn from or be tested on now."""
+        return self._page(schemas_training.TrainingCase, f"/v1/projects/{project}/training-cases")
+
+    def freeze_patients(self, project: str, volume_ids: Sequence[str]) -> None:
+        """Keep the patients of these volumes for tests, for good."""
+        self._call("POST", f"/v1/projects/{project}/test-patients", json={"volume_ids": list(volume_ids)})
+
+    def training_policy(self, project: str) -> schemas_training.Policy:
+        """Return when a project retrains and what a candidate must show."""
+        return self._get(schemas_training.Policy, f"/v1/projects/{project}/training-policy")
+
+    def change_training_policy(self, project: str, **values: Any) -> schemas_training.Policy:
+        """Change some values of the training policy."""
+        answer = self._call("PATCH", f"/v1/projects/{project}/training-policy", json=values)
+        return schemas_training.Policy.model_validate(answer)
+
+    def training_runs(self, project: str) -> list[schemas_training.TrainingRunSummary]:
+        """Return a project's training runs, newest first."""
+        return self._page(schemas_training.TrainingRunSummary, f"/v1/projects/{project}/training-runs")
+
+    def training_run(self, run_id: str) -> schemas_training.TrainingRun:
+        """Return a run with its curves, log and cases."""
+        return self._get(schemas_training.TrainingRun, f"/v1/training-runs/{run_id}")
+
+    def train(
+        self, project: str, training: str, recipe: dict[str, Any], *, idempotency_key: str
+    ) -> schemas.JobOut:
+        """Ask for a retraining; the same key again starts nothing more."""
+        parameters = {"training": training, "recipe": recipe}
+        body = {"kind": "train", "project_id": project, "parameters": parameters}
+        headers = {"Idempotency-Key": idempotency_key}
+        return schemas.JobOut.model_validate(self._call("POST", "/v1/jobs", json=body, headers=headers))
 
     def ticket(self, kind: str, object_id: str) -> schemas.Ticket:
         """Return a ticket to read a volume ("volumes") or mask ("masks")."""

@@ -4,7 +4,8 @@ import streamlit as st
 
 from segloop.settings import Settings
 from ui.api_client import ApiClient, connect
-from ui.views import compare, jobs, models, segment, worklist
+from ui.views import compare, jobs, segment, worklist
+from ui.views.models import page as models
 
 
 @st.cache_resource

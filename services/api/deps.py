@@ -15,6 +15,7 @@ from segloop.accounts.actor import Actor, authenticate
 from segloop.database import Connection, Engine, transaction
 from segloop.errors import InvalidInput
 from segloop.imaging.sandbox import Sandbox
+from segloop.projects.table import is_uuid
 from segloop.settings import Settings
 from segloop.storage import ObjectStore
 
@@ -76,6 +77,8 @@ def cursor(
         return None
     try:
         at, _, last_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
+        if not is_uuid(last_id):
+            raise ValueError
         return datetime.fromisoformat(at), last_id
     except (ValueError, binascii.Error, UnicodeDecodeError):
         raise InvalidInput(

@@ -25,6 +25,7 @@ from services.api.routes import (
     masks,
     model_versions,
     projects,
+    training,
     uploads,
     volumes,
     worklist,
@@ -74,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         draft_tools,
         feedback,
         model_versions,
+        training,
         worklist,
     ):
         app.include_router(module.router, prefix="/v1")

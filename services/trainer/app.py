@@ -1,16 +1,17 @@
-"""The trainer's Celery app: `celery -A services.trainer.app worker -Q training --pool=threads`.
-
-It takes self-tests today; training and evaluation come with the learning loop.
-"""
+"""The trainer's Celery app: `celery -A services.trainer.app worker -Q training --pool=threads`."""
 
 from celery import Celery
 
 from segloop import logs
 from segloop.broker import QueueName, TaskName, install_bell, make_celery
 from segloop.database import open_engine
-from segloop.jobs.bell import Bell, selftest
-from segloop.jobs.job import JobKind
-from segloop.settings import Settings
+from segloop.jobs.bell import Bell
+from segloop.nnunet.device import choose
+from segloop.settings import Settings, child_environment
+from segloop.storage import open_store
+from services.trainer.evaluate import Evaluator
+from services.trainer.tasks import works
+from services.trainer.train import Trainer
 
 
 def make_app(settings: Settings) -> Celery:
@@ -18,13 +19,28 @@ def make_app(settings: Settings) -> Celery:
     logs.configure(settings.log_level)
     celery = make_celery(settings.redis_url)
     engine = open_engine(settings.database_url, pool_size=3)
-    bell = Bell(
-        engine,
-        queue=QueueName.TRAINING,
-        works={JobKind.SELFTEST: selftest},
-        settings=settings,
+    store = open_store(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+        bucket=settings.s3_bucket,
+        secure=settings.s3_secure,
     )
-    install_bell(celery, [TaskName.SELFTEST], ring=bell.ring, close=bell.close)
+    device = choose(settings.device)
+    trainer = Trainer(
+        engine,
+        store,
+        settings.scratch,
+        device,
+        settings.training_threads,
+        settings.training_processes,
+        settings.training_cache_bytes,
+        child_environment(),
+    )
+    evaluator = Evaluator(engine, store, settings.scratch, device, settings.inference_threads)
+    bell = Bell(engine, queue=QueueName.TRAINING, works=works(trainer, evaluator), settings=settings)
+    tasks = [TaskName.TRAIN, TaskName.EVALUATE, TaskName.SELFTEST]
+    install_bell(celery, tasks, ring=bell.ring, close=bell.close)
     return celery
 
 

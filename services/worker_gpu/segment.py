@@ -1,6 +1,5 @@
 """The use case of the worker: fetch a volume, predict with the pinned model version, store the mask."""
 
-import hashlib
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,18 +9,18 @@ from typing import Any
 from sqlalchemy import Row
 
 from segloop.database import Connection, Engine, transaction
-from segloop.errors import InvalidInput
-from segloop.imaging import nifti
 from segloop.imaging.labels import LabelSet
 from segloop.jobs.run import Attempt, Finish, Stopped
 from segloop.masks import save
-from segloop.model_versions import register
 from segloop.model_versions import table as model_versions_table
+from segloop.model_versions.fetch import fetch_bundle
+from segloop.model_versions.profiles import Profile
 from segloop.nnunet.memory import available_bytes
 from segloop.nnunet.predict import Cancelled, Predictor
 from segloop.projects import table as projects_table
 from segloop.storage import ObjectStore
 from segloop.volumes import table as volumes_table
+from segloop.volumes import voxels
 from segloop.volumes.ingest import geometry_of
 from services.worker_gpu.model_cache import ModelCache
 
@@ -57,9 +56,12 @@ class Segmenter:
         predictor.require_room(geometry_of(volume), self.available())
         attempt.check()
         attempt.report("fetching", 0.05)
-        array = self._fetch(volume, float(job.parameters.get("hu_offset") or 0.0))
+        offset = float(job.parameters.get("hu_offset") or 0.0)
+        array = voxels.read(self.store, volume, scratch=self.scratch, hu_offset=offset)
         attempt.check()
-        mask = self._predict(attempt, predictor, array, volume)
+        # Jobs from before there were profiles have none.
+        profile: Profile = job.parameters.get("profile", "exact")
+        mask = self._predict(attempt, predictor, array, volume, profile)
         attempt.report("encoding", PREDICTING[1])
         # The key names the attempt: a zombie writes beside the owner's objects, never over them.
         stored = save.store_objects(
@@ -81,42 +83,20 @@ class Segmenter:
                 actor=job.created_by,
                 model_version_id=version.id,
                 job_id=job.id,
-                profile=str(job.parameters.get("profile", "exact")),
+                profile=profile,
             )
             return {"mask_id": row.id}
 
         return finish
 
-    def _fetch(self, volume: Row[Any], hu_offset: float) -> Any:
-        with tempfile.TemporaryDirectory(dir=self.scratch, prefix="segloop-volume-") as folder:
-            path = Path(folder) / "volume"
-            self.store.fetch(volume.object_key, path)
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != volume.sha256:
-                    raise InvalidInput(
-                        "volume_damaged",
-                        "The stored CT is not the one that was uploaded. Tell operations; upload it again.",
-                    )
-            array, geometry = nifti.load(path, hu_offset=hu_offset)
-        if not geometry.same_grid(geometry_of(volume)):
-            raise InvalidInput(
-                "volume_damaged",
-                "The stored CT's grid is not the one on record. Tell operations.",
-            )
-        return array
-
     def _load(self, version: Row[Any]) -> Predictor:
-        body = self.store.read(version.object_key)
-        if hashlib.sha256(body).hexdigest() != version.sha256:
-            raise InvalidInput(
-                "model_damaged",
-                f"The stored model of v{version.number} was changed. Tell operations.",
-            )
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="segloop-model-") as folder:
-            register.unpack(body, Path(folder))
+            fetch_bundle(self.store, version, Path(folder))
             return Predictor.load(Path(folder), device=self.device, threads=self.threads)
 
-    def _predict(self, attempt: Attempt, predictor: Predictor, array: Any, volume: Row[Any]) -> Any:
+    def _predict(
+        self, attempt: Attempt, predictor: Predictor, array: Any, volume: Row[Any], profile: Profile
+    ) -> Any:
         low, high = PREDICTING
 
         def progress(stage: str, fraction: float) -> None:
@@ -126,6 +106,7 @@ class Segmenter:
             return predictor.predict(
                 array,
                 geometry_of(volume),
+                profile=profile,
                 progress=progress,
                 cancelled=attempt.stopped,
                 available=self.available,

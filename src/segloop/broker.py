@@ -24,6 +24,8 @@ class TaskName(StrEnum):
 
     SEGMENT = "segloop.segment"
     SELFTEST = "segloop.selftest"
+    TRAIN = "segloop.train"
+    EVALUATE = "segloop.evaluate"
 
 
 def make_celery(redis_url: str) -> Celery:

@@ -4,8 +4,9 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from segloop import logs
 from segloop.errors import SegloopError
@@ -71,15 +72,19 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     bench = commands.add_parser("bench", help="measure and record")
-    bench.add_argument("what", choices=["demo", "viewer"])
+    bench.add_argument("what", choices=["demo", "viewer", "partial", "learning"])
     bench.add_argument(
-        "--short", action="store_true", help="a small volume, once: shows that it works, measures nothing"
+        "--short", action="store_true", help="something small, once: shows that it works, measures nothing"
+    )
+    bench.add_argument("--data", type=Path, help="partial, learning: an nnU-Net raw dataset folder")
+    bench.add_argument(
+        "--minutes", type=float, help="partial, learning: pause after so many; the same command goes on"
     )
     bench.set_defaults(run=_bench)
 
-    models = commands.add_parser("models", help="import a trained nnU-Net v2 model").add_subparsers(
-        required=True
-    )
+    models = commands.add_parser(
+        "models", help="import a trained nnU-Net v2 model; list, promote, reject, compare versions"
+    ).add_subparsers(required=True)
     load = models.add_parser("import", help="a model folder, its export zip, or a bundle")
     load.add_argument("path", type=Path)
     load.add_argument("--project", default="default")
@@ -88,10 +93,44 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--orientation", help="voxel order the model was trained on, such as RAS or LPS")
     load.set_defaults(run=_import_model)
 
+    _add_learning(commands, models)
+
     admin = commands.add_parser("admin", help="links and tokens").add_subparsers(required=True)
     admin.add_parser("link", help="a fresh link to the UI, good for one sign-in").set_defaults(run=_link)
     admin.add_parser("token", help="where the API's token is kept").set_defaults(run=_token)
     return parser
+
+
+def _add_learning(commands: Any, models: Any) -> None:
+    """Add the commands of the learning loop; each calls a method of `stack.training.Loop`."""
+
+    def add(where: Any, name: str, text: str, call: Callable[..., None]) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = where.add_parser(name, help=text)
+        parser.add_argument("--project", default="default")
+        parser.set_defaults(run=lambda root, options: call(_loop(root, options.project), options))
+        return parser
+
+    training = commands.add_parser("training", help="retrain from corrections").add_subparsers(required=True)
+    add(training, "status", "how far the corrections are", lambda loop, _: loop.status())
+    start = add(training, "start", "start a retraining", lambda loop, o: loop.start(o.kind))
+    start.add_argument(
+        "--full", dest="kind", action="store_const", const="full_retrain", default="quick_tune"
+    )
+    add(training, "watch", "follow the newest run to its end", lambda loop, _: loop.watch())
+    add(training, "cancel", "stop the run", lambda loop, _: loop.cancel())
+    add(models, "list", "the versions with their figures and verdicts", lambda loop, _: loop.list_versions())
+    for name, text in (("promote", "put a version into production, or roll back"), ("reject", "take it out")):
+        one = add(models, name, text, lambda loop, o, name=name: getattr(loop, name)(o.number, o.reason))
+        one.add_argument("number", type=int)
+        one.add_argument("--reason", required=True)
+    compare = add(models, "compare", "compare with production", lambda loop, o: loop.compare(o.number))
+    compare.add_argument("number", type=int)
+
+
+def _loop(root: Path, project: str) -> Any:
+    from segloop.stack import training
+
+    return training.connect(state.environment(root), project, _say)
 
 
 def _up(root: Path, options: argparse.Namespace) -> None:
@@ -130,6 +169,14 @@ def _bench(root: Path, options: argparse.Namespace) -> None:
 
     if options.what == "viewer":
         bench.viewer(root, _say, short=options.short)
+    elif options.what == "partial":
+        from segloop.stack.learning import partial
+
+        partial.run(root, options.data, _say, short=options.short, minutes=options.minutes)
+    elif options.what == "learning":
+        from segloop.stack.learning import proof
+
+        proof.run(root, options.data, _say, short=options.short, minutes=options.minutes)
     else:
         bench.demo(root, _say)
 

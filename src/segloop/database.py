@@ -17,10 +17,14 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from segloop.errors import Unavailable
+from segloop.errors import InvalidInput, Unavailable
 
 __all__ = ["Connection", "Engine", "IntegrityError"]
+
+_NUL = "cannot contain NUL"  # psycopg2's own words, before anything is sent
+_UNTRANSLATABLE = "22P05"
 
 metadata = MetaData(
     naming_convention={
@@ -56,16 +60,23 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """Open one transaction: commit when the block ends, roll back when it raises.
 
     Raises:
-        Unavailable: `database_unavailable` when Postgres can't be reached or goes away.
+        Unavailable: `database_unavailable` when Postgres can't be reached or goes away, or all connections stay busy.
+        InvalidInput: `text_invalid` when a text holds a NUL, which Postgres can't.
     """
     try:
         with engine.begin() as conn:
             yield conn
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise _unavailable() from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise _unavailable() from error
+        if getattr(error.orig, "pgcode", None) == _UNTRANSLATABLE:  # a NUL within JSON
+            raise _no_text() from error
+        raise
+    except ValueError as error:
+        if _NUL in str(error):
+            raise _no_text() from error
         raise
 
 
@@ -96,6 +107,10 @@ def created_columns() -> "list[Column[Any]]":
             server_default=func.clock_timestamp(),
         ),
     ]
+
+
+def _no_text() -> InvalidInput:
+    return InvalidInput("text_invalid", "A text holds a NUL character; take it out and try again.")
 
 
 def _unavailable() -> Unavailable:

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from segloop.model_versions.profiles import Profile
+
 NOTICE = "Research use only. Not a medical device. AI-generated."
 
 T = TypeVar("T")
@@ -137,6 +139,7 @@ class JobInput(Body):
     """What a job works on."""
 
     volume_id: str | None = None
+    model_version_id: str | None = Field(default=None, description="Only for kind evaluate: the candidate.")
 
 
 class JobParameters(Body):
@@ -144,18 +147,24 @@ class JobParameters(Body):
 
     model_version_id: str | None = None
     priority: Literal["stat", "routine"] = "routine"
-    profile: Literal["exact"] = "exact"
+    profile: Profile = "exact"
     hu_confirmed: bool = False
     hu_offset: float | None = Field(default=None, ge=-32768, le=32768)
     queue: Literal["segmentation", "training"] | None = Field(
         default=None, description="Only for kind selftest."
+    )
+    training: Literal["quick_tune", "full_retrain"] = Field(
+        default="quick_tune", description="Only for kind train."
+    )
+    recipe: dict[str, Any] = Field(
+        default_factory=dict, description="Only for kind train: what differs from the usual recipe."
     )
 
 
 class NewJob(Body):
     """The one entry for every kind of work."""
 
-    kind: Literal["segment", "selftest"]
+    kind: Literal["segment", "train", "evaluate", "selftest"]
     project_id: str = "default"
     input: JobInput = JobInput()
     parameters: JobParameters = JobParameters()

@@ -40,6 +40,9 @@ class Settings:
     ticket_lifetime_s: int = 900
     device: str = "auto"
     inference_threads: int = 0
+    training_threads: int = 0
+    training_processes: int = 1
+    training_cache_bytes: int = 20 * 2**30
     model_cache_bytes: int = 4 * 2**30
     max_upload_bytes: int = 4 * 2**30
     part_bytes: int = 8 * 2**20
@@ -70,6 +73,12 @@ class Settings:
                 f"Set these environment variables: {', '.join(missing)}.",
             )
         return cls(**values)  # type: ignore[arg-type]
+
+
+def child_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for a process that needs none of our settings, and so must not see our secrets."""
+    environ = os.environ if environ is None else environ
+    return {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
 
 
 def owner_database_url(environ: Mapping[str, str] | None = None) -> str:

@@ -1,6 +1,7 @@
 """The one owner of the S3 library: immutable objects under keys of random ids, streamed both ways."""
 
 import io
+import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -137,7 +138,8 @@ class ObjectStore:
     ) -> StoredObject:
         """Store a file as it is, without holding it in memory."""
         with path.open("rb") as stream:
-            return self.put(key, stream, path.stat().st_size, content_type=content_type)
+            # Of the file that is open: another may have taken its name.
+            return self.put(key, stream, os.fstat(stream.fileno()).st_size, content_type=content_type)
 
     def open(self, key: str, *, offset: int = 0, size_bytes: int | None = None) -> ObjectReader:
         """Start to read an object from `offset`, at most `size_bytes` long; a missing one raises here, not later.

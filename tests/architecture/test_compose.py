@@ -90,7 +90,7 @@ def test_secrets_are_only_where_they_are_used() -> None:
         "POSTGRES_SUPERUSER_PASSWORD": {"postgres"},
         "POSTGRES_OWNER_PASSWORD": {"postgres", "migrate"},
         "POSTGRES_APP_PASSWORD": {"postgres", "api", "relay", "worker_gpu", "trainer"},
-        "SEGLOOP_S3_SECRET_KEY": {"storage", "storage_setup", "api", "worker_gpu"},
+        "SEGLOOP_S3_SECRET_KEY": {"storage", "storage_setup", "api", "worker_gpu", "trainer"},
         "SEGLOOP_TOKEN": {"api", "ui", "flower"},
         "SEGLOOP_TICKET_KEY": {"api", "ui"},
         "SEGLOOP_PSEUDONYM_KEY": {"api"},

@@ -159,6 +159,8 @@ def test_feedback_on_an_older_mask_leaves_that_mask_on_the_page(page: Page, api:
     shows = "([root, id]) => root.segloop.app.data.maskId === id"
     page.wait_for_function(shows, arg=[viewer.element_handle(), older])
     page.get_by_role("button", name="Feedback").click()
+    page.get_by_role("button", name="Submit feedback").click()
+    page.get_by_text("Choose a verdict first.").wait_for(timeout=20_000)  # none is given by a press too many
     page.get_by_text("Accept as it is").click()
     page.get_by_role("button", name="Submit feedback").click()
     page.get_by_text("Your feedback is stored").wait_for(timeout=20_000)

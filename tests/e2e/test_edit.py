@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page
 
 from segloop.imaging.geometry import reorient
-from tests.e2e.drawing import draw_on_nothing, grid_of, upload
+from tests.e2e.drawing import Drawing, draw_on_nothing, grid_of, origin, upload, values_of
 
 pytestmark = pytest.mark.browser
 
@@ -76,6 +76,7 @@ def test_a_finalized_correction_takes_feedback_with_what_it_cost(page: Page, api
     drawing = draw_on_nothing(page, volume_id)
     drawing.choose("Brush", "larynx")
     drawing.stroke("axial", (10, 8, 12), (14, 8, 12), 6)
+    page.wait_for_timeout(2000)
     page.get_by_role("button", name="Slice reviewed").click()
     drawing.reload()
     drawing.viewer.evaluate("root => root.segloop.setCrosshair(10, 8, 5)")
@@ -89,6 +90,7 @@ def test_a_finalized_correction_takes_feedback_with_what_it_cost(page: Page, api
     assert (given["verdict"], given["notes"]) == ("corrected", "lower pole")
     assert given["voxels_changed"] == int((drawing.expected > 0).sum())
     assert sorted(given["reviewed"]["axial"]) == [[5, 5], [12, 12]]
+    assert given["active_time_s"] >= 2  # what was worked before the reload counts
 
 
 def test_strokes_made_while_the_api_is_away_are_saved_when_it_is_back(page: Page, api: httpx.Client) -> None:
@@ -120,3 +122,27 @@ def test_discarded_edits_are_gone_and_another_draft_begins_empty(page: Page, api
     drawing.check()
     states = [draft["state"] for draft in api.get(f"/v1/volumes/{volume_id}/drafts").json()["items"]]
     assert states == ["open", "discarded"]
+
+
+def test_a_correction_keeps_the_offset_to_hu_that_was_stated_for_its_prediction(
+    page: Page, api: httpx.Client
+) -> None:
+    geometry = grid_of("LPS")
+    stored = values_of(geometry, 5) + np.int16(1024)
+    volume_id = upload(api, geometry, seed=5, array=stored)
+    job = {"kind": "segment", "project_id": "default", "input": {"volume_id": volume_id}}
+    job["parameters"] = {"hu_offset": -1024, "hu_confirmed": True}
+    api.post("/v1/jobs", json=job, headers={"Idempotency-Key": volume_id}).raise_for_status()
+    page.goto(f"{origin(page)}/segment?volume={volume_id}")
+    page.get_by_role("button", name="Edit this mask").click(timeout=90_000)
+    drawing = Drawing(page)
+    drawing.choose("Brush", "larynx")
+    drawing.look_at((10, 8, 12))
+    drawing.page.mouse.click(*drawing.point("axial", (10, 8, 12)))
+    page.get_by_role("button", name="Slice reviewed").click()
+    page.get_by_role("button", name="Finalize").click()
+    page.get_by_text("Correction by").first.wait_for(timeout=60_000)
+    viewer = page.locator("[data-ready=full]")
+    viewer.wait_for(timeout=30_000)
+    data = viewer.evaluate("root => root.segloop.app.data")
+    assert (data["unit"], data["huOffset"]) == ("HU", -1024)

@@ -132,6 +132,24 @@ def test_a_lost_polygon_leaves_no_trace(page: Page, api: httpx.Client) -> None:
     drawing.check()
 
 
+def test_a_polygon_of_a_label_that_was_locked_meanwhile_waits(page: Page, api: httpx.Client) -> None:
+    drawing = draw_on_nothing(page, upload(api, grid_of("RAS"), seed=33))
+    drawing.choose("Polygon", "mandible")
+    for corner in [(8, 6, 12), (20, 6, 12), (20, 18, 12), (8, 18, 12)]:
+        drawing.click("axial", corner)
+    lock, plane = page.get_by_role("button", name="Lock mandible"), page.locator("[data-plane=axial]")
+    lock.click()
+    plane.focus()
+    page.keyboard.press("Enter")
+    noted(page, "mandible is locked")
+    drawing.check()
+    lock.click()
+    plane.focus()
+    page.keyboard.press("Enter")
+    drawing.expected[8:21, 6:19, 12] = MANDIBLE
+    drawing.check()
+
+
 def test_shape_tools_do_what_the_server_reckons(page: Page, api: httpx.Client) -> None:
     drawing = draw_on_nothing(page, upload(api, grid_of("SAL"), seed=25))
     drawing.choose("Brush", "larynx")

@@ -76,6 +76,7 @@ def test_ground_truth_is_added_to_a_case_and_what_does_not_fit_is_refused(
     volume_id = upload(api, geometry, seed=80)
     page.goto(f"{origin(page)}/segment?volume={volume_id}")
     page.get_by_role("button", name="Add a mask").click(timeout=20_000)
+    page.get_by_text("1 brainstem, 2 spinal_cord").wait_for(timeout=10_000)
     drop = page.locator("input[type=file]")
     mask = np.zeros(geometry.shape, np.uint8)
     mask[3:9, 2:12, 4:15] = 3
@@ -86,7 +87,10 @@ def test_ground_truth_is_added_to_a_case_and_what_does_not_fit_is_refused(
     unknown[0, 0, 0] = 77
     refusals = [
         (saved(tmp_path / "mirrored.nii.gz", mask, other), "is not the volume's"),
-        (saved(tmp_path / "unknown.nii.gz", unknown, geometry), "77"),
+        (
+            saved(tmp_path / "unknown.nii.gz", unknown, geometry),
+            "labels of this project: 77. Give its labels the project's numbers",
+        ),
         (truncated, "incomplete"),
     ]
     for path, words in refusals:

@@ -16,9 +16,11 @@ def nifti_bytes(array: Array, affine: Array) -> bytes:
     return gzip.compress(nib.Nifti1Image(array, affine).to_bytes(), compresslevel=1, mtime=0)
 
 
-def upload(http: httpx.Client, array: Array, affine: Array, **extra: object) -> dict[str, Any]:
+def upload(
+    http: httpx.Client, array: Array, affine: Array, *, project: str = "default", **extra: object
+) -> dict[str, Any]:
     body = nifti_bytes(array, affine)
-    made = http.post("/v1/projects/default/uploads", json={"size_bytes": len(body), **extra}).json()
+    made = http.post(f"/v1/projects/{project}/uploads", json={"size_bytes": len(body), **extra}).json()
     assert http.put(f"/v1/uploads/{made['id']}/parts/1", content=body).status_code == 200
     done = http.post(f"/v1/uploads/{made['id']}/complete")
     assert done.status_code == 201, done.text

@@ -1,8 +1,11 @@
 """The HTTP API on real servers, through its own ASGI app."""
 
+import base64
 import gzip
 import hashlib
 import itertools
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +14,9 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from segloop.database import open_engine, transaction
+from segloop.model_versions import table as model_versions_table
+from segloop.projects import table as projects_table
 from segloop.settings import Settings
 from services.api.main import create_app
 
@@ -212,6 +218,42 @@ def test_a_job_is_committed_before_the_client_hears_of_it(client: TestClient) ->
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
+def test_a_request_repeated_with_its_key_gets_its_job_whatever_became_of_the_version(
+    client: TestClient, settings: Settings
+) -> None:
+    engine = open_engine(settings.database_url)
+    with transaction(engine) as conn:
+        project = projects_table.get(conn, "default")
+        labels = projects_table.insert_label_set(
+            conn, project_id=project.id, labels=[{"index": 1, "name": "a"}], actor="t"
+        )
+        version = model_versions_table.insert_version(
+            conn,
+            project_id=project.id,
+            created_by="t",
+            name="candidate",
+            label_set_id=labels.id,
+            object_key="candidate",
+            sha256="candidate",
+            size_bytes=1,
+            orientation="RAS",
+        )
+    engine.dispose()
+    volume = upload(client, nifti_bytes(ct())).json()
+    body = {
+        "kind": "segment",
+        "input": {"volume_id": volume["id"]},
+        "parameters": {"model_version_id": version.id},
+    }
+    first = client.post("/v1/jobs", json=body, headers={"Idempotency-Key": "version"})
+    assert first.status_code == 202, first.text
+    said = client.post(f"/v1/model-versions/{version.id}/reject", json={"reason": "misses the larynx"})
+    assert said.status_code == 200, said.text
+    again = client.post("/v1/jobs", json=body, headers={"Idempotency-Key": "version"})
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    assert client.post("/v1/jobs", json=body).json()["code"] == "model_version_rejected"
+
+
 def test_lists_are_paged_without_loss(client: TestClient) -> None:
     made = {client.post("/v1/jobs", json={"kind": "selftest"}).json()["id"] for _ in range(5)}
     seen: list[str] = []
@@ -251,3 +293,70 @@ def test_a_method_that_a_path_does_not_have_is_answered_with_those_it_has(client
     answer = client.put("/v1/jobs")
     assert (answer.status_code, answer.json()["code"]) == (405, "http_405")
     assert answer.headers["allow"]
+
+
+NO_ID = "0" * 32 + "----"
+
+
+def cursor_of(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body", "code"),
+    [
+        ("GET", f"/v1/volumes/{NO_ID}", None, "id_invalid"),
+        ("GET", f"/v1/projects/{NO_ID}", None, "project_unknown"),
+        (
+            "POST",
+            f"/v1/volumes/{'0' * 8}-{'0' * 4}-{'0' * 4}-{'0' * 4}-{'0' * 12}/drafts",
+            {"base_mask_id": ""},
+            "id_invalid",
+        ),
+        ("GET", "/v1/projects/a%00b", None, "text_invalid"),
+        ("GET", "/v1/projects/default/worklist?search=a%00b", None, "text_invalid"),
+        ("POST", "/v1/projects/default/uploads", {"size_bytes": 5, "case_reference": "a\0b"}, "text_invalid"),
+        (
+            "POST",
+            "/v1/projects",
+            {"slug": "nul", "name": "n", "labels": [{"index": 1, "name": "\0"}]},
+            "text_invalid",
+        ),
+        (
+            "GET",
+            f"/v1/projects/default/volumes?cursor={cursor_of('2026-01-01T00:00:00+00:00|nope')}",
+            None,
+            "cursor_invalid",
+        ),
+    ],
+)
+def test_what_the_database_cannot_hold_is_refused_and_no_accident(
+    client: TestClient, method: str, url: str, body: dict[str, Any] | None, code: str
+) -> None:
+    answer = client.request(method, url, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (404 if code.endswith("unknown") else 422, code)
+
+
+def test_two_label_sets_appended_at_once_are_one_and_a_refusal(
+    client: TestClient, settings: Settings
+) -> None:
+    slug = f"race-{next(FRESH)}"
+    project = client.post("/v1/projects", json={"slug": slug, "name": "race"}).json()
+    answers: list[Any] = []
+    labels = [{"index": 2, "name": "mine"}]
+    second = threading.Thread(
+        target=lambda: answers.append(client.post(f"/v1/projects/{slug}/label-sets", json={"labels": labels}))
+    )
+    engine = open_engine(settings.database_url)
+    with transaction(engine) as conn:
+        projects_table.insert_label_set(
+            conn, project_id=project["id"], labels=[{"index": 1, "name": "theirs"}], actor="dr-b"
+        )
+        second.start()
+        time.sleep(0.5)  # it has read that there is none yet, and waits for this transaction
+    second.join()
+    engine.dispose()
+    assert answers, "the second request was an accident"
+    assert (answers[0].status_code, answers[0].json()["code"]) == (409, "label_set_conflict")
+    (kept,) = client.get(f"/v1/projects/{slug}/label-sets").json()["items"]
+    assert [label["name"] for label in kept["labels"]] == ["theirs"]

@@ -14,12 +14,16 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from segloop import schemas_editing as bodies
 from segloop.database import open_engine, transaction
 from segloop.masks.drafts import entry as entries
 from segloop.masks.drafts import start, table
+from segloop.schemas import Mask
 from segloop.settings import Settings
 from services.api.main import create_app
 from tests.integration.editing import Draft, chained, download, encode, in_ras, upload, upload_mask
+from ui.api_client import ApiClient
+from ui.views.masks import labels_of
 
 AFFINE = np.array([[-2.0, 0, 0, 30], [0, -2.0, 0, 40], [0, 0, 3.0, -50], [0, 0, 0, 1]])
 SHAPE = (9, 8, 7)
@@ -121,6 +125,7 @@ def test_an_entry_is_stored_once_however_often_it_is_sent(http: TestClient, volu
         (struct.pack("<IIHH", 0, 1, 0, 1), "brush", 300),
         (struct.pack("<IIHH", 0, 1, 0, 1), "spray", 1),
         (b"{", "review", 0),
+        (b"[" * 200_000, "review", 0),
         (b'{"whole": true, "axial": [[0, 7]]}', "review", 0),
         (b'{"whole": true, "labels": [99]}', "review", 0),
         (b'{"whole": 1}', "review", 0),
@@ -220,6 +225,43 @@ def test_finalizing_makes_a_mask_with_its_parent_and_the_difference(
     assert Draft(http, volume["id"], base["id"]).status == 201  # the case can be taken up again
 
 
+def test_going_on_with_a_correction_keeps_what_was_vouched_for_until_something_else_is_said(
+    http: TestClient, volume: dict[str, Any], base: dict[str, Any]
+) -> None:
+    first = Draft(http, volume["id"], base["id"])
+    first.paint(BOX, 2)
+    assert http.get(f"{first.url}/changes").json()["reviewed"] is None
+    first.send(json.dumps({"axial": [[1, 4]]}).encode(), "review", 0)
+    mask = first.finalize().json()
+    second = Draft(http, volume["id"], mask["id"])
+    assert http.get(f"{second.url}/changes").json()["reviewed"] == mask["reviewed"]
+    second.paint((slice(4, 6), slice(4, 6), slice(1, 2)), 0, "erase")
+    again = second.finalize().json()
+    assert again["reviewed"] == mask["reviewed"]
+    third = Draft(http, volume["id"], again["id"])
+    third.send(json.dumps({}).encode(), "review", 0)
+    assert not third.finalize().json()["reviewed"]["axial"]
+
+
+def test_ground_truth_stays_vouched_for_but_not_for_labels_that_came_later(
+    http: TestClient, volume: dict[str, Any]
+) -> None:
+    values = np.zeros(SHAPE, np.uint8)
+    values[2:5, 2:5, 1:3] = 1
+    truth = upload(http, values, AFFINE, purpose="mask", volume_id=volume["id"], mask_kind="ground_truth")
+    draft = Draft(http, volume["id"], truth["id"])
+    assert http.get(f"{draft.url}/changes").json()["reviewed"]["whole"]
+    http.post(f"{draft.url}/discard")
+    label_sets = "/v1/projects/default/label-sets"
+    known = http.get(label_sets).json()["items"][0]["labels"]
+    later = http.post(label_sets, json={"labels": [*known, {"index": 9, "name": "thyroid"}]}).json()
+    opened = http.post(
+        f"/v1/volumes/{volume['id']}/drafts", json={"base_mask_id": truth["id"], "label_set_id": later["id"]}
+    ).json()
+    reviewed = http.get(f"/v1/drafts/{opened['id']}/changes").json()["reviewed"]
+    assert reviewed["whole"] and reviewed["labels"] == [label["index"] for label in known]
+
+
 def test_a_discarded_draft_takes_no_more_and_stays_on_record(
     http: TestClient, volume: dict[str, Any]
 ) -> None:
@@ -282,6 +324,29 @@ def test_a_later_label_set_may_be_asked_for_and_an_unrelated_mask_may_not(
     other = upload(http, np.random.default_rng(next(FRESH)).integers(-9, 99, SHAPE).astype(np.int16), AFFINE)
     foreign = http.post(f"/v1/volumes/{other['id']}/drafts", json={"base_mask_id": base["id"]})
     assert problem(foreign) == (404, "mask_unknown")
+
+
+def test_the_page_offers_exactly_the_labels_that_a_draft_takes(
+    http: TestClient, volume: dict[str, Any], base: dict[str, Any]
+) -> None:
+    api = ApiClient(http)  # type: ignore[arg-type]
+    opened = api.open_draft(volume["id"], None)
+    earlier = [label["index"] for label in labels_of(api, None, opened)]
+    sets = f"/v1/projects/{opened.project_id}/label-sets"
+    added = {"index": 900 + next(FRESH), "name": f"new {next(FRESH)}"}
+    made = http.post(sets, json={"labels": [*http.get(sets).json()["items"][0]["labels"], added]}).json()
+    # A draft keeps the label set that it was opened with, and would refuse a stroke of the new label for good.
+    assert [label["index"] for label in labels_of(api, None, opened)] == earlier
+    draft = Draft(http, volume["id"])
+    stroke = struct.pack("<IIHH", 0, 1, 0, added["index"])
+    assert problem(draft.send(stroke, "brush", 1)) == (422, "entry_invalid")
+    wider = http.post(
+        f"/v1/volumes/{volume['id']}/drafts", json={"base_mask_id": base["id"], "label_set_id": made["id"]}
+    )
+    mask = Mask.model_validate(http.get(f"/v1/masks/{base['id']}").json())
+    offered = labels_of(api, mask, bodies.Draft.model_validate(wider.json()))
+    assert added["index"] in [label["index"] for label in offered]
+    assert added["index"] not in [label["index"] for label in labels_of(api, mask, None)]
 
 
 def test_a_lost_viewer_copy_of_the_base_is_made_again(

@@ -1,4 +1,4 @@
-"""Our masks are those of nnU-Net's own predictor, voxel by voxel, without mirroring."""
+"""Our masks are those of nnU-Net's own predictor, voxel by voxel, with and without mirroring."""
 
 import json
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from numpy.typing import NDArray
 
@@ -19,14 +20,14 @@ from segloop.nnunet.predict import Predictor
 from segloop.nnunet.tiny import write_tiny_model
 
 
-def _reference(folder: Path, volume: NDArray[np.float32], spacing_mm: tuple[float, ...]) -> NDArray[np.uint8]:
-    """What nnU-Net answers on a volume (x, y, z) that is in the model's orientation already."""
+def _nnunet(folder: Path, *, mirroring: bool = False) -> nnUNetPredictor:
+    """Return nnU-Net's own predictor of a bundle."""
     info = bundle.read_bundle(folder)
     plans = PlansManager(info.plans)
     predictor = nnUNetPredictor(
         tile_step_size=0.5,
         use_gaussian=True,
-        use_mirroring=False,
+        use_mirroring=mirroring,
         perform_everything_on_device=False,
         device=torch.device("cpu"),
         allow_tqdm=False,
@@ -38,13 +39,52 @@ def _reference(folder: Path, volume: NDArray[np.float32], spacing_mm: tuple[floa
         [bundle.load_weights(folder, fold) for fold in info.folds],
         info.dataset,
         "nnUNetTrainer",
-        None,
+        info.mirroring_axes,
     )
+    return predictor
+
+
+def _reference(
+    predictor: nnUNetPredictor, volume: NDArray[np.float32], spacing_mm: tuple[float, ...]
+) -> NDArray[np.uint8]:
+    """What nnU-Net answers on a volume (x, y, z) that is in the model's orientation already."""
     image = np.ascontiguousarray(volume.transpose(2, 1, 0))[None]
     mask: NDArray[np.uint8] = predictor.predict_single_npy_array(
         image, {"spacing": list(spacing_mm[::-1])}, None, None, False
     )
     return mask.transpose(2, 1, 0)
+
+
+def _require_ties(
+    predictor: nnUNetPredictor,
+    volume: NDArray[np.float32],
+    spacing_mm: tuple[float, ...],
+    masks: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    """Check that wherever two masks differ, nnU-Net's own outputs for the two classes are the same but for rounding.
+
+    Those outputs are in half precision, and sums in another order round otherwise: two steps of it are allowed.
+    """
+    where = np.argwhere(masks[0] != masks[1])
+    if not len(where):
+        return
+    plans, configuration = predictor.plans_manager, predictor.configuration_manager
+    properties: dict[str, Any] = {"spacing": list(spacing_mm[::-1])}
+    image = np.ascontiguousarray(volume.transpose(2, 1, 0))[None]
+    data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
+        image, None, properties, plans, configuration, predictor.dataset_json
+    )
+    low = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(data))
+    forward, inner = plans.transpose_forward, properties["shape_after_cropping_and_before_resampling"]
+    spacing = [properties["spacing"][axis] for axis in forward]
+    network_spacing = [*spacing[: 3 - len(configuration.spacing)], *configuration.spacing]
+    values = np.asarray(configuration.resampling_fn_probabilities(low, inner, network_spacing, spacing))
+    corner = [first for first, _ in properties["bbox_used_for_cropping"]]
+    for x, y, z in where:
+        place = tuple(np.array([z, y, x])[forward] - corner)
+        pair = [float(values[int(mask[x, y, z])][place]) for mask in masks]
+        step = np.spacing(np.float16(max(map(abs, pair))))
+        assert abs(pair[0] - pair[1]) <= 2 * float(step), ((x, y, z), pair)
 
 
 def _check(
@@ -53,16 +93,21 @@ def _check(
     spacing_mm: tuple[float, float, float],
     *,
     at_least: int,
+    mirroring: bool = False,
 ) -> None:
     """Compare the two masks of noise on a grid, in which at least so many classes must appear."""
     bundle.import_model(tmp_path / "model", tmp_path / "bundle")
     volume = np.random.default_rng(5).normal(200, 600, shape).astype(np.float32)
     volume[:2] = 0  # an empty border, so that the crop to what is not zero takes part
     geometry = Geometry(shape, np.diag([*spacing_mm, 1.0]))
-    expected = _reference(tmp_path / "bundle", volume, geometry.spacing_mm)
+    nnunet = _nnunet(tmp_path / "bundle", mirroring=mirroring)
+    expected = _reference(nnunet, volume, geometry.spacing_mm)
     assert len(np.unique(expected)) >= at_least, np.unique(expected)
-    mask = Predictor.load(tmp_path / "bundle", device="cpu").predict(volume, geometry)
-    np.testing.assert_array_equal(mask, expected)
+    ours = Predictor.load(tmp_path / "bundle", device="cpu")
+    mask = ours.predict(volume, geometry, profile="exact+mirroring" if mirroring else "exact")
+    assert (mask.shape, mask.dtype) == (expected.shape, expected.dtype)
+    assert np.count_nonzero(mask != expected) <= 2
+    _require_ties(nnunet, volume, geometry.spacing_mm, (mask, expected))
 
 
 @pytest.mark.parametrize(
@@ -80,6 +125,25 @@ def test_masks_equal_those_of_nnunet(
 ) -> None:
     write_tiny_model(tmp_path / "model", weights="random", labels=6, patch=(16, 16, 16))
     _check(tmp_path, shape, spacing_mm, at_least=6)
+
+
+@pytest.mark.parametrize("patch", [(16, 16, 16), (16, 24)], ids=["3D", "2D"])
+def test_mirrored_patches_are_averaged_as_nnunet_does(tmp_path: Path, patch: tuple[int, ...]) -> None:
+    spacing_mm = (3.0, 3.0, 3.0)[-len(patch) :]
+    write_tiny_model(tmp_path / "model", weights="random", labels=6, patch=patch, spacing_mm=spacing_mm)
+    _check(tmp_path, (34, 30, 13), (2.5, 3.5, 4.0), at_least=5, mirroring=True)
+    bundle_folder, geometry = tmp_path / "bundle", Geometry((34, 30, 13), np.diag([2.5, 3.5, 4.0, 1.0]))
+    volume = np.random.default_rng(5).normal(200, 600, geometry.shape).astype(np.float32)
+    plain = Predictor.load(bundle_folder, device="cpu").predict(volume, geometry)
+    mirrored = Predictor.load(bundle_folder, device="cpu").predict(
+        volume, geometry, profile="exact+mirroring"
+    )
+    assert np.mean(plain != mirrored) > 0.01
+
+
+def test_one_class_equals_nnunet(tmp_path: Path) -> None:
+    write_tiny_model(tmp_path / "model", weights="random", labels=1, patch=(16, 16, 16))
+    _check(tmp_path, (30, 28, 26), (2.0, 2.5, 3.5), at_least=2)
 
 
 def test_thirty_classes_equal_those_of_nnunet(tmp_path: Path) -> None:
@@ -152,7 +216,7 @@ def test_two_folds_are_averaged_as_nnunet_does(tmp_path: Path) -> None:
     assert bundle.import_model(model, tmp_path / "bundle").folds == ["0", "1"]
     volume = np.random.default_rng(6).normal(200, 600, (30, 26, 20)).astype(np.float32)
     geometry = Geometry((30, 26, 20), np.diag([3.0, 3.0, 3.0, 1.0]))
-    expected = _reference(tmp_path / "bundle", volume, geometry.spacing_mm)
+    expected = _reference(_nnunet(tmp_path / "bundle"), volume, geometry.spacing_mm)
     mask = Predictor.load(tmp_path / "bundle", device="cpu").predict(volume, geometry)
     np.testing.assert_array_equal(mask, expected)
     assert len(np.unique(expected)) > 1

@@ -11,6 +11,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from segloop.database import open_engine, transaction
+from segloop.errors import InvalidInput
+from segloop.feedback import submit
+from segloop.masks.drafts import start
+from segloop.masks.drafts.finalize import finalize
 from segloop.settings import Settings
 from services.api.main import create_app
 from tests.integration.editing import Draft, upload, upload_mask
@@ -65,7 +69,8 @@ def test_a_correction_says_what_it_cost(http: TestClient, base: dict[str, Any]) 
         if a.any() or b.any():
             dices.append(2 * (a & b).sum() / (a.sum() + b.sum()))
     assert found["dice"] == pytest.approx(np.mean(dices))
-    assert (found["active_time_s"], found["reviewed"]) == (5, None)
+    # What was vouched for of the mask it began with stays vouched for.
+    assert (found["active_time_s"], found["reviewed"]["axial"]) == (5, [[1, 2]])
     own = give(http, first["id"], verdict="corrected", active_time_s=44).json()
     assert (own["active_time_s"], own["reviewed"]["axial"]) == (44, [[1, 2]])
     listed = http.get(f"/v1/volumes/{base['volume_id']}/feedback").json()["items"]
@@ -102,6 +107,49 @@ def test_accepting_and_rejecting_need_no_correction(http: TestClient, base: dict
         assert (answer.status_code, answer.json()["code"]) == (422, "entry_invalid")
     for wrong in ({"verdict": "fine"}, {"verdict": "accepted", "rating": 6}):
         assert give(http, base["id"], **wrong).status_code == 422
+
+
+def test_who_rejects_a_correction_vouches_for_nothing_of_it(http: TestClient, base: dict[str, Any]) -> None:
+    mask, _ = corrected(http, base)
+    assert mask["reviewed"]["axial"] == [[1, 2]]
+    assert give(http, mask["id"], verdict="rejected").json()["reviewed"] is None
+    said = give(http, mask["id"], verdict="rejected", reviewed={"axial": [[3, 3]]}).json()
+    assert said["reviewed"]["axial"] == [[3, 3]]
+
+
+def test_nobody_corrected_what_another_person_drew(
+    http: TestClient, settings: Settings, base: dict[str, Any]
+) -> None:
+    theirs, _ = corrected(http, base)
+    store = http.app.state.parts.store  # type: ignore[attr-defined]
+    engine = open_engine(settings.database_url)
+
+    def judge() -> Any:
+        with transaction(engine) as conn:
+            given = submit.Verdict("corrected")
+            return submit.submit(
+                conn, store, mask_id=theirs["id"], given=given, actor="dr-b", idempotency_key=None
+            )[0]
+
+    with pytest.raises(InvalidInput, match="not corrected"):
+        judge()
+    with transaction(engine) as conn:
+        draft, _ = start.start(
+            conn, volume_id=base["volume_id"], base_mask_id=theirs["id"], label_set_id=None, actor="dr-b"
+        )
+    mask, _ = finalize(
+        engine,
+        store,
+        draft.id,
+        sequence=0,
+        head_hash=draft.head_hash,
+        active_time_s=7,
+        actor="dr-b",
+        scratch=settings.scratch,
+    )
+    found = judge()
+    engine.dispose()
+    assert (found.mask_id, found.active_time_s, found.original_id) == (mask.id, 7, base["id"])
 
 
 def test_the_same_key_gives_the_same_feedback(http: TestClient, base: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import nibabel as nib
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from segloop.database import Engine, open_engine, transaction
 from segloop.imaging.geometry import Geometry, reorient
 from segloop.jobs.run import Limits, run_next
 from segloop.model_versions import promote, register
-from segloop.nnunet.bundle import import_model
+from segloop.nnunet.bundle import BundleInfo, import_model
 from segloop.nnunet.tiny import write_tiny_model
 from segloop.projects import table as projects_table
 from segloop.settings import Settings
@@ -50,13 +51,16 @@ class Service:
             write_tiny_model(folder / "nnunet", label_names=ORGANS, weights="random", orientation="LAS"),
             folder / "bundle",
         )
-        with transaction(engine) as conn:
-            project_id = projects_table.get(conn, "default").id
+        self.register(folder / "bundle", info)
+
+    def register(self, bundle: Path, info: BundleInfo) -> str:
+        """Register a bundle, promote it and return the version's id."""
+        with transaction(self.engine) as conn:
             version, _ = register.register(
                 conn,
                 self.store,
-                project_id=project_id,
-                folder=folder / "bundle",
+                project_id=projects_table.get(conn, "default").id,
+                folder=bundle,
                 name="tiny",
                 labels=info.labels,
                 orientation=info.orientation,
@@ -64,30 +68,43 @@ class Service:
                 details={},
                 actor="tester",
             )
-            self.store.put_bytes(version.object_key, register.pack(folder / "bundle"))
-            promote.promote(conn, version.id, actor="tester", reason="test")
+            self.store.put_bytes(version.object_key, register.pack(bundle))
+            return str(promote.promote(conn, version.id, actor="tester", reason="test").id)
 
-    def submit(self, array: Any, affine: Any) -> str:
-        """Upload a CT and return the id of a job that is to segment it."""
+    def upload(self, array: Any, affine: Any) -> str:
+        """Upload a CT and return its id."""
         body = gzip.compress(nib.Nifti1Image(array, affine).to_bytes(), 1, mtime=0)
         made = self.client.post("/v1/projects/default/uploads", json={"size_bytes": len(body)}).json()
         self.client.put(f"/v1/uploads/{made['id']}/parts/1", content=body)
         volume = self.client.post(f"/v1/uploads/{made['id']}/complete")
         assert volume.status_code == 201, volume.text
-        request = {"kind": "segment", "input": {"volume_id": volume.json()["id"]}}
-        job = self.client.post("/v1/jobs", json=request)
+        return str(volume.json()["id"])
+
+    def submit(self, array: Any, affine: Any) -> str:
+        """Upload a CT and return the id of a job that is to segment it."""
+        job = self.ask(self.upload(array, affine))
         assert job.status_code == 202, job.text
         return str(job.json()["id"])
+
+    def ask(self, volume_id: str, **parameters: object) -> httpx.Response:
+        """Ask for a segmentation."""
+        request = {"kind": "segment", "input": {"volume_id": volume_id}, "parameters": parameters}
+        return self.client.post("/v1/jobs", json=request)
 
     def mask(self, array: Any, affine: Any) -> Any:
         """Upload a CT, segment it and return the downloaded mask's image."""
         self.submit(array, affine)
+        return self.run()[1]
+
+    def run(self) -> tuple[dict[str, Any], Any]:
+        """Do the next job and return its mask as (what the API says of it, the downloaded image)."""
         works = {"segment": self.segmenter.work}
         job = run_next(self.engine, queue="segmentation", works=works, worker="w", limits=LIMITS)
         assert job is not None
         assert job.state == "succeeded", job.error_message
+        mask = self.client.get(f"/v1/masks/{job.mask_id}").json()
         content = self.client.get(f"/v1/masks/{job.mask_id}/content").content
-        return nib.Nifti1Image.from_bytes(gzip.decompress(content))
+        return mask, nib.Nifti1Image.from_bytes(gzip.decompress(content))
 
 
 @pytest.fixture

@@ -5,12 +5,16 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import redis
+from sqlalchemy import create_engine
 
+from segloop import broker
 from segloop.database import Engine, open_engine, transaction
 from segloop.errors import Conflict, InvalidInput, Unavailable
 from segloop.jobs import outbox, submit, table
 from segloop.jobs.job import Job, JobKind, JobState, Priority
 from segloop.jobs.run import Attempt, Finish, Limits, run_next
+from segloop.jobs.statistics import table as statistics
 from segloop.projects import table as projects_table
 
 LIMITS = Limits(lease_s=2.0, heartbeat_s=0.2, max_failures=3, max_interruptions=5)
@@ -112,7 +116,7 @@ def test_stat_comes_before_routine_and_older_before_newer(engine: Engine, queue:
     first, second = add(engine, queue), add(engine, queue)
     stat = add(engine, queue, priority=Priority.STAT)
     with transaction(engine) as conn:
-        assert [table.queue_position(conn, job) for job in (stat, first, second)] == [
+        assert [statistics.queue_position(conn, job) for job in (stat, first, second)] == [
             1,
             2,
             3,
@@ -277,6 +281,27 @@ def test_cancelling_a_running_job_stops_it_and_nothing_appears(engine: Engine, q
         submit.retry(conn, job.id, actor="tester")
 
 
+def test_a_job_that_failed_before_it_heard_the_cancel_runs_when_it_is_tried_again(
+    engine: Engine, queue: str
+) -> None:
+    job = add(engine, queue)
+
+    def refuses(attempt: Attempt) -> Finish:
+        with transaction(engine) as conn:
+            submit.cancel(conn, job.id, actor="tester")
+        raise InvalidInput("not_finite", "The volume holds NaN.")
+
+    def several_heartbeats(attempt: Attempt) -> Finish:
+        time.sleep(4 * LIMITS.heartbeat_s)
+        return good(attempt)
+
+    run(engine, queue, refuses)
+    with transaction(engine) as conn:
+        submit.retry(conn, job.id, actor="tester")
+    run(engine, queue, several_heartbeats)
+    assert get(engine, job).state is JobState.SUCCEEDED
+
+
 def test_cancelling_a_queued_job_is_immediate_and_repeatable(engine: Engine, queue: str) -> None:
     job = add(engine, queue)
     for _ in range(2):
@@ -352,3 +377,38 @@ def test_the_application_role_cannot_change_history(engine: Engine, queue: str) 
             transaction(engine) as conn,
         ):
             conn.execute(text(statement))
+
+
+def test_a_broker_that_takes_nothing_is_away_and_the_relay_rings_later(
+    engine: Engine, queue: str, redis_url: str
+) -> None:
+    job = add(engine, queue)
+    celery = broker.make_celery(redis_url)
+
+    def ring() -> int:
+        with transaction(engine) as conn:
+            return outbox.relay_once(
+                conn, lambda task, _, job_id: broker.send(celery, task=task, queue="training", job_id=job_id)
+            )
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory", "1")  # full: it answers, and refuses whatever is written
+        try:
+            with pytest.raises(Unavailable):
+                ring()
+        finally:
+            client.config_set("maxmemory", "0")
+        assert ring() >= 1
+        assert any(job.id in str(message) for message in client.lrange("training", 0, -1))
+
+
+def test_connections_that_all_stay_busy_make_the_database_unavailable(database_url: str) -> None:
+    few = create_engine(
+        database_url.replace("postgresql://", "postgresql+psycopg2://", 1),
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=0.1,
+    )
+    with transaction(few), pytest.raises(Unavailable), transaction(few):
+        pass
+    few.dispose()

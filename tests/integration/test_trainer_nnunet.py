@@ -29,7 +29,7 @@ from segloop.training.gate import decide
 from segloop.training.progress import read_progress
 from segloop.training.protocol import Evaluation, Margin, Protocol
 from segloop.training.recipe import Recipe
-from segloop.training.scores import Reference, evaluate, score_case
+from segloop.training.scores import Reference, evaluate, score_case, with_calibration
 from segloop.training.target import ReviewedRegion
 from tests.training_runs import LABELS, NAMES, make_workspace
 
@@ -109,7 +109,8 @@ def test_the_gate_knows_a_model_with_noise_on_its_weights_from_one_without(
             evaluate(part, predictor.predict, LABELS, clock=lambda: float(next(ticks)))
             for part in (cases, corrected)
         )
-        return Evaluation(some, few, calibration_errors(predictor, corrected[:2]))
+        errors = calibration_errors(predictor, cases[:6])
+        return Evaluation(tuple(with_calibration(case, errors.get(case.case_id, {})) for case in some), few)
 
     good, same, bad = evaluation(0.0), evaluation(1e-4), evaluation(2.0)
     protocol = Protocol(("mandible",), default_margin=Margin(0.03, 0.03))
@@ -120,8 +121,8 @@ def test_the_gate_knows_a_model_with_noise_on_its_weights_from_one_without(
     equal = decide(good, same, protocol).findings
     assert {f.standing for f in equal if f.check in ("non_inferior", "no_catastrophe")} == {"passed"}
     for one in (good, same, bad):
-        five = Evaluation(one.frozen[:5], one.corrected[:5], one.calibration_error)
-        production = Evaluation(good.frozen[:5], good.corrected[:5], good.calibration_error)
+        five = Evaluation(one.frozen[:5], one.corrected[:5])
+        production = Evaluation(good.frozen[:5], good.corrected[:5])
         assert decide(production, five, protocol).outcome == "not_enough_cases"
 
 
@@ -199,6 +200,17 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_code(tmp_path: Path) -> No
         next(iter(trainer.network.parameters())).fill_(float("nan"))
     with pytest.raises(InvalidInput) as refused:
         trainer._epoch()
+    assert refused.value.code == "training_diverged"
+
+
+def test_a_validation_loss_that_is_no_number_ends_the_run_with_the_same_code(tmp_path: Path) -> None:
+    """The last step of an epoch may break the weights after its own loss was a number."""
+    trainer = LoopTrainer.open(make_workspace(tmp_path, SHORT).folder)
+    trainer.on_train_start()
+    with torch.no_grad():
+        next(iter(trainer.network.parameters())).fill_(float("nan"))
+    with pytest.raises(InvalidInput) as refused:
+        trainer._validate()
     assert refused.value.code == "training_diverged"
 
 

@@ -2,15 +2,25 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
+from uuid import uuid4, uuid5
 
 import streamlit as st
 from segloop_viewer import uploader, viewer
 
 from segloop.errors import SegloopError
 from segloop.schemas import Mask, Volume
+from segloop.schemas_editing import Draft
 from ui.api_client import ApiClient
-from ui.views.masks import API_BASE, PROJECT, names_of, origin, stated_offset, ticket
+from ui.views.masks import (
+    API_BASE,
+    PROJECT,
+    label_numbers,
+    labels_of,
+    names_of,
+    origin,
+    stated_offset,
+    ticket,
+)
 from ui.views.standing import Standing, standing
 from ui.views.text import explain, moment, plain
 
@@ -37,8 +47,9 @@ def show(
         mask = _choose(api, masks) if masks else None
         if mask is not None:
             st.markdown(f"[Download mask (NIfTI)]({API_BASE}/v1/masks/{mask.id}/content)", width="content")
-            again()
         editing = is_editing(volume, mask)
+        if mask is not None and not editing:
+            again()
         if st.button(_edit_text(api, volume, mask, editing)):
             st.session_state[_editing_key(volume, mask)] = not editing
             st.rerun()
@@ -49,7 +60,7 @@ def show(
         if editing:
             _discard(api, volume, mask)
         else:
-            _add_mask(volume)
+            _add_mask(api, volume)
     if editing:
         _edit(api, volume, mask)
     else:
@@ -75,10 +86,14 @@ def _editing_key(volume: Volume, mask: Mask | None) -> str:
     return f"editing-{volume.id}-{mask.id if mask else None}"
 
 
-def _add_mask(volume: Volume) -> None:
+def _add_mask(api: ApiClient, volume: Volume) -> None:
     """Offer to upload a mask; the newest mask is the one that is shown."""
     with st.popover("Add a mask"):
         st.caption("Ground truth, or another tool's result, as NIfTI on exactly this CT's grid.")
+        numbers = label_numbers(api)
+        if numbers:
+            # Other numbers would be taken for other labels, and nothing in the file says which are meant.
+            st.caption(f"Its values must mean: {plain(numbers)}.")
         uploaded = uploader(
             api_base=API_BASE, project=PROJECT, volume_id=volume.id, key=f"mask-uploader-{volume.id}"
         )
@@ -98,7 +113,7 @@ def _choose(api: ApiClient, masks: list[Mask]) -> Mask:
         key=f"mask-{masks[0].id}",
         format_func=lambda key: names[key],
         label_visibility="collapsed",
-        width=380,
+        width=420,  # the whole name: what tells masks made alike apart is its end
     )
     return next(mask for mask in masks if mask.id == mask_id)
 
@@ -120,7 +135,7 @@ def _edit(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
     if others:
         names = ", ".join(map(plain, others))
         st.info(f"Also at work on this CT: {names}. Your draft is your own; neither overwrites the other.")
-    finalized = _look(api, volume, mask, draft_id=draft.id)
+    finalized = _look(api, volume, mask, draft)
     if finalized and finalized["draft_id"] == draft.id:
         st.session_state[_editing_key(volume, mask)] = False
         st.rerun()
@@ -136,25 +151,35 @@ def _feedback(api: ApiClient, mask: Mask) -> None:
         st.popover("Feedback", key=f"feedback-popover-{n_given}"),
         st.form(f"feedback-{mask.id}", border=False),
     ):
-        verdict = st.radio("Verdict", list(verdicts), format_func=lambda key: verdicts[key])
+        # Nobody vouches for a whole mask by a press that was meant to look what is asked.
+        verdict = st.radio(
+            "Verdict",
+            list(verdicts),
+            index=0 if mask.kind == "correction" else None,
+            format_func=lambda key: verdicts[key],
+        )
         reason = st.selectbox("Reason", REASONS)
         notes = st.text_area("Notes", max_chars=5000, help="Nothing that names a patient.")
         stars = st.feedback("stars")
         if not st.form_submit_button("Submit feedback", type="primary"):
             return
-        key = st.session_state.setdefault(f"feedback-key-{mask.id}", str(uuid4()))
-        rating = None if stars is None else stars + 1
+        if verdict is None:
+            st.error("Choose a verdict first.")
+            return
+        given = {
+            "verdict": verdict,
+            # Who accepts a mask as it is vouches for all of it; a correction says itself what was reviewed, and a second
+            # person's word makes no more of it.
+            "reviewed": {"whole": True} if verdict == "accepted" and mask.kind != "correction" else None,
+            "reason": reason,
+            "notes": notes,
+            "rating": None if stars is None else stars + 1,
+        }
+        # Sent again after a lost answer it is the same feedback; changed before that, it is another.
+        nonce = st.session_state.setdefault(f"feedback-key-{mask.id}", uuid4())
+        key = str(uuid5(nonce, repr(given)))
         try:
-            api.give_feedback(
-                mask.id,
-                idempotency_key=key,
-                verdict=verdict,
-                # Who accepts a mask as it is vouches for all of it; a correction says itself what was reviewed.
-                reviewed={"whole": True} if verdict == "accepted" else None,
-                reason=reason,
-                notes=notes,
-                rating=rating,
-            )
+            api.give_feedback(mask.id, idempotency_key=key, **given)
         except SegloopError as error:
             st.error(explain(error))
             return
@@ -165,26 +190,22 @@ def _feedback(api: ApiClient, mask: Mask) -> None:
 
 
 def _look(
-    api: ApiClient, volume: Volume, mask: Mask | None, *, draft_id: str | None = None
+    api: ApiClient, volume: Volume, mask: Mask | None, draft: Draft | None = None
 ) -> dict[str, Any] | None:
-    labels = []
     notice = "Research use only. Not a medical device."
     if mask is not None:
-        labels = [item.model_dump() for item in api.statistics(mask.id).labels]
         notice = f"{notice} Mask: {origin(api, mask)}."
-    elif draft_id is not None:
-        newest = max(api.label_sets(PROJECT), key=lambda found: found.version)
-        labels = [label.model_dump() | {"volume_ml": None} for label in newest.labels]
     offset = stated_offset(api, mask)
     worth = standing(mask, st.session_state["feedback"]) if mask else NOTHING_YET
     return viewer(
-        draft_id=draft_id,
+        draft_id=draft.id if draft else None,
+        project=PROJECT,
         api_base=API_BASE,
         volume_id=volume.id,
         volume_ticket=ticket(api, "volumes", volume.id),
         mask_id=mask.id if mask else None,
         mask_ticket=ticket(api, "masks", mask.id) if mask else None,
-        labels=labels,
+        labels=labels_of(api, mask, draft),
         notice=notice,
         reviewed=worth.is_reviewed,
         badge=worth.badge,

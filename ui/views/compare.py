@@ -10,7 +10,7 @@ from segloop.schemas import Mask, Volume
 from segloop.schemas_editing import Comparison, Disagreement
 from ui.api_client import ApiClient
 from ui.views.labels import shared_labels
-from ui.views.masks import API_BASE, PROJECT, names_of, origin, stated_offset, ticket
+from ui.views.masks import API_BASE, PROJECT, names_of, origin, shared_offset, stated_offset, ticket
 from ui.views.navigation import Open
 from ui.views.standing import standing
 from ui.views.text import as_csv, explain, plain
@@ -102,7 +102,7 @@ def _choose(api: ApiClient, masks: list[Mask]) -> tuple[Mask, Mask]:
             format_func=lambda key: names[key],
             key=f"compare-{name}-{masks[0].volume_id}",
             label_visibility="collapsed",
-            width=300,
+            width="stretch",
         )
         st.query_params[name.lower()] = picked
         chosen.append(by_id[picked])
@@ -151,7 +151,7 @@ def _pictures(api: ApiClient, volume: Volume, a: Mask, b: Mask, found: Compariso
         for mask in (a, b)
     ]
     feedback = st.session_state["feedback"]
-    offset = _shared_offset(stated_offset(api, a), stated_offset(api, b))
+    offset = shared_offset(stated_offset(api, a), stated_offset(api, b))
     viewer(
         api_base=API_BASE,
         volume_id=volume.id,
@@ -174,13 +174,6 @@ def _pictures(api: ApiClient, volume: Volume, a: Mask, b: Mask, found: Compariso
         hu_offset=offset or 0.0,
         key=f"compare-{volume.id}",
     )
-
-
-def _shared_offset(first: float | None, second: float | None) -> float | None:
-    """Return what turns stored values into HU as stated for both masks, or for one; None where that is not one thing."""
-    if first is None or second is None:
-        return second if first is None else first
-    return first if first == second else None
 
 
 def _piece(piece: Disagreement, names: list[dict[int, str]]) -> str:

@@ -1,10 +1,12 @@
 """What pages need of a mask: who made it, what it is worth, and a ticket to read it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import streamlit as st
 
-from segloop.schemas import Mask, ModelVersion, Ticket
+from segloop.schemas import Label, Mask, ModelVersion, Ticket
+from segloop.schemas_editing import Draft
 from ui.api_client import ApiClient
 from ui.views.standing import standing
 from ui.views.text import moment
@@ -21,6 +23,29 @@ def names_of(api: ApiClient, masks: list[Mask]) -> dict[str, str]:
     verdict for example: else the mask that is shown would not be the one that is edited. Hence the end of the id.
     """
     return {mask.id: f"{maker(api, mask)} · {moment(mask.created_at)} · {mask.id[-6:]}" for mask in masks}
+
+
+def labels_of(api: ApiClient, mask: Mask | None, draft: Draft | None) -> list[dict[str, Any]]:
+    """Return the labels to show: those of the draft while one is edited, for it takes no others; else the mask's."""
+    if draft is not None:
+        sets = api.label_sets(draft.project_id)
+        labels = next(found.labels for found in sets if found.id == draft.label_set_id)
+        return [
+            label.model_dump() | {"volume_ml": None} for label in sorted(labels, key=lambda one: one.index)
+        ]
+    return [] if mask is None else [item.model_dump() for item in api.statistics(mask.id).labels]
+
+
+def newest_labels(api: ApiClient) -> list[Label]:
+    """Return the labels that a new mask has: those of the project's newest label set."""
+    sets = api.label_sets(PROJECT)
+    return max(sets, key=lambda found: found.version).labels if sets else []
+
+
+def label_numbers(api: ApiClient) -> str:
+    """Return which number means which label in a mask that is added, as one line."""
+    labels = sorted(newest_labels(api), key=lambda label: label.index)
+    return ", ".join(f"{label.index} {label.name}" for label in labels)
 
 
 def origin(api: ApiClient, mask: Mask) -> str:
@@ -43,7 +68,16 @@ def maker(api: ApiClient, mask: Mask) -> str:
 
 
 def stated_offset(api: ApiClient, mask: Mask | None) -> float | None:
-    """Return what was stated, when the mask was asked for, that turns stored values into HU; None if nothing was."""
+    """Return what was stated, when the mask was asked for, that turns stored values into HU; None if nothing was.
+
+    For a correction, what was stated for the mask that it came from.
+    """
+    earlier: dict[str, Mask] = {}
+    while mask is not None and mask.job_id is None:
+        if mask.parent_id is None:
+            return None
+        earlier = earlier or {each.id: each for each in api.masks(mask.volume_id)}
+        mask = earlier.get(mask.parent_id)
     if mask is None or mask.job_id is None:
         return None
     offsets: dict[str, float | None] = st.session_state.setdefault("offsets", {})
@@ -52,6 +86,13 @@ def stated_offset(api: ApiClient, mask: Mask | None) -> float | None:
         stated = parameters.get("hu_offset")
         offsets[mask.job_id] = 0.0 if stated is None and parameters.get("hu_confirmed") else stated
     return offsets[mask.job_id]
+
+
+def shared_offset(first: float | None, second: float | None) -> float | None:
+    """Return what turns stored values into HU as stated for both masks, or for one; None where that is not one thing."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first if first == second else None
 
 
 def ticket(api: ApiClient, kind: str, object_id: str) -> str:

@@ -60,8 +60,9 @@ def _show(api: ApiClient, volume: Volume, ways: Ways) -> None:
         )
         if st.button("Next case", icon=":material/arrow_forward:", icon_position="right"):
             next_case(api, PROJECT, volume.id, ways.to_case)
-    masks = api.masks(volume.id)
+    # Jobs before masks: of one that ends between the two its mask is there, and no second job is offered.
     job_id = st.session_state.get(_job_key(volume)) or _find_unfinished(api, volume)
+    masks = api.masks(volume.id)
     if job_id:
         st.session_state[_job_key(volume)] = job_id
         _watch(api, volume, job_id)

@@ -9,7 +9,7 @@ from segloop.errors import SegloopError
 from segloop.schemas_worklist import Case, Worklist
 from segloop.worklist.state import CASE_STATES, OPEN, CaseState
 from ui.api_client import ApiClient
-from ui.views.masks import API_BASE, PROJECT
+from ui.views.masks import API_BASE, PROJECT, label_numbers
 from ui.views.navigation import Open
 from ui.views.text import age, explain, plain
 
@@ -40,6 +40,7 @@ def page(api: ApiClient, open_case: Open) -> None:
         st.markdown("**New CT**")
         uploaded = uploader(api_base=API_BASE, project=PROJECT, key="uploader")
         st.caption("Without a patient reference, a CT counts as a patient of its own.")
+        _numbers(api)
     if uploaded:
         if not uploaded["mask_id"]:
             st.session_state["just_uploaded"] = uploaded["volume_id"]
@@ -101,12 +102,26 @@ def _row(case: Case) -> None:
     )
     size = " x ".join(map(str, case.shape))
     name.markdown(f"**{plain(case.case_reference)}**  \n:small[{size}, uploaded {age(case.created_at)}]")
-    state.badge(case.state.replace("_", " "), color=COLORS[case.state])  # type: ignore[arg-type]
+    # Uploaded ground truth counts as corrected, and nobody corrected it here.
+    is_given = case.state == "corrected" and case.mask_kind == "ground_truth"
+    standing = "ground truth" if is_given else case.state.replace("_", " ")
+    state.badge(standing, color=COLORS[case.state])  # type: ignore[arg-type]
     notes = ["your draft"] if case.has_draft else []
     notes += ["somebody else is editing"] if case.n_other_drafts else []
     who.caption(" · ".join([f"{plain(case.touched_by)}, {age(case.touched_at)}", *notes]))
     if action.button("Open", key=f"open-{case.id}"):
         _go(case.id)
+
+
+def _numbers(api: ApiClient) -> None:
+    """Say which number means which label in a mask; the file itself can't tell."""
+    try:
+        numbers = label_numbers(api)
+    except SegloopError:
+        return  # the worklist says what is wrong
+    if numbers:
+        with st.expander("Numbers in a mask"):
+            st.caption(plain(numbers))
 
 
 def _go(volume_id: str) -> None:

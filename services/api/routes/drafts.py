@@ -27,7 +27,7 @@ def open_draft(
 ) -> bodies.Draft:
     """Open a draft (201), or return the one that you have of this base mask (200)."""
     for value in (body.base_mask_id, body.label_set_id):
-        require_uuid(value or volume_id)
+        require_uuid(volume_id if value is None else value)
     row, new = start.start(
         conn,
         volume_id=require_uuid(volume_id),

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from segloop import broker, database
 from segloop.database import transaction
 from segloop.errors import SegloopError, Unavailable
-from segloop.jobs import table as jobs_table
+from segloop.jobs.statistics import table as statistics
 from services.api.deps import ActorDep, PartsDep
 
 router = APIRouter(tags=["operations"])
@@ -50,9 +50,9 @@ def metrics(parts: PartsDep, actor: ActorDep) -> Response:
     )
     backlog = Gauge("segloop_outbox_rows", "Bells that wait to be rung", registry=registry)
     with transaction(parts.engine) as conn:
-        for row in jobs_table.count_by_state(conn):
+        for row in statistics.count_by_state(conn):
             n_jobs.labels(row.queue, row.state).set(row.n)
             if row.oldest_s is not None:
                 oldest.labels(row.queue).set(float(row.oldest_s))
-        backlog.set(jobs_table.count_outbox(conn))
+        backlog.set(statistics.count_outbox(conn))
     return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")

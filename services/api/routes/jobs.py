@@ -9,8 +9,11 @@ from segloop.database import Connection
 from segloop.errors import InvalidInput
 from segloop.jobs import submit, table
 from segloop.jobs.job import ENDED, Job, JobKind, JobState, Priority
+from segloop.jobs.statistics import table as statistics
 from segloop.masks import request as mask_request
 from segloop.projects import table as projects_table
+from segloop.training.comparisons import compare
+from segloop.training.runs import start as training
 from services.api.deps import ActorDep, ConnectionDep, CursorDep, LimitDep, next_cursor
 
 router = APIRouter(tags=["jobs"])
@@ -29,7 +32,16 @@ def create_job(
     """Accept work: 202 with its place; the same Idempotency-Key gives the same job (200)."""
     project_id = projects_table.get(conn, body.project_id).id
     priority = Priority.STAT if body.parameters.priority == "stat" else Priority.ROUTINE
-    if JobKind(body.kind) is JobKind.SEGMENT:
+    known = submit.find_repeat(
+        conn,
+        project_id=project_id,
+        actor=actor.name,
+        request=body.model_dump(),
+        idempotency_key=idempotency_key,
+    )
+    if known is not None:
+        job, new = known, False
+    elif JobKind(body.kind) is JobKind.SEGMENT:
         job, new = mask_request.request(
             conn,
             project_id=project_id,
@@ -41,6 +53,23 @@ def create_job(
             hu_offset=body.parameters.hu_offset,
             profile=body.parameters.profile,
             request=body.model_dump(),
+            idempotency_key=idempotency_key,
+        )
+    elif JobKind(body.kind) is JobKind.TRAIN:
+        job, new = training.start(
+            conn,
+            project_id=project_id,
+            wanted=training.Wanted(body.parameters.training, body.parameters.recipe, "manual", actor.name),
+            request=body.model_dump(),
+            idempotency_key=idempotency_key,
+        )
+    elif JobKind(body.kind) is JobKind.EVALUATE:
+        job, new = compare.request(
+            conn,
+            project_id=project_id,
+            model_version_id=require_uuid(body.input.model_version_id or ""),
+            actor=actor.name,
+            body=body.model_dump(),
             idempotency_key=idempotency_key,
         )
     else:
@@ -123,9 +152,11 @@ def require_uuid(value: str) -> str:
 
 def present(conn: Connection, job: Job) -> schemas.JobOut:
     """Return the job as the API shows it; time left is from the median of recent runs of its kind."""
-    position = table.queue_position(conn, job) if job.state is JobState.QUEUED else None
+    position = statistics.queue_position(conn, job) if job.state is JobState.QUEUED else None
     typical_s = (
-        None if job.state in ENDED else table.typical_run_s(conn, kind=job.kind, project_id=job.project_id)
+        None
+        if job.state in ENDED
+        else statistics.typical_run_s(conn, kind=job.kind, project_id=job.project_id)
     )
     left_s = None
     if typical_s is not None:

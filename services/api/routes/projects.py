@@ -82,7 +82,14 @@ def _append_labels(
 ) -> Any:
     wanted = [label.model_dump() for label in labels]
     LabelSet.from_dicts(wanted).require_extends(LabelSet.from_dicts(present))
-    row = table.insert_label_set(conn, project_id=project_id, labels=wanted, actor=actor)
+    try:
+        with conn.begin_nested():
+            row = table.insert_label_set(conn, project_id=project_id, labels=wanted, actor=actor)
+    except IntegrityError:
+        raise Conflict(
+            "label_set_conflict",
+            "Somebody appended a label set at the same moment; look at the newest one and try again.",
+        ) from None
     record(
         conn,
         actor=actor,

@@ -47,11 +47,12 @@ def submit(
     """Record feedback in the caller's transaction and return (it, whether it is new).
 
     A corrected mask is compared with the one its corrections began from: voxels changed, Dice of each label, and their
-    mean. Time and reviewed region are the correction's own unless stated. An accepted mask changed nothing.
+    mean. Time and reviewed region are the correction's own unless stated. An accepted mask changed nothing, and a
+    rejected one is vouched for in no part unless stated.
 
     Raises:
         NotFound: `mask_unknown`.
-        InvalidInput: `correction_missing` when a mask nobody corrected is called corrected; `entry_invalid` for a
+        InvalidInput: `correction_missing` when a mask that the actor did not correct is called corrected; `entry_invalid` for a
             reviewed region that doesn't fit; `idempotency_key_reused`.
     """
     digest = hashlib.sha256(json.dumps([mask_id, vars(given)], sort_keys=True).encode()).hexdigest()
@@ -96,8 +97,8 @@ def submit(
 
 
 def _correction(conn: Connection, mask: Row[Any], actor: str) -> Row[Any]:
-    """Return the mask itself when it is a correction, or the actor's newest correction of it."""
-    if mask.kind == "correction":
+    """Return the mask itself when it is the actor's correction, or the actor's newest correction of it."""
+    if (mask.kind, mask.created_by) == ("correction", actor):
         return mask
     for other in masks_table.list_by_volume(conn, mask.volume_id):
         if (other.kind, other.parent_id, other.created_by) == ("correction", mask.id, actor):
@@ -117,7 +118,8 @@ def _original(conn: Connection, mask: Row[Any]) -> Row[Any]:
 
 def _reviewed(conn: Connection, mask: Row[Any], given: Verdict) -> dict[str, Any] | None:
     if given.reviewed is None:
-        reviewed: dict[str, Any] | None = mask.reviewed
+        # Who rejects a mask vouches for no part of it, whatever the one who drew it said.
+        reviewed: dict[str, Any] | None = None if given.verdict == "rejected" else mask.reviewed
         return reviewed
     grid = ras_grid(volumes_table.get(conn, mask.volume_id))
     return region.check(given.reviewed, shape=grid.shape, indices=_labels(conn, mask).indices)

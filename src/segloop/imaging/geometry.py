@@ -75,24 +75,45 @@ class Geometry:
 def reorient(array: NDArray[T], geometry: Geometry, orientation: str) -> tuple[NDArray[T], Geometry]:
     """Permute and flip an (x, y, z) array so that its axes grow towards `orientation`; no value changes.
 
-    Returns a view and its grid: each voxel keeps its place in the world. The way back is
-    `reorient(result, result_geometry, geometry.orientation)`, exactly, oblique affines included.
+    Returns a view and its grid: each voxel keeps its place in the world. The way back is `restore`, and not this function:
+    where an axis lies halfway between two directions (at 45 degrees) the turned grid may be named otherwise.
 
     Raises:
         InvalidInput: `orientation_invalid`.
     """
+    change: NDArray[Any] = nio.ornt_transform(nio.io_orientation(geometry.affine), _axes(orientation))
+    moved = nio.apply_orientation(array, change)
+    affine = geometry.affine @ nio.inv_ornt_aff(change, geometry.shape)
+    return moved, Geometry((moved.shape[0], moved.shape[1], moved.shape[2]), affine)
+
+
+def restore(array: NDArray[T], geometry: Geometry, orientation: str) -> NDArray[T]:
+    """Return an array on `reorient(..., geometry, orientation)`'s grid as a view (x, y, z) on `geometry` itself.
+
+    Exactly the way back, whatever the affine.
+
+    Raises:
+        InvalidInput: `orientation_invalid`, `mask_grid` when the array is of another shape.
+    """
+    change: NDArray[Any] = nio.ornt_transform(_axes(orientation), nio.io_orientation(geometry.affine))
+    back: NDArray[T] = nio.apply_orientation(array, change)
+    if back.shape != geometry.shape:
+        raise InvalidInput(
+            "mask_grid", f"The array turned back has shape {back.shape}, its grid {geometry.shape}."
+        )
+    return back
+
+
+def _axes(orientation: str) -> NDArray[Any]:
     try:
-        target = nio.axcodes2ornt(tuple(orientation))
+        target: NDArray[Any] = nio.axcodes2ornt(tuple(orientation))
         if sorted(target[:, 0]) != [0, 1, 2]:
             raise ValueError
     except (ValueError, KeyError, IndexError):
         raise InvalidInput(
             "orientation_invalid", f"'{orientation}' is not an orientation such as RAS."
         ) from None
-    change: NDArray[Any] = nio.ornt_transform(nio.io_orientation(geometry.affine), target)
-    moved = nio.apply_orientation(array, change)
-    affine = geometry.affine @ nio.inv_ornt_aff(change, geometry.shape)
-    return moved, Geometry((moved.shape[0], moved.shape[1], moved.shape[2]), affine)
+    return target
 
 
 def _check(affine: NDArray[np.float64]) -> None:

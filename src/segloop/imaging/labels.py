@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from segloop.errors import Conflict, InvalidInput
 
+MOST_NAMED = 20  # labels that a message lists
+
 
 @dataclass(frozen=True)
 class Label:
@@ -66,6 +68,10 @@ class LabelSet:
                 f"Label sets only grow; these labels were changed or removed: {', '.join(lost)}.",
             )
 
+    def _numbers(self) -> str:
+        each = [f"{label.index} {label.name}" for label in self.labels]
+        return ", ".join([*each[:MOST_NAMED], "..."] if len(each) > MOST_NAMED else each)
+
     def require_known_values(self, mask: NDArray[np.integer[Any]]) -> None:
         """Check that a mask holds nothing but background and these labels.
 
@@ -76,7 +82,9 @@ class LabelSet:
         if unknown:
             some = ", ".join(str(value) for value in unknown[:10])
             raise InvalidInput(
-                "mask_labels", f"The mask holds values that are no labels of this project: {some}."
+                "mask_labels",
+                f"The mask holds values that are no labels of this project: {some}{' ...' if len(unknown) > 10 else ''}. "
+                f"Give its labels the project's numbers and send it again: {self._numbers()}.",
             )
 
 

@@ -13,6 +13,8 @@ class JobKind(StrEnum):
 
     SEGMENT = "segment"
     SELFTEST = "selftest"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
 
 
 class JobState(StrEnum):
@@ -41,10 +43,17 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 }
 ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
-TASKS = {JobKind.SEGMENT: TaskName.SEGMENT, JobKind.SELFTEST: TaskName.SELFTEST}
+TASKS = {
+    JobKind.SEGMENT: TaskName.SEGMENT,
+    JobKind.SELFTEST: TaskName.SELFTEST,
+    JobKind.TRAIN: TaskName.TRAIN,
+    JobKind.EVALUATE: TaskName.EVALUATE,
+}
 QUEUES = {
     JobKind.SEGMENT: QueueName.SEGMENTATION,
     JobKind.SELFTEST: QueueName.SEGMENTATION,
+    JobKind.TRAIN: QueueName.TRAINING,
+    JobKind.EVALUATE: QueueName.TRAINING,
 }
 
 

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from segloop.audit.record import record
-from segloop.database import Connection
+from segloop.database import Connection, IntegrityError, constraint_of
 from segloop.errors import Conflict, InvalidInput
 from segloop.jobs import table
 from segloop.jobs.job import ENDED, QUEUES, TASKS, Job, JobKind, JobState, Priority
@@ -32,20 +32,11 @@ def submit(
     Raises:
         InvalidInput: `idempotency_key_reused` when the key came before with another `request`.
     """
-    digest = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
-    if idempotency_key is not None:
-        # Two requests with one key at the same time: the second waits here and then finds the first's job.
-        table.lock_name(conn, f"{project_id}/{actor}/{idempotency_key}")
-        known = table.find_by_idempotency_key(
-            conn, project_id=project_id, created_by=actor, key=idempotency_key
-        )
-        if known is not None:
-            if known.request_sha256 != digest:
-                raise InvalidInput(
-                    "idempotency_key_reused",
-                    "This Idempotency-Key was used for another request; use a new key for new work.",
-                )
-            return known, False
+    known = find_repeat(
+        conn, project_id=project_id, actor=actor, request=request, idempotency_key=idempotency_key
+    )
+    if known is not None:
+        return known, False
     job = table.insert_job(
         conn,
         project_id=project_id,
@@ -57,7 +48,7 @@ def submit(
         model_version_id=model_version_id,
         parameters=parameters or {},
         idempotency_key=idempotency_key,
-        request_sha256=digest,
+        request_sha256=_digest(request),
     )
     table.add_to_outbox(conn, job, task=TASKS[kind])
     table.add_event(conn, job, reason="submitted")
@@ -71,6 +62,39 @@ def submit(
         kind=kind,
     )
     return job, True
+
+
+def find_repeat(
+    conn: Connection,
+    *,
+    project_id: str,
+    actor: str,
+    request: dict[str, Any],
+    idempotency_key: str | None,
+) -> Job | None:
+    """Return the job that the same request with the same key made before.
+
+    It is asked before anything else about the request: what was right then may be refused by now, and who repeats
+    a request wants its job.
+
+    Raises:
+        InvalidInput: `idempotency_key_reused` when the key came before with another `request`.
+    """
+    if idempotency_key is None:
+        return None
+    # Two requests with one key at the same time: the second waits here and then finds the first's job.
+    table.lock_name(conn, f"{project_id}/{actor}/{idempotency_key}")
+    known = table.find_by_idempotency_key(conn, project_id=project_id, created_by=actor, key=idempotency_key)
+    if known is not None and known.request_sha256 != _digest(request):
+        raise InvalidInput(
+            "idempotency_key_reused",
+            "This Idempotency-Key was used for another request; use a new key for new work.",
+        )
+    return known
+
+
+def _digest(request: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def cancel(conn: Connection, job_id: str, *, actor: str) -> Job:
@@ -101,14 +125,28 @@ def cancel(conn: Connection, job_id: str, *, actor: str) -> Job:
     return table.get(conn, job_id)
 
 
+def training_active(error: IntegrityError) -> Exception:
+    """Return what breaking `training_runs_one_active` means to the user, or the error itself if it is another."""
+    if constraint_of(error) != "training_runs_one_active":
+        return error
+    return Conflict(
+        "training_active",
+        "A training run of this project waits or runs already. Wait for it, or cancel it first.",
+    )
+
+
 def retry(conn: Connection, job_id: str, *, actor: str) -> Job:
     """Queue a failed job once more.
 
     Raises:
-        Conflict: `job_not_failed`.
+        Conflict: `job_not_failed`; `training_active` when another training run of its project is under way.
     """
     table.get(conn, job_id)
-    job = table.reopen_failed(conn, job_id)
+    try:
+        with conn.begin_nested():
+            job = table.reopen_failed(conn, job_id)
+    except IntegrityError as error:
+        raise training_active(error) from None
     if job is None:
         raise Conflict("job_not_failed", "Only a failed job can be tried again.")
     table.add_to_outbox(conn, job, task=TASKS[job.kind])

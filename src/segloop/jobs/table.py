@@ -20,9 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
-    and_,
     bindparam,
-    case,
     delete,
     func,
     insert,
@@ -77,6 +75,12 @@ jobs = Table(
     Index("jobs_running", "lease_expires_at", postgresql_where=text("state = 'running'")),
     Index("jobs_by_project", "project_id", "created_at", "id"),
     Index("jobs_by_volume", "volume_id", "created_at"),
+    Index(
+        "training_runs_one_active",
+        "project_id",
+        unique=True,
+        postgresql_where=text("kind = 'train' AND state IN ('queued', 'running')"),
+    ),
 )
 
 job_events = Table(
@@ -290,7 +294,7 @@ def request_cancel(conn: Connection, job_id: str) -> None:
 
 
 def reopen_failed(conn: Connection, job_id: str) -> Job | None:
-    """Queue a failed job once more, with its failures forgiven; None when it has not failed."""
+    """Queue a failed job once more, its failures and an unheard cancel forgotten; None when it has not failed."""
     row = conn.execute(
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.state == "failed")
@@ -300,6 +304,7 @@ def reopen_failed(conn: Connection, job_id: str) -> Job | None:
             progress=0.0,
             failures=0,
             interruptions=0,
+            cancel_requested_at=None,
             error_code=None,
             error_message=None,
             dead_letter=False,
@@ -310,6 +315,31 @@ def reopen_failed(conn: Connection, job_id: str) -> Job | None:
         .returning(jobs)
     ).one_or_none()
     return None if row is None else _job(row)
+
+
+def forgive_interruptions(conn: Connection, job_id: str, *, attempt: int) -> None:
+    """Count a job's interruptions from zero again, because it got somewhere since the last."""
+    conn.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.attempt == attempt, jobs.c.interruptions > 0)
+        .values(interruptions=0)
+    )
+
+
+def is_busy(conn: Connection, *, queue: str) -> bool:
+    """Say whether a job of a queue waits or runs."""
+    open_jobs = select(jobs.c.id).where(jobs.c.state.in_(["queued", "running"]), jobs.c.queue == queue)
+    return conn.execute(open_jobs.limit(1)).one_or_none() is not None
+
+
+def has_open_evaluation(conn: Connection, *, model_version_id: str) -> bool:
+    """Say whether a comparison of a model version waits or runs."""
+    query = select(jobs.c.id).where(
+        jobs.c.kind == "evaluate",
+        jobs.c.model_version_id == model_version_id,
+        jobs.c.state.in_(["queued", "running"]),
+    )
+    return conn.execute(query.limit(1)).one_or_none() is not None
 
 
 def list_expired(conn: Connection, *, limit: int) -> list[Job]:
@@ -335,49 +365,6 @@ def list_unrung(conn: Connection, *, after_s: float, limit: int) -> list[Job]:
     )
     rows = conn.execute(update(jobs).where(jobs.c.id.in_(query)).values(queued_at=_now).returning(jobs))
     return [_job(row) for row in rows]
-
-
-def queue_position(conn: Connection, job: Job) -> int:
-    """Return how many jobs of the same queue come before this one, plus one."""
-    ahead = and_(
-        jobs.c.state == "queued",
-        jobs.c.queue == job.queue,
-        tuple_(jobs.c.priority, jobs.c.created_at, jobs.c.id)
-        < tuple_(
-            bindparam(None, job.priority),
-            bindparam(None, job.created_at),
-            bindparam(None, job.id, Uuid(as_uuid=False)),
-        ),
-    )
-    return int(conn.execute(select(func.count()).select_from(jobs).where(ahead)).scalar_one()) + 1
-
-
-def typical_run_s(conn: Connection, *, kind: str, project_id: str) -> float | None:
-    """Return the median run time of the last 20 successes of a kind in seconds, or None when there is none."""
-    recent = (
-        select(func.extract("epoch", jobs.c.finished_at - jobs.c.started_at).label("run_s"))
-        .where(jobs.c.kind == kind, jobs.c.project_id == project_id, jobs.c.state == "succeeded")
-        .order_by(jobs.c.finished_at.desc())
-        .limit(20)
-        .subquery()
-    )
-    value = conn.execute(select(func.percentile_cont(0.5).within_group(recent.c.run_s))).scalar_one()
-    return None if value is None else float(value)
-
-
-def count_by_state(conn: Connection) -> Sequence["Row[Any]"]:
-    """Return (queue, state, n, oldest_s) over all jobs, for metrics."""
-    age = func.extract("epoch", _now - func.min(case((jobs.c.state == "queued", jobs.c.created_at))))
-    return conn.execute(
-        select(jobs.c.queue, jobs.c.state, func.count().label("n"), age.label("oldest_s")).group_by(
-            jobs.c.queue, jobs.c.state
-        )
-    ).all()
-
-
-def count_outbox(conn: Connection) -> int:
-    """Return how many bells wait to be rung."""
-    return int(conn.execute(select(func.count()).select_from(outbox)).scalar_one())
 
 
 def lock_name(conn: Connection, name: str) -> None:

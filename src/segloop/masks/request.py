@@ -7,6 +7,7 @@ from segloop.errors import Conflict, InvalidInput, NotFound
 from segloop.jobs.job import Job, JobKind, Priority
 from segloop.jobs.submit import submit
 from segloop.model_versions import table as model_versions_table
+from segloop.model_versions.profiles import MIRRORING_AXES, Profile, require_profile
 from segloop.projects.table import is_uuid
 from segloop.volumes import table as volumes_table
 
@@ -21,7 +22,7 @@ def request(
     priority: Priority,
     hu_confirmed: bool,
     hu_offset: float | None,
-    profile: str,
+    profile: Profile,
     request: dict[str, Any],
     idempotency_key: str | None,
 ) -> tuple[Job, bool]:
@@ -32,7 +33,7 @@ def request(
     Raises:
         NotFound: `volume_unknown`, also for a volume of another project; `model_version_unknown`.
         InvalidInput: `not_hu_like` without a confirmation or an offset.
-        Conflict: `no_model` when the project has no version in production.
+        Conflict: `no_model` when the project has no version in production; `profile_unavailable`.
     """
     unknown = NotFound("volume_unknown", "There is no such volume. Upload the CT first.")
     if not is_uuid(volume_id):
@@ -49,6 +50,7 @@ def request(
             hu_max=volume.hu_max,
         )
     version = _pin(conn, project_id=project_id, model_version_id=model_version_id)
+    require_profile(profile, version.details.get(MIRRORING_AXES))
     return submit(
         conn,
         project_id=project_id,
@@ -77,10 +79,10 @@ def _pin(conn: Connection, *, project_id: str, model_version_id: str | None) -> 
             )
         return version
     if not is_uuid(model_version_id):
-        raise NotFound("model_version_unknown", "There is no such model version.")
+        raise model_versions_table.unknown()
     version = model_versions_table.get(conn, model_version_id)
     if version.project_id != project_id:
-        raise NotFound("model_version_unknown", "There is no such model version.")
+        raise model_versions_table.unknown()
     if version.stage == "rejected":
         raise Conflict(
             "model_version_rejected",

@@ -31,6 +31,11 @@ class StoredMask:
     size_bytes: int
     statistics: list[dict[str, Any]]
 
+    @property
+    def prefix(self) -> str:
+        """What the keys of all its objects begin with."""
+        return self.object_key.rpartition("/")[0]
+
 
 def store_objects(
     store: ObjectStore,

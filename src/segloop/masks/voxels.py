@@ -1,5 +1,6 @@
 """A stored mask's voxels in the viewer's order."""
 
+import hashlib
 import json
 import tempfile
 from pathlib import Path
@@ -35,10 +36,24 @@ def read(store: ObjectStore, mask: Row[Any], *, grid: Geometry) -> NDArray[np.un
     return voxels
 
 
-def _from_file(store: ObjectStore, mask: Row[Any]) -> NDArray[np.unsignedinteger[Any]]:
-    with tempfile.TemporaryDirectory(prefix="segloop-mask-") as folder:
+def load(
+    store: ObjectStore, mask: Row[Any], *, scratch: Path | None = None
+) -> tuple[NDArray[np.unsignedinteger[Any]], Geometry]:
+    """Return a mask's labels (x, y, z) from its file, on its volume's own grid, and that grid.
+
+    Raises:
+        Unavailable: `mask_damaged` when the file is not the one that was stored.
+    """
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="segloop-mask-") as folder:
         path = Path(folder) / "mask.nii.gz"
         store.fetch(mask.object_key, path)
-        array, geometry = nifti.load_mask(path)
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != mask.sha256:
+                raise Unavailable("mask_damaged", "The stored mask was changed. Tell operations.")
+        return nifti.load_mask(path)
+
+
+def _from_file(store: ObjectStore, mask: Row[Any]) -> NDArray[np.unsignedinteger[Any]]:
+    array, geometry = load(store, mask)
     flat: NDArray[Any] = reorient(array, geometry, "RAS")[0].ravel(order="F")
     return flat

@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+import json
 import shutil
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from segloop.audit.record import record
 from segloop.database import Connection
 from segloop.errors import Conflict
 from segloop.imaging.labels import LabelSet
+from segloop.jobs.table import lock_name
 from segloop.model_versions import table
+from segloop.model_versions.profiles import MIRRORING_AXES
 from segloop.projects import table as projects_table
 from segloop.storage import ObjectStore
 
@@ -61,35 +65,89 @@ def register(
     card: str,
     details: dict[str, Any],
     actor: str,
+    parent_id: str | None = None,
 ) -> tuple[Row[Any], bool]:
     """Store a bundle and insert it as the project's next candidate; return (version, whether it is new).
 
-    A bundle of the same bytes is registered once. The model's labels must be the project's
-    newest label set by name and index.
+    A bundle of the same bytes is registered once. The model's labels must be those of one of the project's label sets, by
+    name and index.
 
     Raises:
         Conflict: `label_set_mismatch`, naming the labels.
     """
+    stored = store_bundle(store, folder)
+    return insert(
+        conn,
+        stored,
+        project_id=project_id,
+        name=name,
+        labels=labels,
+        orientation=orientation,
+        card=card,
+        details=details,
+        actor=actor,
+        parent_id=parent_id,
+    )
+
+
+@dataclass(frozen=True)
+class StoredBundle:
+    """A bundle whose object is stored and whose row is not yet there."""
+
+    object_key: str
+    sha256: str
+    size_bytes: int
+    mirroring_axes: list[int]
+
+
+def store_bundle(store: ObjectStore, folder: Path) -> StoredBundle:
+    """Store a bundle under the hash of its bytes; a repeat stores the same."""
     body = pack(folder)
     digest = hashlib.sha256(body).hexdigest()
+    key = f"model_versions/{digest}"
+    store.put_bytes(key, body)
+    axes = json.loads((folder / "model.json").read_text())["mirroring_axes"]
+    return StoredBundle(key, digest, len(body), axes)
+
+
+def insert(
+    conn: Connection,
+    stored: StoredBundle,
+    *,
+    project_id: str,
+    name: str,
+    labels: list[dict[str, Any]],
+    orientation: str,
+    card: str,
+    details: dict[str, Any],
+    actor: str,
+    parent_id: str | None = None,
+) -> tuple[Row[Any], bool]:
+    """Insert a stored bundle as the project's next candidate; return (version, whether it is new).
+
+    Raises:
+        Conflict: `label_set_mismatch`, naming the labels.
+    """
+    digest = stored.sha256
+    # Two registrations at once would take the same number, or both be the first of these bytes.
+    lock_name(conn, f"model_versions/{project_id}")
     known = table.find_by_sha256(conn, project_id=project_id, sha256=digest)
     if known is not None:
         return known, False
     label_set = _matching_label_set(conn, project_id=project_id, labels=labels)
-    key = f"model_versions/{digest}"
-    store.put_bytes(key, body)
     row = table.insert_version(
         conn,
         project_id=project_id,
         created_by=actor,
         name=name,
         label_set_id=label_set.id,
-        object_key=key,
+        object_key=stored.object_key,
         sha256=digest,
-        size_bytes=len(body),
+        size_bytes=stored.size_bytes,
+        parent_id=parent_id,
         orientation=orientation,
         card=card,
-        details=details,
+        details={**details, MIRRORING_AXES: stored.mirroring_axes},
     )
     record(
         conn,

@@ -81,8 +81,13 @@ def get(conn: Connection, model_version_id: str) -> Row[Any]:
     """
     row = conn.execute(select(model_versions).where(model_versions.c.id == model_version_id)).one_or_none()
     if row is None:
-        raise NotFound("model_version_unknown", "There is no such model version.")
+        raise unknown()
     return row
+
+
+def unknown() -> NotFound:
+    """Return the error for a version that is absent or another project's."""
+    return NotFound("model_version_unknown", "There is no such model version.")
 
 
 def find_by_sha256(conn: Connection, *, project_id: str, sha256: str) -> Row[Any] | None:

@@ -25,6 +25,7 @@ from segloop.nnunet.plans import require_safe_plans
 from segloop.nnunet.verify import (
     read_labels,
     require_fitting_weights,
+    require_mirroring_axes,
     require_one_channel,
     require_sound_plans,
 )
@@ -103,6 +104,7 @@ def read_bundle(folder: Path) -> BundleInfo:
     require_safe_plans(info.plans, info.configuration)
     require_sound_plans(info.plans, info.configuration)
     require_one_channel(info.dataset)
+    require_mirroring_axes(info.mirroring_axes, info.plans, info.configuration)
     if read_labels(info.dataset) != info.labels:
         raise _incomplete("list of labels in model.json")
     return info
@@ -132,7 +134,7 @@ def _info(
     require_sound_plans(plans, configuration)
     labels = read_labels(dataset)
     require_one_channel(dataset)
-    axes = checkpoint.get("inference_allowed_mirroring_axes") or ()
+    axes = require_mirroring_axes(checkpoint.get("inference_allowed_mirroring_axes"), plans, configuration)
     orientation = str(dataset.get("orientation", ""))
     if sorted({"L": "R", "P": "A", "I": "S"}.get(code, code) for code in orientation) != ["A", "R", "S"]:
         raise InvalidInput(
@@ -140,7 +142,7 @@ def _info(
             "Say in which voxel order the model was trained (--orientation, such as RAS or LPS: the order of its "
             "training files). A guess could mirror every mask.",
         )
-    return BundleInfo(labels, configuration, folds, orientation, plans, dataset, list(axes))
+    return BundleInfo(labels, configuration, folds, orientation, plans, dataset, axes)
 
 
 def _load_checkpoint(path: Path) -> dict[str, Any]:

@@ -107,7 +107,8 @@ def restore_random_state(state: dict[str, Any]) -> None:
     np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])
+        here = state["cuda"][: torch.cuda.device_count()]  # a run may go on with fewer GPUs
+        torch.cuda.set_rng_state_all([one.cpu() for one in here])
 
 
 def seed_everything(seed: int) -> None:

@@ -1,7 +1,7 @@
 """Batches for the learning loop: nnU-Net's loader and augmentation, with replay and with sides that stay apart."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
 
 from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
@@ -11,8 +11,11 @@ from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from segloop.errors import InvalidInput
 from segloop.nnunet.mirror import MirrorSides
+from segloop.nnunet.ranks import n_ranks
 from segloop.nnunet.workspace import Workspace
+from segloop.training.label_sets import has_lone_side
 from segloop.training.recipe import sampling_weights
 
 
@@ -29,7 +32,12 @@ def build_loaders(trainer: nnUNetTrainer, workspace: Workspace) -> tuple[Any, An
     )
     left_right = workspace.left_right_axis - (3 - len(patch))  # -1 where a 2D patch doesn't have it
     chosen = {"all": axes, "left_right": (left_right,), "none": ()}[recipe.mirroring]
-    mirror = [axis for axis in chosen if axis in axes]
+    # A lone side, such as a left kidney without the right one, must stay on its side.
+    mirror = [
+        axis
+        for axis in chosen
+        if axis in axes and not (axis == left_right and has_lone_side(workspace.labels))
+    ]
     allowed = [axis for axis in mirror if axis != left_right or not workspace.mirrored]
     masked = trainer.configuration_manager.use_mask_for_norm
     transforms = trainer.get_training_transforms(
@@ -46,6 +54,38 @@ def build_loaders(trainer: nnUNetTrainer, workspace: Workspace) -> tuple[Any, An
     return train, _batches(trainer, even, patch, plain, processes=min(n, 1)), allowed or None
 
 
+def rank_share(batch: int, foreground: float, rank: int, ranks: int) -> tuple[int, float]:
+    """Return size and foreground share of a rank's part of the batch, whose last samples are centred on labels.
+
+    Raises:
+        InvalidInput: `processes_unequal` when the parts would differ in size.
+    """
+    if batch % ranks:
+        fitting = max(n for n in range(1, ranks) if batch % n == 0)
+        raise InvalidInput(
+            "processes_unequal",
+            f"The plans' batch of {batch} can't be shared equally by {ranks} processes. Train with {fitting}.",
+        )
+    size, plain = batch // ranks, round(batch * (1 - foreground))
+    return size, sum(i >= plain for i in range(rank * size, (rank + 1) * size)) / size
+
+
+class _OwnShare:
+    """The samples of each batch that are one rank's."""
+
+    def __init__(self, loader: Iterator[dict[str, Any]], rank: int, ranks: int) -> None:
+        self._loader, self._rank, self._ranks = loader, rank, ranks
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        batch = next(self._loader)
+        size = len(batch["data"]) // self._ranks
+        own = slice(self._rank * size, (self._rank + 1) * size)
+        return {"data": batch["data"][own], "target": [one[own] for one in batch["target"]]}
+
+
 def _repeat_exactly(transforms: Any) -> None:
     """Let no transform choose its method by a stopwatch: the two methods round differently."""
     for one in transforms.transforms:
@@ -59,20 +99,26 @@ def _batches(
 ) -> SingleThreadedAugmenter | NonDetMultiThreadedAugmenter:
     """Return endless batches of a trainer's preprocessed cases, each drawn as often as `cases` says (summing to 1).
 
-    Without processes the batches depend on the global random streams alone, so they can be repeated.
+    Without loader processes the batches depend on the global random streams alone, so they can be repeated. Of several
+    ranks each draws all of the batch then and keeps its share: the streams stay alike. Loader processes draw the share only.
     """
     dataset = nnUNetDatasetBlosc2(trainer.preprocessed_dataset_folder, sorted(cases))
+    size, foreground, ranks = trainer.batch_size, trainer.oversample_foreground_percent, n_ranks()
+    if processes:
+        size, foreground = rank_share(size, foreground, trainer.local_rank, ranks)
     loader = nnUNetDataLoader(
         dataset,
-        trainer.batch_size,
+        size,
         patch,
         trainer.configuration_manager.patch_size,
         trainer.label_manager,
-        oversample_foreground_percent=trainer.oversample_foreground_percent,
+        oversample_foreground_percent=foreground,
         sampling_probabilities=[cases[case] for case in dataset.identifiers],
         transforms=transforms,
     )
     if processes == 0:
+        if ranks > 1:
+            loader = _OwnShare(loader, trainer.local_rank, ranks)
         return SingleThreadedAugmenter(loader, None)
     return NonDetMultiThreadedAugmenter(
         data_loader=loader,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from segloop.nnunet.ranks import n_ranks, total_over_ranks
 from segloop.training.label_sets import LabelSets
 
 
@@ -25,8 +26,13 @@ class MarginalDiceCE(nn.Module):
     """
 
     def __init__(self, table: LabelSets, *, batch_dice: bool, ddp: bool = False) -> None:
-        """`table` says what the target's codes mean; Dice leaves the background out, as nnU-Net's does."""
+        """`table` says what the target's codes mean; Dice leaves the background out, as nnU-Net's does.
+
+        With `ddp` the mean of the ranks' losses is the loss of their batches put together. In nnU-Net that holds for the
+        Dice only: ranks that have few voxels that anybody vouched for would count as much as those that have many.
+        """
         super().__init__()
+        self.ddp = ddp
         self.ignore = table.ignore
         self.register_buffer("membership", torch.from_numpy(table.membership), persistent=False)
         dice: dict[str, Any] = {"batch_dice": batch_dice, "smooth": 1e-5, "do_bg": False, "ddp": ddp}
@@ -45,7 +51,10 @@ class MarginalDiceCE(nn.Module):
         if partial.any():
             log_p = functional.log_softmax(logits.movedim(1, -1)[partial].float(), dim=1)
             total = total - log_p.masked_fill(~self._members(codes[partial]), -torch.inf).logsumexp(1).sum()
-        return total / (codes != self.ignore).sum().clamp_min(1)
+        known = (codes != self.ignore).sum()
+        if self.ddp:
+            known, total = total_over_ranks(known), total * n_ranks()
+        return total / known.clamp_min(1)
 
     def _dice(self, logits: Tensor, codes: Tensor) -> Tensor:
         """Minus the mean Dice of the foreground, each class over the voxels where it is known whether it is there."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from nnunetv2.preprocessing.resampling.default_resampling import (
     compute_new_shape,
     determine_do_sep_z_and_axis,
@@ -16,7 +15,10 @@ from numpy.typing import NDArray
 from segloop.errors import InvalidInput
 from segloop.imaging.geometry import Geometry, reorient
 from segloop.nnunet.bundle import BundleInfo
+from segloop.nnunet.export import working_bytes
 from segloop.nnunet.plans import resolved
+from segloop.nnunet.preprocess import content_box
+from segloop.nnunet.resample import find_way, peak_bytes
 
 GIB = 2**30
 UNKNOWN = 2**63 - 1
@@ -55,10 +57,11 @@ def grids(geometry: Geometry, info: BundleInfo) -> Grids:
 def needed_bytes(geometry: Geometry, info: BundleInfo) -> int:
     """Return the estimated peak of main memory that a prediction takes, the volume itself included.
 
-    Bytes per voxel as measured on nnU-Net 2.8.1 (resident memory of a process, 8 and 30 classes, both resampling
+    Of Segloop's own resampling and export the bytes are those of their arrays: single-precision images on the way from grid to
+    grid; half-precision logits on the network's grid only, and labels on the full one. Where nnU-Net's own code must do a
+    part, bytes per voxel are as measured on nnU-Net 2.8.1 (resident memory of a process, 8 and 30 classes, both resampling
     directions): preprocessing makes float64 copies of the image; the half-precision logits become float64 on the
-    network's grid and half precision on the full one, and choosing the class copies the latter once more. Where
-    one axis is resampled apart, coordinates of every voxel come on top.
+    network's grid and half precision on the full one, and choosing the class copies the latter once more.
     """
     places = grids(geometry, info)
     settings = resolved(info.plans, info.configuration)
@@ -66,17 +69,37 @@ def needed_bytes(geometry: Geometry, info: BundleInfo) -> int:
     padded = [max(n, p) for n, p in zip(places.resampled[-len(patch) :], patch, strict=True)]
     full, low = prod(places.full), prod(places.resampled[: 3 - len(patch)]) * prod(padded)
     classes = len(info.labels) + 1
+
+    # Of one patch at a time: the first stage's activations, or what comes out of the network, whichever is more.
+    features = settings["architecture"]["arch_kwargs"]["features_per_stage"][0]
+    activations = max(24 * features, 12 * classes) * prod(patch)
+    predicting = (2 * classes * min(len(info.folds), 2) + 12) * low + activations
     # nnU-Net's torch resampling keeps single precision throughout, and no coordinates.
     torch_resampling = settings["resampling_fn_probabilities"] == "resample_torch_fornnunet"
     wide = 2 if torch_resampling else 1
     apart = 100 if places.separate_z and not torch_resampling else 0
+    if _is_ours(settings, "data") and not any(settings["use_mask_for_norm"]):
+        preprocessing = full + peak_bytes(places.full, places.resampled)
+    else:
+        preprocessing = 36 * full + (24 + apart) * low
+    if _is_ours(settings, "probabilities"):
+        # Logits and what works on them; labels, and their copy in the volume's order.
+        labels = 2 * (1 if classes <= 255 else 2) * full
+        exporting = 2 * classes * low + working_bytes(classes, places.resampled, places.full) + labels
+        return int(4 * full + max(preprocessing, predicting, exporting) + FIXED_BYTES)
     changed = places.full != places.resampled
-    preprocessing = 36 * full + (24 + apart) * low
-    activations = 24 * settings["architecture"]["arch_kwargs"]["features_per_stage"][0] * prod(patch)
-    predicting = (2 * classes * min(len(info.folds), 2) + 12) * low + activations
     resampling = changed * ((10 * classes + 12) * low + (2 * classes * wide + 24 + apart) * full)
     choosing = (2 * classes + 4) * low + (2 * classes * wide * (1 + changed) + 12) * full
     return int(4 * full + max(preprocessing, predicting, resampling, choosing) + FIXED_BYTES)
+
+
+def _is_ours(settings: dict[str, Any], kind: str) -> bool:
+    """Say whether Segloop resamples this kind of array itself ("data" or "probabilities"); the spacings don't matter."""
+    nowhere = [1.0, 1.0, 1.0]
+    way = find_way(
+        settings[f"resampling_fn_{kind}"], settings[f"resampling_fn_{kind}_kwargs"], nowhere, nowhere
+    )
+    return way is not None and (kind == "data" or way.order == 1)
 
 
 def require_room(geometry: Geometry, info: BundleInfo, available: int) -> None:
@@ -104,10 +127,8 @@ def require_content(volume: NDArray[Any], geometry: Geometry, info: BundleInfo) 
     Raises:
         InvalidInput: `volume_too_small`.
     """
-    along = (np.flatnonzero(volume.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1)))
-    x, y, z = (int(found[-1] - found[0]) + 1 if found.size else 0 for found in along)
-    if x:  # of zeros alone nnU-Net crops nothing
-        _require_extent(Geometry((x, y, z), geometry.affine), info)
+    x, y, z = (stop - first for first, stop in content_box(volume))
+    _require_extent(Geometry((x, y, z), geometry.affine), info)
 
 
 def _require_extent(geometry: Geometry, info: BundleInfo) -> None:
@@ -128,15 +149,6 @@ def available_bytes(root: Path = Path("/")) -> int:
     Read from /proc and /sys below `root`. A machine that does not say (no Linux) counts as having plenty.
     """
     return min(_machine(root / "proc/meminfo"), *(_group(folder) for folder in _groups(root)), UNKNOWN)
-
-
-def accumulators_fit(device: torch.device, n_classes: int, shape: tuple[int, ...]) -> bool:
-    """Say whether a GPU has room for image, weights and logits of a grid; else they stay in main memory."""
-    if device.type != "cuda":
-        return False
-    free, _ = torch.cuda.mem_get_info(device)
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return (2 * n_classes + 8) * prod(shape) * 1.1 <= free + kept
 
 
 def _machine(path: Path) -> int:

@@ -1,9 +1,7 @@
 """Prediction in this process with nnU-Net's own arithmetic: no command line, no child processes, no prints."""
 
-import io
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +10,17 @@ import torch
 from nnunetv2.inference.export_prediction import (
     convert_predicted_logits_to_segmentation_with_correct_shape,
 )
-from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-from nnunetv2.inference.sliding_window_prediction import compute_gaussian
-from nnunetv2.preprocessing.preprocessors.default_preprocessor import (
-    DefaultPreprocessor,
-)
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from numpy.typing import NDArray
 
-from segloop.errors import InvalidInput, Unavailable
-from segloop.imaging.geometry import Geometry, reorient
-from segloop.nnunet import bundle, memory
+from segloop.errors import InvalidInput
+from segloop.imaging.geometry import Geometry, reorient, restore
+from segloop.model_versions.profiles import Profile, require_profile
+from segloop.nnunet import bundle, memory, preprocess
+from segloop.nnunet.device import choose, on_first_with_room, threads_kept
+from segloop.nnunet.export import write_labels
 from segloop.nnunet.plans import build_network
+from segloop.nnunet.window import Network, Window
 
 Progress = Callable[[str, float], None]
 Mask = NDArray[np.uint8] | NDArray[np.uint16]
@@ -36,7 +33,7 @@ class Cancelled(Exception):
 class Predictor:
     """One model version, warm in memory; one prediction at a time.
 
-    Profile `exact`: nnU-Net's step size 0.5 with Gaussian weighting, all folds averaged, no mirroring.
+    nnU-Net's step size 0.5 with Gaussian weighting, all folds averaged; mirroring as the profile says.
     """
 
     def __init__(
@@ -48,16 +45,17 @@ class Predictor:
         self.info = info
         self.device = device
         self._lock = threading.Lock()
-        self._plans = PlansManager(info.plans)
+        self.plans = PlansManager(info.plans)
+        self.configuration = self.plans.get_configuration(info.configuration)
+        self._labels = self.plans.get_label_manager(info.dataset)
         self._network = build_network(
             info.plans,
             info.configuration,
             n_channels=1,
             n_classes=max(label["index"] for label in info.labels) + 1,
         )
-        for (
-            state
-        ) in weights:  # strict: a weight too many or too few is an error now, not a strange mask later
+        # Strict: a weight too many or too few is an error now, not a strange mask later.
+        for state in weights:
             self._network.load_state_dict(state, strict=True)
         self._weights = weights
         self._network.to(device).eval()
@@ -71,13 +69,7 @@ class Predictor:
             InvalidInput: `model_incomplete` or `model_unsafe`.
             Unavailable: `device_unavailable` when a GPU is asked for and there is none.
         """
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise Unavailable(
-                "device_unavailable",
-                "This worker was told to use a GPU and finds none.",
-            )
+        device = choose(device)
         if threads > 0:
             torch.set_num_threads(threads)
         info = bundle.read_bundle(folder)
@@ -103,6 +95,7 @@ class Predictor:
         volume: NDArray[Any],
         geometry: Geometry,
         *,
+        profile: Profile = "exact",
         progress: Progress = lambda stage, fraction: None,
         cancelled: Callable[[], bool] = lambda: False,
         available: Callable[[], int] = memory.available_bytes,
@@ -112,7 +105,9 @@ class Predictor:
         `available` says how many bytes of memory are free beside the volume, which is there already.
 
         Raises:
-            InvalidInput: `not_finite`; `mask_grid` when shape and geometry disagree; as `require_room`.
+            InvalidInput: `not_finite`; `mask_grid` when shape and geometry disagree; `prediction_overflow`;
+                `gpu_memory_short`; as `require_room`.
+            Conflict: `profile_unavailable`.
             Cancelled: between two tiles.
         """
         if volume.shape != geometry.shape:
@@ -120,6 +115,7 @@ class Predictor:
                 "mask_grid",
                 f"The volume has shape {volume.shape} and its grid {geometry.shape}.",
             )
+        require_profile(profile, self.info.mirroring_axes)
         self.require_room(geometry, available() + volume.nbytes)
         if not np.isfinite(volume).all():
             raise InvalidInput(
@@ -128,133 +124,88 @@ class Predictor:
             )
         memory.require_content(volume, geometry, self.info)
         turned, grid = reorient(volume, geometry, self.info.orientation)
-        with self._lock, _threads_kept():
-            progress("preprocessing", 0.0)
+
+        def report(stage: str, fraction: float) -> None:
+            if cancelled():
+                raise Cancelled
+            progress(stage, fraction)
+
+        with self._lock, threads_kept():
+            report("preprocessing", 0.0)
             # The one place where (x, y, z) becomes nnU-Net's (z, y, x).
-            mask_zyx = self._predict_zyx(
-                turned.transpose(2, 1, 0)[None],
-                grid.spacing_mm[::-1],
-                progress,
-                cancelled,
+            image, spacing_mm = turned.transpose(2, 1, 0), grid.spacing_mm[::-1]
+            mask_zyx = on_first_with_room(
+                self.device, lambda place: self._predict_zyx(image, spacing_mm, profile, place, report)
             )
-        mask, back = reorient(mask_zyx.transpose(2, 1, 0), grid, geometry.orientation)
-        if not back.same_grid(geometry):
-            raise AssertionError("a mask must come back on its volume's grid")
-        return np.asfortranarray(mask)
+        return np.asfortranarray(restore(mask_zyx.transpose(2, 1, 0), geometry, self.info.orientation))
+
+    def logits(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the network's outputs (classes, three axes) in half precision for an image (1, three axes) on its own grid.
+
+        With the profile `exact`, in main memory.
+        """
+        with self._lock:
+            return self._logits(image, "exact", torch.device("cpu"), lambda fraction: None)
+
+    def _logits(
+        self, image: torch.Tensor, profile: Profile, kept_on: torch.device, step: Callable[[float], None]
+    ) -> torch.Tensor:
+        window = Window(
+            tuple(self.configuration.patch_size),
+            self._labels.num_segmentation_heads,
+            self.device,
+            mirroring_axes=tuple(self.info.mirroring_axes) if profile == "exact+mirroring" else (),
+        )
+        return window.logits(
+            self._networks(),
+            image,
+            n_networks=len(self._weights),
+            kept_on=kept_on,
+            step=step,
+        )
+
+    def _networks(self) -> Iterator[Network]:
+        for state in self._weights:
+            if len(self._weights) > 1:
+                self._network.load_state_dict(state)
+            yield self._network
 
     def _predict_zyx(
         self,
         image: NDArray[Any],
-        spacing: tuple[float, ...],
-        progress: Progress,
-        cancelled: Callable[[], bool],
+        spacing_mm: tuple[float, ...],
+        profile: Profile,
+        place: torch.device,
+        report: Progress,
     ) -> Mask:
-        configuration = self._plans.get_configuration(self.info.configuration)
-        properties: dict[str, Any] = {"spacing": list(spacing)}
-        data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
-            image, None, properties, self._plans, configuration, self.info.dataset
+        data, placement = preprocess.prepare(image, spacing_mm, self.plans, self.configuration, place)
+        logits = self._logits(
+            data, profile, place, lambda fraction: report("predicting", 0.05 + 0.85 * fraction)
         )
-        tiles = _Tiles(progress, cancelled, n_folds=len(self._weights))
-        labels = self._plans.get_label_manager(self.info.dataset)
-        fits = memory.accumulators_fit(self.device, labels.num_segmentation_heads, data.shape[1:])
-        predictor = _TiledPredictor(tiles, self.device, on_device=fits)
-        predictor.manual_initialization(
-            self._network,
-            self._plans,
-            configuration,
-            self._weights,
-            self.info.dataset,
-            "nnUNetTrainer",
-            None,
+        del data
+        report("exporting", 0.9)
+        way = preprocess.way_back(self.configuration, placement)
+        if way is None or self._labels.has_regions:
+            return self._export_by_nnunet(logits.cpu(), placement, spacing_mm)
+        kind = np.uint8 if len(self._labels.foreground_labels) < 255 else np.uint16
+        mask: Any = np.zeros(placement.full, kind)
+        inside = tuple(slice(first, stop) for first, stop in placement.box)
+        write_labels(
+            logits, mask[inside], way, step=lambda fraction: report("exporting", 0.9 + 0.1 * fraction)
         )
-        logits = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(data))
-        progress("exporting", 0.9)
-        if cancelled():
-            raise Cancelled
+        turned: Mask = mask.transpose(self.plans.transpose_backward)
+        return turned
+
+    def _export_by_nnunet(
+        self, logits: torch.Tensor, placement: preprocess.Placement, spacing_mm: tuple[float, ...]
+    ) -> Mask:
+        """Return the mask by nnU-Net's own code: slower, and classes x full grid in memory."""
         mask: Mask = convert_predicted_logits_to_segmentation_with_correct_shape(
             logits,
-            self._plans,
-            configuration,
-            labels,
-            properties,
+            self.plans,
+            self.configuration,
+            self._labels,
+            {"spacing": list(spacing_mm), **placement.properties},
             num_threads_torch=torch.get_num_threads(),
         )
         return mask
-
-
-@contextmanager
-def _threads_kept() -> Iterator[None]:
-    """Restore torch's number of threads, which nnU-Net changes and leaves changed when a prediction is cancelled."""
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-class _Tiles:
-    """Counts tiles over all folds, reports them, and stops between two."""
-
-    def __init__(self, progress: Progress, cancelled: Callable[[], bool], *, n_folds: int) -> None:
-        self._progress, self._cancelled, self._n_folds = progress, cancelled, n_folds
-        self._done = 0
-
-    def next(self, n_tiles: int) -> None:
-        """Note that the next tile begins."""
-        if self._cancelled():
-            raise Cancelled
-        self._progress("predicting", 0.05 + 0.85 * self._done / (n_tiles * self._n_folds))
-        self._done += 1
-
-
-class _TiledPredictor(nnUNetPredictor):  # type: ignore[misc]
-    """nnU-Net's predictor whose loop over tiles can be watched and stopped.
-
-    nnU-Net's own loop feeds tiles from a thread that would wait for ever when the loop is left early.
-    Order and precision of the sums are those of nnU-Net: half-precision accumulators, tile by tile.
-    """
-
-    def __init__(self, tiles: _Tiles, device: torch.device, *, on_device: bool) -> None:
-        # On a CPU the constructor prints that it is one; nothing else in it can fail or speak.
-        with redirect_stdout(io.StringIO()):
-            super().__init__(
-                tile_step_size=0.5,
-                use_gaussian=True,
-                use_mirroring=False,
-                perform_everything_on_device=on_device,
-                device=device,
-                verbose=False,
-                allow_tqdm=False,
-            )
-        self._tiles = tiles
-
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def _internal_predict_sliding_window_return_logits(
-        self, data: torch.Tensor, slicers: list[Any], do_on_device: bool = True
-    ) -> torch.Tensor:
-        results = self.device if do_on_device else torch.device("cpu")
-        data = data.to(results)
-        n_classes = self.label_manager.num_segmentation_heads
-        logits = torch.zeros((n_classes, *data.shape[1:]), dtype=torch.half, device=results)
-        weights = torch.zeros(data.shape[1:], dtype=torch.half, device=results)
-        gaussian = compute_gaussian(
-            tuple(self.configuration_manager.patch_size),
-            sigma_scale=1.0 / 8,
-            value_scaling_factor=10,
-            device=results,
-        )
-        for tile in slicers:
-            self._tiles.next(len(slicers))
-            patch = torch.clone(data[tile][None], memory_format=torch.contiguous_format).to(self.device)
-            prediction = self._internal_maybe_mirror_and_predict(patch)[0].to(results)
-            prediction *= gaussian
-            logits[tile] += prediction
-            weights[tile[1:]] += gaussian
-        torch.div(logits, weights, out=logits)
-        # Class by class: over all at once, the check would need more memory than the prediction.
-        if any(bool(torch.isinf(of_class).any()) for of_class in logits):
-            raise InvalidInput(
-                "prediction_overflow",
-                "The network's outputs overflow; the model can't be used here.",
-            )
-        return logits

@@ -101,7 +101,7 @@ def write_tiny_model(
             "fold": 0,
             "dataset_json": dataset,
         },
-        "inference_allowed_mirroring_axes": (0, 1, 2),
+        "inference_allowed_mirroring_axes": tuple(range(len(patch))),
         "current_epoch": 0,
     }
     torch.save(checkpoint, fold / "checkpoint_final.pth")

@@ -15,11 +15,13 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import autocast, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from segloop.errors import InvalidInput
 from segloop.nnunet import checkpoint
-from segloop.nnunet.loaders import build_loaders
+from segloop.nnunet.loaders import build_loaders, rank_share
 from segloop.nnunet.marginal_loss import MarginalDiceCE, hard_counts, pseudo_dice
+from segloop.nnunet.ranks import any_rank, mean_over_ranks, n_ranks, total_over_ranks
 from segloop.nnunet.workspace import Workspace, with_ignore
 from segloop.training.progress import Progress
 
@@ -36,8 +38,14 @@ class LoopTrainer(nnUNetTrainer):  # type: ignore[misc]
     Of nnU-Net it keeps the network, augmentation, sampling, optimisers, learning rate schedule and training step. Beside
     its own files in `results/` it writes state.pt, progress.jsonl (a line per epoch) and heartbeat.json, each of them
     whole or not at all.
+
+    Where torch.distributed is initialised this process is one of several (ranks) that share each batch: the loss, the
+    state and, without loader processes, the batches are those of a single process, so a run may go on with another
+    number of them. Rank 0 writes.
     """
 
+    is_ddp: bool
+    network: Any
     workspace: Workspace
     stop: Callable[[], bool]
     on_epoch: Callable[[dict[str, Any]], None]
@@ -57,7 +65,11 @@ class LoopTrainer(nnUNetTrainer):  # type: ignore[misc]
             folder: As `Workspace.save` left it; the version to start from, if any, is the bundle in `start/`.
             device: "cpu" or "cuda".
             stop: Asked before every iteration; without it, whether the file `stop` is in the folder.
-            on_epoch: Given each epoch's record after it was written; it may wait, so that others get the device.
+            on_epoch: Given each epoch's record after it was written; it may wait, so that others get the device. Of
+                several processes the first one calls it, and the others wait for it.
+
+        Raises:
+            InvalidInput: `processes_unequal` when the plans' batch can't be shared out.
         """
         workspace = Workspace.load(folder)
         for name in ("preprocessed", "results"):
@@ -69,6 +81,8 @@ class LoopTrainer(nnUNetTrainer):  # type: ignore[misc]
         plans = deepcopy(workspace.plans) | {"continue_training": False}
         dataset = with_ignore(workspace.dataset, workspace.table)
         trainer = cls(plans, workspace.configuration, 0, dataset, torch.device(device))
+        if trainer.is_ddp and device == "cpu":  # nnU-Net takes for granted that several processes have GPUs
+            trainer.device, trainer.grad_scaler = torch.device("cpu"), None
         trainer._attach(workspace)
         trainer.stop = stop or (folder / "stop").exists
         trainer.on_epoch = on_epoch
@@ -94,6 +108,17 @@ class LoopTrainer(nnUNetTrainer):  # type: ignore[misc]
             return "stopped"
         self.on_train_end()
         return "finished"
+
+    def initialize(self) -> None:
+        """Build network, optimiser and loss as nnU-Net does, and join the other processes also on a CPU."""
+        shared, self.is_ddp = self.is_ddp, False  # nnU-Net would put this process on a GPU
+        super().initialize()
+        self.is_ddp = shared
+        if shared:
+            on_gpu = self.device.type == "cuda"
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(self.network) if on_gpu else self.network
+            self.network = DistributedDataParallel(network, device_ids=[self.local_rank] if on_gpu else None)
+            self.loss = self._build_loss()
 
     def print_to_log_file(
         self, *args: Any, also_print_to_console: bool = True, add_timestamp: bool = True
@@ -160,7 +185,9 @@ class LoopTrainer(nnUNetTrainer):  # type: ignore[misc]
         with autocast("cuda") if self.device.type == "cuda" else nullcontext():
             output = self.network(data)
             loss = self.loss(output, target)
-        return {"loss": float(loss), "counts": hard_counts(output[0], target[0], self.workspace.table)}
+        counts = torch.from_numpy(hard_counts(output[0], target[0], self.workspace.table)).to(self.device)
+        mean = mean_over_ranks(float(loss), self.device)
+        return {"loss": mean, "counts": total_over_ranks(counts).cpu().numpy()}
 
     def save_state(self) -> None:
         """Write all that a resumed run needs to draw the same batches and make the same steps."""
@@ -180,6 +207,7 @@ class LoopTrainer(nnUNetTrainer):  # type: ignore[misc]
 
     def _attach(self, workspace: Workspace) -> None:
         recipe = workspace.recipe
+        rank_share(self.configuration_manager.batch_size, recipe.foreground_share, self.local_rank, n_ranks())
         self.workspace = workspace
         self.num_epochs = recipe.n_epochs
         self.num_iterations_per_epoch = recipe.iterations_per_epoch
@@ -198,12 +226,9 @@ class LoopTrainer(nnUNetTrainer):  # type: ignore[misc]
         self.lr_scheduler.step(self.current_epoch)
         while len(self._losses) < self.num_iterations_per_epoch:
             self._listen()
-            loss = float(self.train_step(next(self.dataloader_train))["loss"])
-            if not np.isfinite(loss):
-                raise InvalidInput(
-                    "training_diverged",
-                    "The training's loss is no longer a number. Lower the learning rate; production is untouched.",
-                )
+            own = float(self.train_step(next(self.dataloader_train))["loss"])
+            loss = mean_over_ranks(own, self.device)
+            _require_number(loss)
             self._losses.append(loss)
             if self.local_rank == 0:
                 pace = (time.monotonic() - began) / (len(self._losses) - first)
@@ -215,7 +240,7 @@ class LoopTrainer(nnUNetTrainer):  # type: ignore[misc]
         self._losses.clear()
         if self.local_rank == 0:
             self._progress.add(record)
-        self.on_epoch(record)
+            self.on_epoch(record)
 
     def _validate(self) -> dict[str, Any]:
         self.network.eval()
@@ -226,21 +251,30 @@ class LoopTrainer(nnUNetTrainer):  # type: ignore[misc]
                 self._listen()
                 outputs.append(self.validation_step(next(self.dataloader_val)))
         self._random = None
+        _require_number(validation_loss := float(np.mean([output["loss"] for output in outputs])))
         dice = pseudo_dice([output["counts"] for output in outputs])
         return {
             "epoch": self.current_epoch,
             "n_epochs": self.num_epochs,
             "train_loss": float(np.mean(self._losses)),
-            "validation_loss": float(np.mean([output["loss"] for output in outputs])),
+            "validation_loss": validation_loss,
             "dice": dict(zip(self.workspace.labels, dice, strict=True)),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
         }
 
     def _listen(self) -> None:
-        if self.stop():
+        if any_rank(self.stop(), self.device):
             raise Stopped
 
     def _bare_network(self) -> nn.Module:
         network = self.network.module if self.is_ddp else self.network
         bare: nn.Module = getattr(network, "_orig_mod", network)
         return bare
+
+
+def _require_number(loss: float) -> None:
+    if not np.isfinite(loss):
+        raise InvalidInput(
+            "training_diverged",
+            "The training's loss is no longer a number. Lower the learning rate; production is untouched.",
+        )

@@ -79,6 +79,22 @@ def require_one_channel(dataset: dict[str, Any]) -> None:
         )
 
 
+def require_mirroring_axes(axes: object, plans: dict[str, Any], configuration: str) -> list[int]:
+    """Return the axes of the patch along which a model may be mirrored, from its checkpoint or bundle; none for None.
+
+    Raises:
+        InvalidInput: `model_plans_invalid`.
+    """
+    found: list[Any] = [] if axes is None else list(axes) if isinstance(axes, list | tuple) else [axes]
+    allowed = range(len(resolved(plans, configuration)["patch_size"]))
+    if not all(type(axis) is int and axis in allowed for axis in found) or len(set(found)) < len(found):
+        raise InvalidInput(
+            "model_plans_invalid",
+            "The model's mirroring axes are not axes of its patch. Export the model again.",
+        )
+    return found
+
+
 def require_sound_plans(plans: dict[str, Any], configuration: str) -> None:
     """Check every number that nnU-Net will use of plans whose names are safe already.
 

@@ -64,8 +64,10 @@ def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
             f"{queue}@%h",
         ]
         arguments += ["--pool=threads", "--loglevel=INFO"]
-        # Its job comes back through the lease, so waiting for a running inference would only make `down` slow.
-        return replace(python(name, *arguments), ready_line=" ready.", stop_limit_s=8.0, essential=False)
+        # Its job comes back through the lease, so waiting for a running inference would only make `down` slow. A training
+        # saves its state when it is told to stop.
+        limit_s = 20.0 if name == "trainer" else 8.0
+        return replace(python(name, *arguments), ready_line=" ready.", stop_limit_s=limit_s, essential=False)
 
     api = [
         "uvicorn",

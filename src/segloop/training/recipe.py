@@ -1,6 +1,6 @@
 """How a training run learns: plain values that are stored with the run and with the version it makes."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from segloop.errors import InvalidInput
@@ -62,6 +62,27 @@ class Recipe:
     def full(cls, n_epochs: int = 1000) -> "Recipe":
         """Return nnU-Net's own recipe for a training from scratch."""
         return cls(n_epochs, validation_iterations=50, learning_rate=1e-2, mirroring="all")
+
+    @classmethod
+    def usual(cls, kind: str, device: str) -> "Recipe":
+        """Return what a retraining does where nobody says otherwise: minutes on a CPU, nnU-Net's own lengths on a GPU.
+
+        On a CPU AdamW learns in the few hundred steps that there is time for; nnU-Net's SGD would still be warming up.
+        """
+        if device == "cpu":
+            tune = kind == "quick_tune"
+            return cls(
+                n_epochs=6 if tune else 40,
+                iterations_per_epoch=15 if tune else 25,
+                validation_iterations=4,
+                learning_rate=1e-4 if tune else 2e-3,
+                optimizer="adamw",
+                foreground_share=0.66,
+                checkpoint_every_s=30.0,
+            )
+        if kind == "quick_tune":
+            return cls(loader_processes=4)
+        return replace(cls.full(), loader_processes=4, mirroring="left_right")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -1,8 +1,8 @@
 """How well a version did on a case: each label that somebody vouched for, inside what was reviewed."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -50,10 +50,22 @@ def score_case(
     for label in reference.labels.labels:
         if reference.region.labels is not None and label.index not in reference.region.labels:
             continue
-        index = known.get(label.name, 0)  # 0 has no box: a label that the version lacks is nowhere
-        result = measure(truth, found, label.index, index, reference.geometry.spacing_mm, boxes)
+        if label.name in known:
+            index, spacing_mm = known[label.name], reference.geometry.spacing_mm
+            result = measure(truth, found, label.index, index, spacing_mm, boxes)
+        else:
+            n = int(np.count_nonzero(truth == label.index))
+            result = {"voxels_a": n, "voxels_b": 0, "dice": None, "nsd": None, "hd95_mm": None}
         scores[label.name] = _label_score(result, reference.geometry)
     return CaseScores(reference.case_id, reference.patient_id, scores, runtime_s)
+
+
+def with_calibration(scores: CaseScores, errors: Mapping[str, float]) -> CaseScores:
+    """Return a case's scores with the calibration error of each label that was measured."""
+    labels = {
+        name: replace(score, calibration_error=errors.get(name)) for name, score in scores.labels.items()
+    }
+    return replace(scores, labels=labels)
 
 
 def evaluate(

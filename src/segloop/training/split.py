@@ -38,8 +38,9 @@ class SplitPolicy:
 class CaseFacts:
     """What the split must know of a case.
 
-    `dense`: a person vouched for every voxel and label. `patient_known`: someone said whose CT it is; without that a
-    file counts as a patient of its own. `trained_before`: an earlier version, or the imported one, learned from it.
+    `dense`: a person vouched for every voxel and label, and it is no version's unchanged output. `patient_known`:
+    someone said whose CT it is; without that a file counts as a patient of its own. `trained_before`: an earlier
+    version, or the imported one, learned from it.
     """
 
     case_id: str
@@ -117,7 +118,7 @@ def split(cases: Sequence[CaseFacts], policy: SplitPolicy, *, frozen_patients: C
         raise Conflict(
             "test_patient_unknown",
             f"Of {len(nameless)} of the chosen test cases nobody said whose CT it is, so the same patient could train; "
-            "assign a patient first.",
+            "choose CTs that were uploaded with a patient reference.",
             patients=nameless,
         )
     placed = tuple(
@@ -139,13 +140,16 @@ def _place(
     by_hash = part_of(case.patient_id, policy)
     part, why = by_hash, "the patient's hash"
     if chosen:
-        part, why = "test", "an admin chose the patient for tests"
+        part, why = "test", "the patient is kept for tests"
     elif by_hash == "test" and case.patient_id in trained:
         part, why = "training", "an earlier version learned from this patient, so it can't be a test"
     elif by_hash == "test" and case.patient_id in unknown:
         part, why = "training", "nobody said whose CT it is, so it can't be a test"
     if part == "test" and not case.dense:
-        part, why = "held back", f"{why}; the labels aren't dense, so it can't be a frozen test case"
+        part, why = (
+            "held back",
+            f"{why}; its labels aren't dense or are a version's own, so it can't be a frozen test case",
+        )
     return Placed(case.case_id, case.patient_id, part, why)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segloop.errors import InvalidInput
-from segloop.imaging.geometry import Geometry, reorient
+from segloop.imaging.geometry import Geometry, reorient, restore
 from segloop.imaging.labels import LabelSet
 from segloop.training.label_sets import LabelSets
 
@@ -50,7 +50,7 @@ class ReviewedRegion:
                         "region_outside", "The reviewed region names slices that the CT doesn't have."
                     )
                 ras[(slice(None),) * axis + (slice(first, last + 1),)] = True
-        return reorient(ras, ras_geometry, geometry.orientation)[0]
+        return restore(ras, geometry, "RAS")
 
 
 def unreviewed_classes(region: ReviewedRegion, labels: LabelSet, classes: Sequence[str]) -> frozenset[int]:

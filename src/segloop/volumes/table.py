@@ -113,6 +113,18 @@ def find_or_insert_patient(
     return str(conn.execute(query).scalar_one())
 
 
+def get_patient(conn: Connection, patient_id: str) -> Row[Any]:
+    """Return a patient.
+
+    Raises:
+        NotFound: `patient_unknown`.
+    """
+    row = conn.execute(select(patients).where(patients.c.id == patient_id)).one_or_none()
+    if row is None:
+        raise NotFound("patient_unknown", "There is no such patient.")
+    return row
+
+
 def insert_volume(conn: Connection, **values: object) -> Row[Any] | None:
     """Insert a volume; None when the project has these bytes already."""
     return conn.execute(

@@ -1,12 +1,13 @@
 """The grid contract: reorienting moves no voxel in the world, in any orientation, oblique or not."""
 
 from itertools import permutations, product
+from typing import Any
 
 import numpy as np
 import pytest
 
 from segloop.errors import InvalidInput
-from segloop.imaging.geometry import Geometry, reorient
+from segloop.imaging.geometry import Geometry, reorient, restore
 
 ORIENTATIONS = ["".join(axes) for pairs in permutations(("RL", "AP", "SI")) for axes in product(*pairs)]
 SHAPE = (5, 4, 3)
@@ -75,3 +76,35 @@ def test_an_orientation_that_is_none_is_refused(orientation: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         reorient(np.zeros(SHAPE), _oblique(), orientation)
     assert refused.value.code == "orientation_invalid"
+
+
+def turned_affine(degrees: tuple[float, float, float]) -> Any:
+    """A grid turned about each axis in turn; at 45 degrees an axis lies halfway between two directions."""
+    affine = np.eye(4)
+    for axis, angle in enumerate(np.radians(degrees)):
+        i, j = [other for other in range(3) if other != axis]
+        turn = np.eye(4)
+        turn[i, i] = turn[j, j] = np.cos(angle)
+        turn[i, j], turn[j, i] = -np.sin(angle), np.sin(angle)
+        affine = affine @ turn
+    return affine @ np.diag([1.0, 1.0, 3.0, 1.0])
+
+
+@pytest.mark.parametrize("signs", [*product((1, -1), repeat=3)])
+@pytest.mark.parametrize("axes", [*permutations(range(3))])
+@pytest.mark.parametrize(
+    "degrees", [(45, 0, 0), (0, 45, 0), (0, 0, 45), (45, 45, 0), (45, 35.264, 45), (10, 20, 30)]
+)
+def test_the_way_back_is_exact_also_where_an_axis_lies_halfway_between_two_directions(
+    degrees: tuple[float, float, float], axes: tuple[int, ...], signs: tuple[int, ...]
+) -> None:
+    affine = turned_affine(degrees)
+    affine[:3, :3] = affine[:3, :3][:, axes] * signs
+    geometry = Geometry((3, 4, 5), affine)
+    array = np.arange(60).reshape(3, 4, 5)
+    for orientation in ("RAS", "LPS", "PIR"):
+        turned, grid = reorient(array, geometry, orientation)
+        assert np.array_equal(restore(turned, geometry, orientation), array)
+        # Each voxel kept its place in the world on the way.
+        i, j, k = np.unravel_index(int(np.flatnonzero(turned.ravel() == array[1, 2, 3])[0]), turned.shape)
+        assert np.allclose(grid.affine @ [i, j, k, 1], affine @ [1, 2, 3, 1])

@@ -36,6 +36,8 @@ def test_a_mask_with_a_value_that_is_no_label_is_refused_naming_it() -> None:
     with pytest.raises(InvalidInput, match="7") as refused:
         SET.require_known_values(np.array([0, 1, 7]))
     assert refused.value.code == "mask_labels"
+    for label in SET.labels:  # and says which number it should have had
+        assert f"{label.index} {label.name}" in refused.value.message
 
 
 def test_stored_labels_come_back_in_order_of_index() -> None:

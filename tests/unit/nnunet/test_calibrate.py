@@ -1,6 +1,7 @@
 """Calibration on the network's grid: of any orientation, and only where somebody vouched."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,15 +27,18 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     return Predictor.load(folder / "bundle", device="cpu", threads=1)
 
 
+def errors_of(predictor: Predictor, reference: Reference, volume: Any) -> dict[str, float]:
+    """The errors of one case."""
+    return calibration_errors(predictor, [(reference, volume)])["case"]
+
+
 def test_the_errors_are_the_same_in_any_orientation(predictor: Predictor) -> None:
     volume, labels, grid = asymmetric()
     found = []
     for orientation in ("RAS", "LPS", "SAR", "PIL"):
         turned, turned_grid = reorient(volume, grid, orientation)
         mask = reorient(labels, grid, orientation)[0]
-        found.append(
-            calibration_errors(predictor, [(Reference("case", "patient", mask, turned_grid, LABELS), turned)])
-        )
+        found.append(errors_of(predictor, Reference("case", "patient", mask, turned_grid, LABELS), turned))
     assert set(found[0]) == set(NAMES) and max(found[0].values()) < 0.1
     assert all(errors == pytest.approx(found[0]) for errors in found)
 
@@ -43,7 +47,7 @@ def test_a_reference_on_the_other_side_shows_as_a_larger_error(predictor: Predic
     volume, labels, grid = asymmetric()
     wrong = Reference("case", "patient", np.flip(labels, 0).copy(), grid, LABELS)
     right = Reference("case", "patient", labels, grid, LABELS)
-    bad, good = (calibration_errors(predictor, [(one, volume)]) for one in (wrong, right))
+    bad, good = (errors_of(predictor, one, volume) for one in (wrong, right))
     assert sum(bad.values()) > 1.5 * sum(good.values())
 
 
@@ -52,5 +56,5 @@ def test_what_nobody_reviewed_is_not_asked(predictor: Predictor) -> None:
     region = ReviewedRegion.from_dict({"whole": True, "labels": [1, 2]})
     some = Reference("case", "patient", labels, grid, LABELS, region)
     nothing = Reference("case", "patient", labels, grid, LABELS, ReviewedRegion())
-    assert set(calibration_errors(predictor, [(some, volume)])) == {"class_1", "class_2"}
-    assert calibration_errors(predictor, [(nothing, volume)]) == {}
+    assert set(errors_of(predictor, some, volume)) == {"class_1", "class_2"}
+    assert errors_of(predictor, nothing, volume) == {}

@@ -1,5 +1,6 @@
 """What cannot fit is refused before work begins, with both amounts and what to do."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,9 +30,9 @@ def status(name):
 
 predictor = Predictor.load(Path(sys.argv[1]), device="cpu", threads=1)
 predictor.predict(np.zeros((32, 32, 32), np.int16), Geometry((32, 32, 32), np.diag([3.0, 3.0, 3.0, 1.0])))
-geometry = Geometry((220, 220, 120), np.diag([1.0, 1.0, 2.0, 1.0]))
+geometry = Geometry((320, 320, 160), np.diag([1.0, 1.0, 2.0, 1.0]))
 before = status("VmRSS")
-volume = np.full(geometry.shape, 100, np.int16, order="F")
+volume = np.full(geometry.shape, 100, np.float32, order="F")
 predictor.predict(volume, geometry)
 print(status("VmHWM") - before, needed_bytes(geometry, predictor.info) - FIXED_BYTES)
 """
@@ -73,9 +74,9 @@ def test_what_is_needed_grows_with_the_grid_the_classes_and_the_models_finer_spa
 
     assert 7 < needed((400, 400, 400), 3.0) / needed((200, 200, 200), 3.0) < 9
     assert needed((200, 200, 200), 9.0) > 20 * needed((200, 200, 200), 3.0)
-    predictor.require_room(_grid((512, 512, 300), 1.0), 4 * GIB)
+    predictor.require_room(_grid((512, 512, 300), 1.0), 2 * GIB)
     with pytest.raises(InvalidInput):
-        predictor.require_room(_grid((1024, 1024, 1000), 1.0), 16 * GIB)
+        predictor.require_room(_grid((1024, 1024, 1000), 1.0), 8 * GIB)
 
 
 @pytest.mark.parametrize("where", [(slice(9, 10), 0, 3), (slice(None), slice(None), 19)])
@@ -137,9 +138,27 @@ def test_a_volume_thinner_than_the_models_voxels_is_refused(predictor: Predictor
 def test_the_estimate_holds_for_a_real_process(tmp_path: Path) -> None:
     import_model(write_tiny_model(tmp_path / "model", labels=15, weights="random"), tmp_path / "bundle")
     command = [sys.executable, "-c", MEASURE, str(tmp_path / "bundle")]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    taken, estimated = map(int, answer.split())
-    assert 0.75 < estimated / taken < 1.6, answer
+
+    def measure(**environment: str) -> tuple[int, int]:
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=os.environ | environment
+        )
+        taken, estimated = map(int, done.stdout.split())
+        return taken, estimated
+
+    # As a worker runs, the C library keeps some freed memory or not, as the moment will have it.
+    taken, estimated = measure()
+    assert taken < estimated + memory.FIXED_BYTES / 2 and estimated < 1.6 * taken, (taken, estimated)
+    # Where it gives everything back, what is left is what the arrays take.
+    taken, estimated = measure(MALLOC_MMAP_THRESHOLD_="65536", MALLOC_TRIM_THRESHOLD_="65536")
+    assert 0.75 < estimated / taken < 1.6, (taken, estimated)
+
+
+def test_outputs_of_one_patch_count_where_the_classes_are_many(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "model", labels=100, patch=(32, 32, 32))
+    info = import_model(model, tmp_path / "bundle")
+    small = memory.needed_bytes(_grid((32, 32, 32)), info) - memory.FIXED_BYTES
+    assert small > 12 * 101 * 32**3
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def evaluate(
 
     def score() -> LabelScore:
         dice, nsd = (float(np.clip(base.normal(0.8, 0.06), 0, 1) + change(drawn)) for _ in range(2))
-        return LabelScore(dice, nsd)
+        return LabelScore(dice, nsd, calibration_error=0.05)
 
     def some(kind: str) -> tuple[CaseScores, ...]:
         return tuple(
@@ -32,7 +32,19 @@ def evaluate(
             for i in range(n)
         )
 
-    return Evaluation(some("frozen"), some("corrected"), dict.fromkeys(LABELS, 0.05))
+    return Evaluation(some("frozen"), some("corrected"))
+
+
+def with_calibration(side: Evaluation, error: Callable[[int], float | None]) -> Evaluation:
+    """The evaluation with each frozen case's calibration errors replaced, by the case's place."""
+    frozen = tuple(
+        replace(
+            case,
+            labels={name: replace(score, calibration_error=error(i)) for name, score in case.labels.items()},
+        )
+        for i, case in enumerate(side.frozen)
+    )
+    return replace(side, frozen=frozen)
 
 
 def damaged(rng: np.random.Generator) -> float:
@@ -118,7 +130,7 @@ def test_one_collapsed_case_forbids_promotion_and_is_named() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "difference"),
     [
-        (LabelScore(None, None, True, True), LabelScore(None, None, True, True), 0.0),
+        (LabelScore(None, None, True, True), LabelScore(None, None, True, True), None),
         (LabelScore(None, None, True, True), LabelScore(None, None, True, False), -1.0),
         (LabelScore(None, None, True, False), LabelScore(None, None, True, True), 1.0),
         (LabelScore(0.8, 0.8), LabelScore(None, None, False, True), -0.8),
@@ -159,17 +171,97 @@ def test_versions_evaluated_on_different_cases_are_not_compared() -> None:
 def test_a_slower_or_worse_calibrated_candidate_is_rejected() -> None:
     good = evaluate(30, better)
     slow = evaluate(30, better, runtime_s=15.0)
-    vain = replace(good, calibration_error=dict.fromkeys(LABELS, 0.2))
+    vain = with_calibration(good, lambda i: 0.2)
     assert [decide(evaluate(30), c, PROTOCOL).outcome for c in (good, slow, vain)] == [
         "promote",
         "reject",
         "reject",
     ]
+    assert decide(evaluate(30), vain, PROTOCOL).summary.startswith("Its probabilities hold less well")
 
 
 def test_what_was_not_measured_is_not_taken_for_granted() -> None:
-    unmeasured = replace(evaluate(30, better), calibration_error={})
+    unmeasured = with_calibration(evaluate(30, better), lambda i: None)
     assert decide(evaluate(30), unmeasured, PROTOCOL).outcome == "not_enough_cases"
+
+
+def test_calibration_rejects_only_what_is_shown_to_be_worse() -> None:
+    def noisy(i: int) -> float:
+        return 0.05 + (0.6 if i % 3 == 0 else -0.1)  # 0.13 worse on average, in a wide spread
+
+    few = with_calibration(evaluate(30, better), lambda i: noisy(i) if i < 8 else None)
+    decision = decide(evaluate(30), few, PROTOCOL)
+    assert standings(decision, "calibration") == {"unclear"} and decision.outcome == "not_enough_cases"
+    four = with_calibration(evaluate(30, better), lambda i: 0.9 if i < 4 else None)
+    assert standings(decide(evaluate(30), four, PROTOCOL), "calibration") == {"unclear"}
+    within = with_calibration(evaluate(30, better), lambda i: 0.08)
+    assert decide(evaluate(30), within, PROTOCOL).outcome == "promote"
+
+
+def test_patients_without_a_label_do_not_hide_its_loss_in_the_few_who_have_it() -> None:
+    absent = LabelScore(None, None, True, True, calibration_error=None)
+
+    def rare(side: Evaluation, loss: float) -> Evaluation:
+        frozen = tuple(
+            replace(
+                case,
+                labels={
+                    **case.labels,
+                    "spinal_cord": absent
+                    if i >= 5
+                    else LabelScore(0.8 - loss, 0.8 - loss, calibration_error=0.05),
+                },
+            )
+            for i, case in enumerate(side.frozen)
+        )
+        return replace(side, frozen=frozen)
+
+    decision = decide(rare(evaluate(100), 0.0), rare(evaluate(100, better), 0.1), PROTOCOL)
+    found = [f for f in decision.findings if (f.check, f.label) == ("non_inferior", "spinal_cord")]
+    assert {f.n_patients for f in found} == {5} and decision.outcome != "promote"
+    assert all(f.mean_difference == pytest.approx(-0.1) for f in found)
+
+
+def test_a_voxel_where_a_label_is_absent_is_for_a_person_to_look_at_and_rejects_nothing() -> None:
+    production = with_frozen_score(evaluate(30), "spinal_cord", LabelScore(None, None, True, True))
+    candidate = with_frozen_score(evaluate(30, better), "spinal_cord", LabelScore(None, None, True, False))
+    decision = decide(production, candidate, PROTOCOL)
+    assert standings(decision, "no_catastrophe") == {"unclear"} and decision.outcome == "not_enough_cases"
+    assert any("where nobody drew it" in reason for reason in decision.reasons)
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.04, 0.06])
+def test_an_equal_candidate_is_seldom_rejected_however_its_scores_scatter(spread: float) -> None:
+    """Seven labels, twenty patients: judged by its means alone, half of the equal candidates would be."""
+    labels = tuple(f"organ{i}" for i in range(7))
+    protocol = Protocol(labels, n_bootstrap=1000)
+
+    def side(rng: np.random.Generator | None) -> Evaluation:
+        def scores(i: int) -> CaseScores:
+            drawn = rng.normal(0, spread, 7) if rng else np.zeros(7)
+            values = {
+                name: LabelScore(0.7 + d, 0.7 + d, calibration_error=0.05)
+                for name, d in zip(labels, drawn, strict=True)
+            }
+            return CaseScores(f"c{i}", f"p{i}", values, 1.0)
+
+        return Evaluation(tuple(scores(i) for i in range(20)))
+
+    production, rejected = side(None), 0
+    for seed in range(60):
+        candidate = side(np.random.default_rng(seed))
+        failed = [
+            f
+            for f in decide(production, candidate, protocol).findings
+            if f.check == "non_inferior" and f.standing == "failed"
+        ]
+        rejected += bool(failed)
+    assert rejected <= 6, rejected
+
+
+def test_what_speaks_against_a_candidate_is_said_also_where_cases_are_too_few() -> None:
+    decision = decide(evaluate(15), evaluate(15, damaged), PROTOCOL)
+    assert decision.outcome == "not_enough_cases" and "speaks against it" in decision.summary
 
 
 def test_a_first_version_has_nothing_to_be_compared_with() -> None:

@@ -10,7 +10,7 @@ from segloop.imaging.phantom import asymmetric
 from segloop.training.calibration import Reliability, near_surface
 from segloop.training.gate import decide
 from segloop.training.protocol import Evaluation, Protocol
-from segloop.training.scores import Reference, evaluate, score_case
+from segloop.training.scores import Reference, evaluate, score_case, with_calibration
 from segloop.training.target import ReviewedRegion
 
 GRID = Geometry((12, 10, 8), np.diag([1.0, 1.0, 2.0, 1.0]))
@@ -75,7 +75,8 @@ def test_evaluations_of_thirty_phantoms_lead_to_the_gates_verdicts() -> None:
 
     def run(predict: object) -> Evaluation:
         scores = evaluate(cases, predict, names, clock=lambda: float(next(ticks)))  # type: ignore[arg-type]
-        return Evaluation(scores, scores, dict.fromkeys(protocol.labels, 0.02))
+        scores = tuple(with_calibration(case, dict.fromkeys(protocol.labels, 0.02)) for case in scores)
+        return Evaluation(scores, scores)
 
     protocol = Protocol(("part1", "part2", "part3"), n_bootstrap=1000, catastrophic_drop=0.9)
     good, bad = run(exact), run(noisy)
@@ -105,3 +106,14 @@ def test_calibration_finds_the_error_that_was_put_in(told: object, error: float)
         reliability.add("cord", told(chance), truth, (1.0, 1.0, 1.0))  # type: ignore[operator]
     reliability.add("jaw", np.zeros((4, 4, 4)), np.zeros((4, 4, 4), bool), (1.0, 1.0, 1.0))
     assert reliability.errors() == {"cord": pytest.approx(error, abs=0.01)}
+
+
+def test_a_label_that_a_version_lacks_counts_as_missed_and_background_is_not_taken_for_it() -> None:
+    geometry = Geometry((8, 8, 8), np.eye(4))
+    truth = np.zeros(geometry.shape, np.uint8)
+    truth[2:6, 2:6, 2:6] = 1
+    reference = Reference("case", "patient", truth, geometry, LabelSet((Label(1, "new"),)))
+    score = score_case(reference, np.zeros_like(truth), LabelSet((Label(1, "old"),))).labels["new"]
+    assert score.predicted_empty and not score.reference_empty
+    assert (score.value("dice"), score.value("nsd"), score.hd95_mm) == (0.0, 0.0, None)
+    assert score.volume_difference_ml == pytest.approx(-0.064)

@@ -84,7 +84,7 @@ def test_a_larger_validation_share_changes_no_test_patient() -> None:
 def test_a_patient_an_admin_chose_is_frozen_whatever_the_hash_says() -> None:
     chosen = split(cases(40), POLICY).placed[0].patient_id
     placed = {c.patient_id: c for c in split(cases(40), POLICY, frozen_patients=[chosen]).placed}
-    assert placed[chosen].part == "test" and "admin" in placed[chosen].why
+    assert placed[chosen].part == "test" and "kept for tests" in placed[chosen].why
 
 
 def test_a_chosen_patient_that_a_version_learned_from_is_refused() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from segloop.errors import InvalidInput
 from segloop.imaging.geometry import Geometry, reorient
 from segloop.imaging.labels import Label, LabelSet
-from segloop.training.label_sets import LabelSets, mirror_pairs
+from segloop.training.label_sets import LabelSets, has_lone_side, mirror_pairs
 from segloop.training.target import ReviewedRegion, possible_sets, training_target
 
 CLASSES = ("brainstem", "parotid_right", "parotid_left", "mandible")
@@ -164,6 +164,26 @@ def test_changing_sides_twice_changes_nothing_and_swaps_members(sets: list[set[i
 def test_pairs_are_found_by_the_words_of_their_names() -> None:
     assert mirror_pairs(CLASSES) == PAIRS
     assert mirror_pairs(["Kidney-L", "kidney_r", "liver", "left ventricle"]) == {1: 2, 2: 1}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("left kidney", "kidney right"),
+        ("Lung_Lt", "Lung_Rt"),
+        ("LeftLung", "RightLung"),
+        ("Niere links", "Niere rechts"),
+        ("parotidL", "parotidR"),
+    ],
+)
+def test_sides_are_found_however_people_write_them(names: tuple[str, str]) -> None:
+    assert mirror_pairs(names) == {1: 2, 2: 1}
+    assert not has_lone_side(names)
+
+
+def test_a_side_whose_partner_is_missing_is_noticed_and_a_vertebra_is_no_side() -> None:
+    assert has_lone_side(["liver", "kidney_left"])
+    assert not has_lone_side(["liver", "vertebrae_L1", "vertebrae_L2", "spleen"])
 
 
 @pytest.mark.parametrize("sets", [[{1}], [{0, 1, 2}], [{0, 9}], [{0, 1}, {1, 0}]])

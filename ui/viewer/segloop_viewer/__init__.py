@@ -31,6 +31,7 @@ def viewer(
     unit: str = "HU",
     hu_offset: float = 0.0,
     draft_id: str | None = None,
+    project: str = "",
     key: str,
     height: int | None = None,
 ) -> dict[str, Any] | None:
@@ -45,7 +46,8 @@ def viewer(
     the first one's terms, and each of `disagreements` is a dict with `centre` (a RAS voxel) and `text`, the largest
     first. Values are shown, and windowed, as stored value + `hu_offset`, in `unit`
     ("HU", or "stored value" where they are not HU). Without a height the viewer reaches to the bottom of the
-    window. The key is the viewer's identity: a viewer that comes back under the same key keeps its loaded
+    window. What a person sets while editing is kept in the browser for the next draft of the same `project`.
+    The key is the viewer's identity: a viewer that comes back under the same key keeps its loaded
     voxels and state.
     """
     data = {
@@ -70,6 +72,7 @@ def viewer(
         "unit": unit,
         "huOffset": hu_offset,
         "draftId": draft_id,
+        "project": project,
         "height": height,
     }
     result = _viewer(key=key, data=data, on_finalized_change=lambda: None, height="content")

@@ -7,6 +7,7 @@ import { el } from './dom'
 import { middleOf } from './find'
 import { valueAt, type Grid, type Vec3 } from './grid'
 import { makeHooks } from './hooks'
+import { HiddenLabels, keepView, keptView } from './kept'
 import { bindKeys, helpCard } from './keys'
 import { lockable, showLabels, showLegend, showVolumes } from './labels_panel'
 import { pointToVoxel, type Camera, type PlaneIndex, type View } from './layout'
@@ -40,6 +41,7 @@ export class App implements PointerHost, StoreHost {
   private nLost = 0
   private solid = new SolidView(this.stage.solid)
   private measuring = new Measuring()
+  private hiddenLabels: HiddenLabels
   private colors: Uint32Array = new Uint32Array(65536)
   private nDisagreements = 0
   private frame = 0
@@ -61,6 +63,8 @@ export class App implements PointerHost, StoreHost {
 
   constructor(public data: Data) {
     this.store = new VoxelStore(data, this)
+    this.hiddenLabels = new HiddenLabels(data)
+    Object.assign(this.state, keptView(data))
     this.controls = new Controls({
       setPreset: (name) => this.setPreset(name), setWindow: (width, level) => this.setWindow(width, level),
       set: (change) => this.set(change), run: (command) => { run(this, command, '') },
@@ -81,6 +85,7 @@ export class App implements PointerHost, StoreHost {
   /** New data from Python: what changed is loaded and shown, the rest stays. */
   update(data: Data): void {
     if (data.maskId !== this.data.maskId || data.compareMaskId !== this.data.compareMaskId) this.nDisagreements = 0
+    if (data.volumeId !== this.data.volumeId) this.hiddenLabels = new HiddenLabels(data)
     this.data = data
     this.showEditor()
     this.showTexts()
@@ -305,6 +310,7 @@ export class App implements PointerHost, StoreHost {
 
   set(change: Partial<ViewState>): void {
     Object.assign(this.state, change)
+    if ('preset' in change || 'isOutline' in change || 'is3d' in change) keepView(this.data, this.state)
     if ('layout' in change || 'is3d' in change || 'comparing' in change) {
       this.arrange()
       this.showSolid()
@@ -411,8 +417,7 @@ export class App implements PointerHost, StoreHost {
     this.badge.textContent = badge
     this.badge.hidden = !badge
     this.showComparing()
-    this.showLabelList()
-    this.showColors()
+    this.showHidden()
     this.showState()
     this.resize()
   }
@@ -431,14 +436,23 @@ export class App implements PointerHost, StoreHost {
     showLabels(this.labelList, this.data.labels, {
       isHidden: (index) => this.state.hidden.has(index),
       setHidden: (index, isHidden) => {
-        if (isHidden) this.state.hidden.add(index)
-        else this.state.hidden.delete(index)
-        this.showColors()
+        this.hiddenLabels.set(this.data.labels.find((label) => label.index === index), isHidden)
+        this.showHidden()
+      },
+      showAll: () => {
+        this.hiddenLabels.showAll()
+        this.showHidden()
       },
       jumpTo: (index) => this.jumpTo(index),
       editing: editor ? lockable(editor) : null,
     })
     this.showVolumes()
+  }
+
+  private showHidden(): void {
+    this.state.hidden = this.hiddenLabels.among(this.data.labels)
+    this.showLabelList()
+    this.showColors()
   }
 
   /** While a mask is edited its volumes change with every stroke. */

@@ -57,6 +57,7 @@ export interface LabelsHost {
   editing: Lockable | null
   isHidden(index: number): boolean
   setHidden(index: number, isHidden: boolean): void
+  showAll(): void
   jumpTo(index: number): void
 }
 
@@ -105,5 +106,17 @@ export function showVolumes(list: HTMLElement, mlOf: (index: number) => number):
 
 export function showLabels(list: HTMLElement, labels: Label[], host: LabelsHost): void {
   const rows = labels.map((label) => row(label, host))
+  const nHidden = labels.filter(({ index }) => host.isHidden(index)).length
+  if (nHidden) {
+    // A label that nobody sees must not be taken for one that isn't there.
+    const all = el('button', { type: 'button' }, TEXT.showAll)
+    all.addEventListener('click', () => host.showAll())
+    rows.unshift(el('div', { class: 'hidden-labels', role: 'status' }, TEXT.hiddenLabels(nHidden), all))
+  }
+  const root = list.getRootNode()
+  const active = root instanceof Document || root instanceof ShadowRoot ? root.activeElement : null
+  const focused = active && list.contains(active) ? active.getAttribute('aria-label') : null
   list.replaceChildren(...(rows.length ? rows : [el('div', { class: 'none' }, TEXT.noLabels)]))
+  // Who works with the keyboard stays where they were.
+  if (focused) [...list.querySelectorAll<HTMLElement>('[aria-label]')].find((node) => node.getAttribute('aria-label') === focused)?.focus()
 }

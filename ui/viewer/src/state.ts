@@ -8,6 +8,7 @@ export interface Label { index: number; name: string; color: string | number[]; 
 /** What Python sends; a few kB, never voxels. */
 export interface Data {
   instance: string; apiBase: string; volumeId: string; volumeTicket: string
+  project?: string
   maskId: string | null; maskTicket: string | null
   draftId?: string | null // edit this draft instead of showing the mask
   compareMaskId: string | null; compareMaskTicket: string | null

@@ -26,6 +26,8 @@ export const TEXT = {
   noDifference: 'The two masks do not differ.',
   otherLabel: 'another label',
   noLabels: 'No labels',
+  hiddenLabels: (n: number) => `${n} label${n === 1 ? ' is' : 's are'} hidden`,
+  showAll: 'Show all',
   noLabel: 'no label',
   label: (index: number) => `label ${index}`,
 }

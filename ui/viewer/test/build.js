@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { build } from 'vite'
 
-const MODULES = ['engine', 'journal', 'region', 'runs', 'sha256', 'shapes']
+const MODULES = ['draft', 'engine', 'journal', 'region', 'runs', 'sha256', 'shapes']
 const outDir = process.argv[2]
 
 await build({

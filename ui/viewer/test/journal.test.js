@@ -1,9 +1,12 @@
 // The journal against a server that drops, repeats and forgets to answer: one chain, nothing lost, nothing out of order.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { chance, expectedHash, load } from './support.js'
+import { chance, expectedHash, grid, load } from './support.js'
 
 const { Journal, NO_HEAD } = await load('journal')
+const { decode, encode } = await load('runs')
+const { recover, takes } = await load('draft')
+const { Engine } = await load('engine')
 const TROUBLES = ['lost', '500', '503', '429', '401', '403', 'twice', 'unanswered']
 
 /** The API's rules for entries, with seeded trouble on the way there and back. */
@@ -41,7 +44,7 @@ class FlakyServer {
     if (this.state !== 'open') return refuse('draft_closed')
     if (sequence > this.entries.length + 1) return refuse('draft_gap')
     if (sequence <= this.entries.length || parent !== this.head.hash) return refuse('draft_conflict')
-    this.entries.push({ hash, parent, body: String(body), operation: headers['X-Operation'] })
+    this.entries.push({ hash, parent, body: body.length > 1000 ? '' : String(body), operation: headers['X-Operation'] })
     return new Response('{}', { status: 201 })
   }
 }
@@ -115,6 +118,53 @@ test('a draft that was finalized elsewhere says so and takes nothing more', asyn
   journal.add('brush', 1, new Uint8Array([1]))
   assert.equal(await journal.flush(), false)
   assert.equal(journal.state, 'closed')
+})
+
+test('an edit of more runs than the server takes at once goes in several entries, whole and in order', async () => {
+  const server = new FlakyServer(chance(1), 0)
+  const sent = []
+  server.fetch = async (url, init) => {
+    if (init.body.length > 32 << 20) return new Response('{"code": "entry_too_large"}', { status: 413 })
+    for (const run of decode(init.body)) sent.push(run)
+    return server.put(Number(/entries\/(\d+)$/.exec(url)[1]), { ...init, body: init.body })
+  }
+  const { journal } = connect(server)
+  const runs = Array.from({ length: 2_900_000 }, (_, n) => ({ start: 2 * n, length: 1, before: 0, after: 1 }))
+  journal.edit({ operation: 'threshold', label: 1, runs })
+  journal.edit({ operation: 'brush', label: 1, runs: [{ start: 1, length: 1, before: 0, after: 1 }] })
+  assert.equal(await journal.flush(), true)
+  assert.equal(sent.length, 2_900_001)
+  assert.ok(sent.slice(0, -1).every(({ start, length }, n) => start === 2 * n && length === 1))
+})
+
+test('a stroke of a label that the draft does not have is not sent, where it would block all others, and stays kept', async () => {
+  const server = new FlakyServer(chance(1), 0)
+  const { journal, kept } = connect(server)
+  const stroke = (sequence, label, start) => ({ sequence, operation: 'brush', label, parent: 'p', hash: `h${sequence}`,
+    body: encode([{ start, length: 2, before: 0, after: label }]) })
+  const [foreign, known] = [stroke(1, 300, 0), stroke(2, 2, 4)]
+  for (const entry of [foreign, known]) kept.set(entry.hash, entry)
+  const engine = new Engine(grid([4, 3, 2]))
+  const found = await recover('', [foreign, known], engine, journal, new Set([0, 1, 2]), (entry) => kept.delete(entry.hash))
+  assert.equal(await journal.flush(), true)
+  assert.deepEqual([found.nEdits, [...kept.keys()], server.entries.length], [1, ['h1'], 1])
+  assert.deepEqual([...engine.mask.voxels.slice(0, 6)], [0, 0, 0, 0, 2, 2])
+  assert.equal(takes(new Set([0, 1]), { ...known, label: 0 }), false)
+})
+
+test('what was vouched for before a draft went on elsewhere is not said again, and that is told', async () => {
+  const server = new FlakyServer(chance(1), 0)
+  const { journal, kept } = connect(server)
+  const review = { sequence: 1, operation: 'review', label: 0, parent: 'of another', hash: 'h', body: new TextEncoder().encode('{"whole":true}') }
+  kept.set(review.hash, review)
+  const engine = new Engine(grid([4, 3, 2]))
+  const found = await recover('', [review], engine, journal, new Set([0, 1]), (entry) => kept.delete(entry.hash))
+  assert.deepEqual([found.region, found.isReviewLost, kept.size, server.entries.length], [null, true, 0, 0])
+  const head = journal.next
+  const next = { ...review, sequence: head.sequence + 1, parent: head.hash, hash: 'i' }
+  const again = await recover('', [next], engine, journal, new Set([0, 1]), (entry) => kept.delete(entry.hash))
+  assert.equal(await journal.flush(), true)
+  assert.deepEqual([again.region, again.isReviewLost, server.entries.length], [{ whole: true }, false, 1])
 })
 
 test('while nothing gets through it says offline, and the pauses grow to a bound', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { chance, load } from './support.js'
 
-const { count, holds, isEmpty, isReviewed, NOTHING, slicesOf, withEdit, withoutSlice, withRange } = await load('region')
+const { count, coversEdits, holds, isEmpty, isReviewed, NOTHING, slicesOf, withEdit, withoutSlice, withRange } = await load('region')
 const N = 20
 const members = (ranges) => Array.from({ length: N }, (_, slice) => slice).filter((slice) => holds(ranges, slice))
 
@@ -61,4 +61,17 @@ test('a slice is reviewed by itself, by the whole, or where another plane covers
   assert.equal(isEmpty(NOTHING), true)
   assert.equal(isEmpty({ ...NOTHING, whole: true, labels: [] }), true)
   assert.equal(isEmpty({ ...NOTHING, sagittal: [[1, 1]] }), false)
+})
+
+test('an edit is covered by reviewed slices of any one plane, or by the whole volume', () => {
+  const shape = [5, 4, 3]
+  const edited = { axial: [[1, 1]], coronal: [[0, 1]], sagittal: [[2, 3]] }
+  const covers = (region) => coversEdits({ ...NOTHING, ...region }, edited, shape)
+  assert.equal(covers({}), false)
+  assert.equal(covers({ axial: [[0, 0], [2, 2]] }), false)
+  assert.equal(covers({ axial: [[1, 1]] }), true)
+  assert.equal(covers({ coronal: [[1, 3]] }), false)
+  assert.equal(covers({ coronal: [[0, 3]] }), true)
+  assert.equal(covers({ whole: true }), true)
+  assert.equal(coversEdits(NOTHING, { axial: [], coronal: [], sagittal: [] }, shape), true)
 })

@@ -9,10 +9,12 @@ from sqlalchemy import Row
 
 from segloop.database import Connection
 from segloop.imaging.labels import LabelSet
+from segloop.masks import table as masks_table
 from segloop.masks.drafts import region, table
 from segloop.masks.drafts.entry import read_body
 from segloop.masks.drafts.grid import ras_grid
 from segloop.masks.drafts.replay import base_voxels, replay
+from segloop.projects import table as projects_table
 from segloop.storage import ObjectStore
 
 
@@ -46,12 +48,31 @@ def changes(conn: Connection, store: ObjectStore, draft: Row[Any]) -> Changes:
 
 
 def reviewed_region(conn: Connection, store: ObjectStore, draft: Row[Any]) -> dict[str, Any] | None:
-    """Return the newest region that the draft's owner vouched for, or None where there was never one."""
+    """Return the newest region that the draft's owner vouched for.
+
+    Before they said anything it is what was vouched for of the base mask, so that going on with a correction that was
+    reviewed in part, or with ground truth, loses none of it. None where there is nothing.
+    """
     entry = table.find_newest(conn, draft.id, operation="review")
     if entry is None:
-        return None
+        return _vouched_before(conn, draft)
     indices = LabelSet.from_dicts(draft.labels).indices
     return region.parse(read_body(store, entry), shape=ras_grid(draft).shape, indices=indices)
+
+
+def _vouched_before(conn: Connection, draft: Row[Any]) -> dict[str, Any] | None:
+    if draft.base_mask_id is None:
+        return None
+    base = masks_table.get(conn, draft.base_mask_id)
+    reviewed = {"whole": True} if base.kind == "ground_truth" else base.reviewed
+    if reviewed is None:
+        return None
+    known = projects_table.get_label_set(conn, base.label_set_id, project_id=base.project_id)
+    indices = LabelSet.from_dicts(draft.labels).indices
+    before = LabelSet.from_dicts(known.labels).indices
+    if reviewed.get("labels") is None and set(before) != set(indices):
+        reviewed = {**reviewed, "labels": list(before)}  # nobody has looked for a label that was added later
+    return region.check(reviewed, shape=ras_grid(draft).shape, indices=indices)
 
 
 def _ranges(slices: NDArray[np.bool_]) -> list[list[int]]:

@@ -1,5 +1,6 @@
 """Finalize a draft: its edited voxels become a new mask whose parent is the base mask."""
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from segloop.masks.drafts.replay import base_voxels, replay
 from segloop.masks.drafts.start import closed, head_of, require_own
 from segloop.storage import ObjectStore
 from segloop.volumes import table as volumes_table
+from segloop.volumes.upload import discard
 
 
 def finalize(
@@ -46,12 +48,20 @@ def finalize(
         if known is not None:
             return known, False
         stored, values = _store(conn, store, draft, scratch)
-    with transaction(engine) as conn:
-        draft = table.get(conn, draft_id, lock=True)
-        known = _known(conn, draft, sequence, head_hash, actor)
-        if known is not None:
-            return known, False
-        return _insert(conn, draft, stored, actor=actor, active_time_s=active_time_s, **values), True
+    mask, new = None, False
+    try:
+        with transaction(engine) as conn:
+            draft = table.get(conn, draft_id, lock=True)
+            mask = _known(conn, draft, sequence, head_hash, actor)
+            if mask is None:
+                mask = _insert(conn, draft, stored, actor=actor, active_time_s=active_time_s, **values)
+                new = True
+    except Conflict:  # in the meantime the draft went on, or was given up
+        discard(store, stored.prefix)
+        raise
+    if not new:
+        discard(store, stored.prefix)
+    return mask, new
 
 
 def _known(conn: Connection, draft: Row[Any], sequence: int, head_hash: str, actor: str) -> Row[Any] | None:
@@ -78,10 +88,10 @@ def _store(
     labels = LabelSet.from_dicts(draft.labels)
     edited = replay(conn, store, draft).voxels
     difference = differences(base_voxels(conn, store, draft), edited, labels)
-    # The key names the head, so a repeat after a crash writes the same bytes to the same place.
+    # Each try has a key of its own: one that fails takes back what it wrote, and never what another's mask names.
     stored = save.store_objects(
         store,
-        key=f"masks/{draft.id}/{draft.head_sequence}-{draft.head_hash[:32]}",
+        key=f"masks/{draft.id}/{draft.head_sequence}-{secrets.token_hex(8)}",
         array=onto_volume(edited, draft),
         volume=volume,
         labels=labels,

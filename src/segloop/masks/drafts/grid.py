@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Row
 
-from segloop.imaging.geometry import Geometry, reorient
+from segloop.imaging.geometry import Geometry, reorient, restore
 from segloop.imaging.labels import LabelSet
 
 
@@ -25,6 +25,4 @@ def label_type(labels: LabelSet) -> np.dtype[Any]:
 def onto_volume(voxels: NDArray[np.unsignedinteger[Any]], row: Row[Any]) -> NDArray[np.unsignedinteger[Any]]:
     """Return a flat array in RAS order as a view (x, y, z) in the volume's own index order."""
     volume, grid = Geometry.from_flat(row.shape, row.affine), ras_grid(row)
-    array, back = reorient(voxels.reshape(grid.shape, order="F"), grid, volume.orientation)
-    assert back.same_grid(volume)
-    return array
+    return restore(voxels.reshape(grid.shape, order="F"), volume, "RAS")

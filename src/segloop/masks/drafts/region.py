@@ -20,7 +20,7 @@ def parse(body: bytes, *, shape: Sequence[int], indices: Sequence[int]) -> dict[
     """
     try:
         given = json.loads(body)
-    except (ValueError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         raise _invalid("it is no JSON") from None
     return check(given, shape=shape, indices=indices)
 

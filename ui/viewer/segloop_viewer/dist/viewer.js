@@ -69,12 +69,12 @@ function re(e, t) {
 	return n;
 }
 // src/pointer.ts
-var b = 25;
-function ie(e, t, n, r) {
+var ie = 25;
+function ae(e, t, n, r) {
 	let i = [...t.centre], { across: a, up: o } = e.plane, s = n / e.pxPerMm;
 	return i[a] += (e.isFlipped ? s : -s) / (t.shape[a] * t.spacing[a]), i[o] += r / e.pxPerMm / (t.shape[o] * t.spacing[o]), i.map((e) => Math.min(1, Math.max(0, e)));
 }
-function x(e, t, n, r, i) {
+function oe(e, t, n, r, i) {
 	let a = te(t.zoom * n), [o, c] = s(e, r, i), l = t.zoom / a, u = [...t.centre], { across: d, up: f } = e.plane;
 	return u[d] = (o + (e.acrossMm - o) * l) / (t.shape[d] * t.spacing[d]), u[f] = (c + (e.upMm - c) * l) / (t.shape[f] * t.spacing[f]), {
 		zoom: a,
@@ -85,7 +85,7 @@ function x(e, t, n, r, i) {
 		] : u.map((e) => Math.min(1, Math.max(0, e)))
 	};
 }
-var ae = class {
+var se = class {
 	host;
 	pane;
 	action = null;
@@ -130,7 +130,7 @@ var ae = class {
 		else if (r === "window") {
 			let { width: e, level: n } = t.state, r = Math.max(1, e / 300);
 			t.setWindow(Math.max(1, Math.round(e + a * r)), Math.round(n + o * r));
-		} else r === "pan" ? t.setCamera(i.camera.zoom, ie(i.view, i.camera, a, o)) : r === "measure" && t.measure(n, "move", s(i.view, ...i.at));
+		} else r === "pan" ? t.setCamera(i.camera.zoom, ae(i.view, i.camera, a, o)) : r === "measure" && t.measure(n, "move", s(i.view, ...i.at));
 	}
 	end(e, t) {
 		if (e.pointerId !== this.pointer || !this.action) return;
@@ -142,15 +142,15 @@ var ae = class {
 	notches(e) {
 		if (e.deltaMode !== 0 || Math.abs(e.deltaY) >= 50) return this.rolled = 0, Math.sign(e.deltaY);
 		this.rolled += e.deltaY;
-		let t = Math.trunc(this.rolled / b);
-		return this.rolled -= t * b, t;
+		let t = Math.trunc(this.rolled / ie);
+		return this.rolled -= t * ie, t;
 	}
 	wheel(e) {
 		e.preventDefault();
 		let t = this.pick(e);
 		if (!t || !e.deltaY) return;
 		if (e.ctrlKey || e.metaKey) {
-			let { zoom: n, centre: r } = x(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
+			let { zoom: n, centre: r } = oe(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
 			this.host.setCamera(n, r);
 			return;
 		}
@@ -158,34 +158,34 @@ var ae = class {
 		n[this.pane.plane.normal] -= this.notches(e), this.host.moveTo(n);
 	}
 };
-function oe(e) {
-	for (let t of e.stage.panes) new ae(e, t), t.slider.addEventListener("input", () => {
+function ce(e) {
+	for (let t of e.stage.panes) new se(e, t), t.slider.addEventListener("input", () => {
 		let n = [...e.state.cross];
 		n[t.plane.normal] = t.slider.valueAsNumber, e.moveTo(n);
 	}), t.surface.addEventListener("focus", () => e.activate(t));
 }
 // src/commands.ts
-function S(e, t) {
+function b(e, t) {
 	let n = [...e.state.cross];
 	n[e.active.plane.normal] += t, e.moveTo(n);
 }
-function se(e, t) {
+function le(e, t) {
 	let n = e.camera();
 	if (!n) return;
-	let i = e.stage.viewOf(e.active, n), a = x(i, n, t, ...r(i, n, e.state.cross));
+	let i = e.stage.viewOf(e.active, n), a = oe(i, n, t, ...r(i, n, e.state.cross));
 	e.setCamera(a.zoom, a.centre);
 }
-function ce(e, t, n) {
+function x(e, t, n) {
 	let { state: r } = e;
 	switch (t) {
 		case "slice1":
-			S(e, n === "ArrowUp" ? 1 : -1);
+			b(e, n === "ArrowUp" ? 1 : -1);
 			break;
 		case "slice10":
-			S(e, n === "PageUp" ? 10 : -10);
+			b(e, n === "PageUp" ? 10 : -10);
 			break;
 		case "sliceEnd":
-			S(e, n === "Home" ? -1e6 : 1e6);
+			b(e, n === "Home" ? -1e6 : 1e6);
 			break;
 		case "preset":
 			e.setPreset([...Object.keys(g), _][Number(n) - 1]);
@@ -200,7 +200,7 @@ function ce(e, t, n) {
 			e.set({ isSmooth: !r.isSmooth });
 			break;
 		case "zoom":
-			se(e, n === "+" ? 1.25 : .8);
+			le(e, n === "+" ? 1.25 : .8);
 			break;
 		case "reset":
 			e.set({
@@ -238,8 +238,8 @@ function ce(e, t, n) {
 	return !0;
 }
 // src/edit/runs.ts
-var C = 12;
-function le(e, t) {
+var S = 12;
+function ue(e, t) {
 	let n = [];
 	for (let r of Uint32Array.from(e.keys()).sort()) {
 		let [i, a] = [e.get(r), t(r)];
@@ -254,7 +254,7 @@ function le(e, t) {
 	}
 	return n;
 }
-function w(e) {
+function de(e) {
 	return e.map(({ start: e, length: t, before: n, after: r }) => ({
 		start: e,
 		length: t,
@@ -262,24 +262,24 @@ function w(e) {
 		after: n
 	}));
 }
-function ue(e) {
-	let t = new Uint8Array(e.length * C), n = new DataView(t.buffer);
+function fe(e) {
+	let t = new Uint8Array(e.length * S), n = new DataView(t.buffer);
 	return e.forEach(({ start: e, length: t, before: r, after: i }, a) => {
-		n.setUint32(a * C, e, !0), n.setUint32(a * C + 4, t, !0), n.setUint16(a * C + 8, r, !0), n.setUint16(a * C + 10, i, !0);
+		n.setUint32(a * S, e, !0), n.setUint32(a * S + 4, t, !0), n.setUint16(a * S + 8, r, !0), n.setUint16(a * S + 10, i, !0);
 	}), t;
 }
-function T(e) {
+function C(e) {
 	let t = new DataView(e.buffer, e.byteOffset, e.byteLength);
-	return Array.from({ length: e.length / C }, (e, n) => ({
-		start: t.getUint32(n * C, !0),
-		length: t.getUint32(n * C + 4, !0),
-		before: t.getUint16(n * C + 8, !0),
-		after: t.getUint16(n * C + 10, !0)
+	return Array.from({ length: e.length / S }, (e, n) => ({
+		start: t.getUint32(n * S, !0),
+		length: t.getUint32(n * S + 4, !0),
+		before: t.getUint16(n * S + 8, !0),
+		after: t.getUint16(n * S + 10, !0)
 	}));
 }
 // src/edit/draft.ts
-var de = 200;
-async function E(e, t = {}) {
+var pe = 200;
+async function me(e, t = {}) {
 	let n = await fetch(e, {
 		credentials: "same-origin",
 		...t
@@ -288,100 +288,109 @@ async function E(e, t = {}) {
 	let r = await n.json().catch(() => ({}));
 	throw new h(r.detail ?? `The server answered ${n.status}.`);
 }
-async function D(e) {
-	return await (await E(e)).json();
+async function w(e) {
+	return await (await me(e)).json();
 }
-function O(e, t) {
-	return E(e, {
+function he(e, t) {
+	return me(e, {
 		method: "POST",
 		headers: { "Content-Type": "application/json" },
 		body: JSON.stringify(t)
 	});
 }
-function fe(e) {
+function ge(e) {
 	return Uint8Array.from(atob(e), (e) => e.charCodeAt(0));
 }
-async function pe(e, t) {
-	let n = [], r = Math.max(0, t.sequence - de);
+async function _e(e, t) {
+	let n = [], r = Math.max(0, t.sequence - pe);
 	for (; r !== null;) {
-		let i = await D(`${e}/entries?after=${r}`);
+		let i = await w(`${e}/entries?after=${r}`);
 		for (let { sequence: e, operation: r, label: a, body: o } of i.items) e <= t.sequence && r !== "review" && n.push({
 			operation: r,
 			label: a,
-			runs: T(fe(o))
+			runs: C(ge(o))
 		});
 		r = i.next_after;
 	}
 	return n;
 }
-function k(e) {
-	return D(`${e}/changes`);
+function ve(e) {
+	return w(`${e}/changes`);
 }
-async function me(e, t, n, r, i) {
-	let a = await O(`${e}/tools`, {
+async function ye(e, t, n, r, i) {
+	let a = await he(`${e}/tools`, {
 		tool: n,
 		label: r,
 		sequence: t.sequence,
 		hash: t.hash,
 		parameters: i
 	});
-	return T(new Uint8Array(await a.arrayBuffer()));
+	return C(new Uint8Array(await a.arrayBuffer()));
 }
-async function he(e, t, n) {
-	return (await (await O(`${e}/finalize`, {
+async function be(e, t, n) {
+	return (await (await he(`${e}/finalize`, {
 		sequence: t.sequence,
 		hash: t.hash,
 		active_time_s: n
 	})).json()).id;
 }
-async function ge(e, t, n, r, i) {
-	let { sequence: a } = r.next, [o, s] = [0, null];
-	for (let c of t) {
-		let { operation: t, label: l, body: u } = c;
-		if (c.sequence <= a && await ye(e, c)) {
-			i(c);
+async function xe(e, t, n, r, i, a) {
+	let { sequence: o } = r.next, [s, c, l] = [
+		0,
+		null,
+		!1
+	];
+	for (let u of t) {
+		let { operation: t, label: d, body: f } = u;
+		if (u.sequence <= o && await Te(e, u)) {
+			a(u);
 			continue;
 		}
-		let d = c.sequence === r.next.sequence + 1 && c.parent === r.next.hash, f = t === "review" ? [] : T(u);
-		t === "review" ? (s = JSON.parse(new TextDecoder().decode(u)), r.add(t, l, u)) : d && n.fits(f) ? (n.replay({
+		if (!Se(i, u)) continue;
+		let p = u.sequence === r.next.sequence + 1 && u.parent === r.next.hash, m = t === "review" ? [] : C(f);
+		t === "review" && !p ? l = !0 : t === "review" ? (c = JSON.parse(new TextDecoder().decode(f)), r.add(t, d, f)) : p && n.fits(m) ? (n.replay({
 			operation: t,
-			label: l,
-			runs: f
-		}), r.add(t, l, u), o += 1) : o += +!!_e(c, n, r), d || i(c);
+			label: d,
+			runs: m
+		}), r.add(t, d, f), s += 1) : s += +!!Ce(u, n, r), p || a(u);
 	}
 	return {
-		nEdits: o,
-		region: s
+		nEdits: s,
+		region: c,
+		isReviewLost: l
 	};
 }
-function _e({ operation: e, label: t, body: n }, r, i) {
-	let a = e === "review" ? null : r.apply("restore", t, be(r.mask, T(n)));
+function Se(e, { operation: t, label: n, body: r }) {
+	return t === "review" || e.has(n) && C(r).every(({ after: t }) => e.has(t));
+}
+function Ce({ operation: e, label: t, body: n }, r, i) {
+	let a = e === "review" ? null : r.apply("restore", t, Ee(r.mask, C(n)));
 	return a && i.edit(a), a !== null;
 }
-async function ve(e) {
-	return (await D(e)).state !== "open";
+async function we(e) {
+	return (await w(e)).state !== "open";
 }
-async function ye(e, { sequence: t, hash: n }) {
-	let { items: r } = await D(`${e}/entries?after=${t - 1}&limit=1`);
+async function Te(e, { sequence: t, hash: n }) {
+	let { items: r } = await w(`${e}/entries?after=${t - 1}&limit=1`);
 	return r[0]?.sequence === t && r[0].hash === n;
 }
-function be(e, t) {
+function Ee(e, t) {
 	let n = /* @__PURE__ */ new Map(), r = /* @__PURE__ */ new Map();
 	for (let i of t) for (let t = i.start; t < i.start + i.length; t++) e.voxels[t] === i.before && (n.set(t, i.before), r.set(t, i.after));
-	return le(n, (e) => r.get(e));
+	return ue(n, (e) => r.get(e));
 }
-function xe(e, t) {
+function De(e, t) {
 	return !(e.voxels instanceof Uint8Array) || t.every((e) => e <= 255) ? e : {
 		...e,
 		voxels: Uint16Array.from(e.voxels)
 	};
 }
 // src/edit/engine.ts
-var Se = {
+var Oe = {
 	only: null,
 	locked: /* @__PURE__ */ new Set(),
 	range: null
-}, Ce = 2e6, we = class {
+}, ke = 2e6, Ae = class {
 	mask;
 	values;
 	undoable = [];
@@ -390,6 +399,8 @@ var Se = {
 	stroke = null;
 	touched = null;
 	nRuns = 0;
+	protectedLabels = /* @__PURE__ */ new Set();
+	nOutside = 0;
 	counts = /* @__PURE__ */ new Float64Array(65536);
 	constructor(e, t = () => null) {
 		this.mask = e, this.values = t;
@@ -408,12 +419,12 @@ var Se = {
 	get isDrawing() {
 		return this.stroke !== null;
 	}
-	begin(e, t, n = Se) {
+	begin(e, t, n = Oe) {
 		this.cancel(), this.stroke = {
 			operation: e,
 			label: t,
 			rules: n
-		}, this.changes = /* @__PURE__ */ new Map();
+		}, this.protectedLabels.clear(), this.nOutside = 0, this.changes = /* @__PURE__ */ new Map();
 	}
 	paint(e) {
 		if (!this.stroke || !this.changes) return;
@@ -429,10 +440,10 @@ var Se = {
 		--this.counts[this.mask.voxels[e]], this.counts[t] += 1, this.mask.voxels[e] = t;
 	}
 	allows(e, t, n) {
-		if (e.locked.has(t) || e.only && !e.only.has(t)) return !1;
+		if (e.locked.has(t) || e.only && !e.only.has(t)) return this.protectedLabels.add(t), !1;
 		if (!e.range) return !0;
-		let r = this.values()?.voxels[n];
-		return r !== void 0 && r >= e.range[0] && r <= e.range[1];
+		let r = this.values()?.voxels[n], i = r !== void 0 && r >= e.range[0] && r <= e.range[1];
+		return i || (this.nOutside += 1), i;
 	}
 	end() {
 		let { stroke: e, changes: t } = this;
@@ -440,12 +451,12 @@ var Se = {
 		let n = {
 			operation: e.operation,
 			label: e.label,
-			runs: le(t, () => e.label)
+			runs: ue(t, () => e.label)
 		};
 		return this.push(n), n;
 	}
 	push(e) {
-		for (this.undoable.push(e), this.redoable = [], this.nRuns = this.undoable.reduce((e, { runs: t }) => e + t.length, 0); this.nRuns > Ce && this.undoable.length > 1;) this.nRuns -= this.undoable.shift().runs.length;
+		for (this.undoable.push(e), this.redoable = [], this.nRuns = this.undoable.reduce((e, { runs: t }) => e + t.length, 0); this.nRuns > ke && this.undoable.length > 1;) this.nRuns -= this.undoable.shift().runs.length;
 	}
 	apply(e, t, n) {
 		if (!n.length || this.isDrawing || !this.fits(n)) return null;
@@ -486,7 +497,7 @@ var Se = {
 		let r = this.isDrawing ? void 0 : e.pop();
 		if (!r) return null;
 		t.push(r);
-		let i = n === "undo" ? w(r.runs) : r.runs;
+		let i = n === "undo" ? de(r.runs) : r.runs;
 		return this.write(i), {
 			operation: n,
 			label: r.label,
@@ -529,7 +540,7 @@ var Se = {
 		for (let { operation: t, label: n, runs: r } of e) t === "undo" ? this.redoable.push(this.undoable.pop() ?? {
 			operation: "brush",
 			label: n,
-			runs: w(r)
+			runs: de(r)
 		}) : t === "redo" ? this.undoable.push(this.redoable.pop() ?? {
 			operation: "brush",
 			label: n,
@@ -558,10 +569,90 @@ var Se = {
 		let e = this.touched;
 		return this.touched = null, e;
 	}
-}, Te = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, A = [];
+}, je = "";
+function T(e) {
+	try {
+		let t = JSON.parse(localStorage.getItem(e) ?? "{}");
+		return t && typeof t == "object" ? t : {};
+	} catch {
+		return {};
+	}
+}
+function E(e, t) {
+	try {
+		t ? localStorage.setItem(e, JSON.stringify(t)) : localStorage.removeItem(e);
+	} catch {}
+}
+function D(e, t) {
+	return [...e].flatMap((e) => e === 0 ? [je] : t.filter((t) => t.index === e).map(({ name: e }) => e));
+}
+function O(e, t) {
+	return new Set(e.flatMap((e) => e === je ? [0] : t.filter((t) => t.name === e).map(({ index: e }) => e)));
+}
+var Me = ({ project: e, unit: t }) => `segloop:editing:${e ?? ""}:${t}`;
+function Ne(e, t) {
+	let { draft: n, label: r, chosen: i, locked: a, tool: o, ...s } = T(Me(e)), c = e.labels.find(({ name: e }) => e === r);
+	return {
+		...s,
+		...c && { label: c.index },
+		...i && { chosen: O(i, e.labels) },
+		...a && { locked: O(a, e.labels) },
+		...o && n === t && { tool: o }
+	};
+}
+function Pe(e, t, n) {
+	let { label: r, chosen: i, locked: a, ...o } = n;
+	E(Me(e), {
+		...o,
+		draft: t,
+		label: D([r], e.labels)[0] ?? "",
+		chosen: D(i, e.labels),
+		locked: D(a, e.labels)
+	});
+}
+var Fe = (e) => `segloop:active:${e}`;
+function Ie(e) {
+	let { ms: t } = T(Fe(e));
+	return typeof t == "number" && t >= 0 ? t : 0;
+}
+function Le(e, t) {
+	E(Fe(e), t === null ? null : { ms: t });
+}
+var k = ({ unit: e }) => `segloop:view:${e}`;
+function Re(e) {
+	return T(k(e));
+}
+function ze(e, { preset: t, width: n, level: r, isOutline: i, is3d: a }) {
+	E(k(e), {
+		preset: t,
+		width: n,
+		level: r,
+		isOutline: i,
+		is3d: a
+	});
+}
+var Be = class {
+	names;
+	key;
+	constructor({ volumeId: e }) {
+		this.key = `segloop:hidden:${e}`, this.names = new Set(T(this.key).names ?? []);
+	}
+	among(e) {
+		return O([...this.names], e);
+	}
+	set(e, t) {
+		e && (t ? this.names.add(e.name) : this.names.delete(e.name), this.keep());
+	}
+	showAll() {
+		this.names.clear(), this.keep();
+	}
+	keep() {
+		E(this.key, this.names.size ? { names: [...this.names] } : null);
+	}
+}, Ve = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, A = [];
 for (let e = 2; A.length < 64; e++) A.every((t) => e % t) && A.push(e);
-var Ee = Int32Array.from(A, (e) => Te(Math.cbrt(e))), De = Int32Array.from(A.slice(0, 8), (e) => Te(Math.sqrt(e))), j = (e, t) => e >>> t | e << 32 - t;
-function Oe(e, t, n, r) {
+var He = Int32Array.from(A, (e) => Ve(Math.cbrt(e))), Ue = Int32Array.from(A.slice(0, 8), (e) => Ve(Math.sqrt(e))), j = (e, t) => e >>> t | e << 32 - t;
+function We(e, t, n, r) {
 	for (let e = 0; e < 16; e++) t[e] = n.getInt32(r + e * 4);
 	for (let e = 16; e < 64; e++) {
 		let [n, r] = [t[e - 15], t[e - 2]];
@@ -569,7 +660,7 @@ function Oe(e, t, n, r) {
 	}
 	let [i, a, o, s, c, l, u, d] = e;
 	for (let e = 0; e < 64; e++) {
-		let n = d + (j(c, 6) ^ j(c, 11) ^ j(c, 25)) + (c & l ^ ~c & u) + Ee[e] + t[e] | 0, r = (j(i, 2) ^ j(i, 13) ^ j(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
+		let n = d + (j(c, 6) ^ j(c, 11) ^ j(c, 25)) + (c & l ^ ~c & u) + He[e] + t[e] | 0, r = (j(i, 2) ^ j(i, 13) ^ j(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
 		[d, u, l, c, s, o, a, i] = [
 			u,
 			l,
@@ -592,36 +683,36 @@ function Oe(e, t, n, r) {
 		d
 	].entries()) e[t] = e[t] + n;
 }
-function ke(e) {
+function Ge(e) {
 	let t = typeof e == "string" ? new TextEncoder().encode(e) : e, n = new Uint8Array(Math.ceil((t.length + 9) / 64) * 64);
 	n.set(t), n[t.length] = 128;
 	let r = new DataView(n.buffer);
 	r.setUint32(n.length - 8, Math.floor(t.length / 2 ** 29)), r.setUint32(n.length - 4, t.length << 3);
-	let [i, a] = [De.slice(), /* @__PURE__ */ new Int32Array(64)];
-	for (let e = 0; e < n.length; e += 64) Oe(i, a, r, e);
+	let [i, a] = [Ue.slice(), /* @__PURE__ */ new Int32Array(64)];
+	for (let e = 0; e < n.length; e += 64) We(i, a, r, e);
 	return Array.from(i, (e) => (e >>> 0).toString(16).padStart(8, "0")).join("");
 }
 // src/edit/journal.ts
-var Ae = {
+var Ke = {
 	sequence: 0,
 	hash: "0".repeat(64)
-}, je = [
+}, qe = 1 << 20, Je = [
 	250,
 	500,
 	1e3,
 	2e3,
 	4e3,
 	8e3
-], Me = /* @__PURE__ */ new Set([
+], Ye = /* @__PURE__ */ new Set([
 	"conflict",
 	"closed",
 	"not_yours",
 	"refused"
 ]);
-function Ne(e, t, n, r) {
-	return ke(`${e}\n${t}\n${n}\n${ke(r)}`);
+function Xe(e, t, n, r) {
+	return Ge(`${e}\n${t}\n${n}\n${Ge(r)}`);
 }
-var Pe = class {
+var Ze = class {
 	url;
 	head;
 	outside;
@@ -635,7 +726,7 @@ var Pe = class {
 		return this.queue.at(-1) ?? this.head;
 	}
 	get isStuck() {
-		return Me.has(this.state);
+		return Ye.has(this.state);
 	}
 	add(e, t, n) {
 		let { sequence: r, hash: i } = this.next, a = {
@@ -644,12 +735,12 @@ var Pe = class {
 			label: t,
 			parent: i,
 			body: n,
-			hash: Ne(i, e, t, n)
+			hash: Xe(i, e, t, n)
 		};
 		this.queue.push(a), this.outside.keep(a), this.tell(this.state === "saved" ? "saving" : this.state), this.isStuck || (this.sending ??= this.send());
 	}
 	edit({ operation: e, label: t, runs: n }) {
-		this.add(e, t, ue(n));
+		for (let r = 0; r < n.length; r += qe) this.add(e, t, fe(n.slice(r, r + qe)));
 	}
 	async flush() {
 		for (; this.sending;) await this.sending;
@@ -665,7 +756,7 @@ var Pe = class {
 					sequence: t.sequence,
 					hash: t.hash
 				}, this.outside.drop(t), e = 0, this.tell(this.queue.length ? "saving" : "saved");
-			} else t === "again" || t === "signed_out" ? (e += 1, this.tell(t === "signed_out" ? t : e > 2 ? "offline" : "saving"), await this.outside.wait(je[Math.min(e, je.length) - 1])) : this.tell(t);
+			} else t === "again" || t === "signed_out" ? (e += 1, this.tell(t === "signed_out" ? t : e > 2 ? "offline" : "saving"), await this.outside.wait(Je[Math.min(e, Je.length) - 1])) : this.tell(t);
 		}
 		this.sending = null;
 	}
@@ -695,7 +786,7 @@ var Pe = class {
 		this.state = e, this.outside.onState(e, this.queue.length);
 	}
 }, M = "entries";
-function Fe() {
+function Qe() {
 	return new Promise((e, t) => {
 		let n = indexedDB.open("segloop", 1);
 		n.onupgradeneeded = () => n.result.createObjectStore(M, { keyPath: [
@@ -705,17 +796,17 @@ function Fe() {
 		] }), n.onsuccess = () => e(n.result), n.onerror = () => t(n.error ?? /* @__PURE__ */ Error("IndexedDB"));
 	});
 }
-function Ie(e) {
+function $e(e) {
 	return new Promise((t, n) => {
 		e.onsuccess = () => t(e.result), e.onerror = () => n(e.error ?? /* @__PURE__ */ Error("IndexedDB"));
 	});
 }
-var Le = class {
+var et = class {
 	draft;
 	volume;
 	database;
 	constructor(e, t) {
-		this.draft = e, this.volume = t, this.database = Fe().catch(() => null);
+		this.draft = e, this.volume = t, this.database = Qe().catch(() => null);
 	}
 	put(e) {
 		this.write((t) => t.put({
@@ -742,7 +833,7 @@ var Le = class {
 	}
 	async read(e, t) {
 		try {
-			return await Ie(e.transaction(M).objectStore(M).getAll(t));
+			return await $e(e.transaction(M).objectStore(M).getAll(t));
 		} catch {
 			throw new h("Strokes that this browser may have kept can't be read. Close other tabs of this case, and reload.");
 		}
@@ -750,7 +841,7 @@ var Le = class {
 	async write(e) {
 		try {
 			let t = await this.database;
-			t && await Ie(e(t.transaction(M, "readwrite", { durability: "strict" }).objectStore(M)));
+			t && await $e(e(t.transaction(M, "readwrite", { durability: "strict" }).objectStore(M)));
 		} catch (e) {
 			console.warn("An edit could not be kept in this browser; it is being sent all the same.", e);
 		}
@@ -788,7 +879,7 @@ function R(e, t, n) {
 	}
 	return r;
 }
-function Re(e, t) {
+function tt(e, t) {
 	return e.flatMap(([e, n]) => e <= t && t <= n ? [[e, t - 1], [t + 1, n]].filter(([e, t]) => e <= t) : [[e, n]]);
 }
 function z(e, t) {
@@ -797,7 +888,7 @@ function z(e, t) {
 function B(e) {
 	return e.reduce((e, [t, n]) => e + n - t + 1, 0);
 }
-function ze(e, t, n, r) {
+function nt(e, t, n, r) {
 	if (e.whole || z(e[t], n)) return !0;
 	let i = {
 		axial: r[2],
@@ -806,13 +897,19 @@ function ze(e, t, n, r) {
 	};
 	return Object.keys(i).some((n) => n !== t && B(e[n]) === i[n]);
 }
-function Be(e) {
+function rt(e, t, n) {
+	return Object.keys(F).some((r) => t[r].every(([t, i]) => {
+		for (let a = t; a <= i; a++) if (!nt(e, r, a, n)) return !1;
+		return !0;
+	}));
+}
+function it(e) {
 	return e.labels?.length === 0 || !e.whole && !B(e.axial) && !B(e.coronal) && !B(e.sagittal);
 }
-function Ve(e) {
+function at(e) {
 	return e.map(([e, t]) => e === t ? `${e + 1}` : `${e + 1}-${t + 1}`).join(", ");
 }
-function He(e) {
+function ot(e) {
 	if (e.whole) return "whole volume";
 	let t = [
 		"axial",
@@ -821,7 +918,7 @@ function He(e) {
 	].filter((t) => B(e[t])).map((t) => `${B(e[t])} ${t}`);
 	return t.length ? t.join(", ") : "nothing yet";
 }
-function Ue(e, [t, n]) {
+function st(e, [t, n]) {
 	let r = {
 		axial: /* @__PURE__ */ new Set(),
 		coronal: /* @__PURE__ */ new Set(),
@@ -834,8 +931,8 @@ function Ue(e, [t, n]) {
 	}
 	return r;
 }
-function We(e, t, n) {
-	let r = Ue(t, n), i = (t) => [...r[t]].reduce((e, t) => z(e, t) ? e : R(e, t, t), e[t]);
+function ct(e, t, n) {
+	let r = st(t, n), i = (t) => [...r[t]].reduce((e, t) => z(e, t) ? e : R(e, t, t), e[t]);
 	return {
 		axial: i("axial"),
 		coronal: i("coronal"),
@@ -874,12 +971,12 @@ var U = class {
 	close() {
 		this.node.open = !1;
 	}
-}, Ge = [
+}, lt = [
 	["everything", "everything unlocked"],
 	["background", "background only"],
 	["chosen", "chosen labels"]
-], Ke = class {
-	over = N("select", { "aria-label": "Paint over" }, ...Ge.map(([e, t]) => N("option", { value: e }, t)));
+], ut = class {
+	over = N("select", { "aria-label": "Paint over" }, ...lt.map(([e, t]) => N("option", { value: e }, t)));
 	checks;
 	list;
 	menu;
@@ -901,7 +998,7 @@ var U = class {
 		let r = e === "chosen" ? `${t.size} chosen` : e;
 		this.menu.show(`Over: ${r}${n.size ? `, ${n.size} locked` : ""}`);
 	}
-}, qe = class {
+}, dt = class {
 	smooth = H("Smoothing radius in mm", "2", {
 		min: "0.5",
 		max: "20",
@@ -936,7 +1033,7 @@ var U = class {
 			isHolesInPlane: this.plane.checked
 		};
 	}
-}, Je = class {
+}, ft = class {
 	host;
 	from = H("First slice", "1", { min: "1" });
 	to = H("Last slice", "1", { min: "1" });
@@ -962,12 +1059,12 @@ var U = class {
 	show(e, t, n, r, i) {
 		this.plane.textContent = n[0].toUpperCase() + n.slice(1), this.to.max = this.from.max = String(i), this.menu.node.open || (this.from.value = this.to.value = String(r + 1)), this.all.checked = e.labels === null, this.list.hidden = e.labels === null;
 		for (let [t, n] of this.checks) n.checked = e.labels?.includes(t) ?? !0;
-		this.menu.show(`Reviewed: ${He(e)}${e.labels ? `, ${e.labels.length} labels` : ""}`);
+		this.menu.show(`Reviewed: ${ot(e)}${e.labels ? `, ${e.labels.length} labels` : ""}`);
 		let a = [
 			"axial",
 			"coronal",
 			"sagittal"
-		].flatMap((n) => [...B(e[n]) ? [N("div", {}, `Reviewed ${n}: ${Ve(e[n])}`)] : [], ...B(t[n]) ? [this.editedRow(n, t, e)] : []]);
+		].flatMap((n) => [...B(e[n]) ? [N("div", {}, `Reviewed ${n}: ${at(e[n])}`)] : [], ...B(t[n]) ? [this.editedRow(n, t, e)] : []]);
 		this.said.replaceChildren(...a);
 	}
 	editedRow(e, t, n) {
@@ -977,7 +1074,7 @@ var U = class {
 		});
 		return N("div", { class: "slices" }, `Edited ${e}: `, ...r);
 	}
-}, Ye = class {
+}, pt = class {
 	node = N("div", {
 		class: "question",
 		role: "dialog",
@@ -989,29 +1086,30 @@ var U = class {
 		}))), this.node.hidden = !1;
 	}
 };
-function Xe(e, t, n, r, i) {
-	if (!Be(n)) {
+function mt(e, t, { region: n, edited: r, plane: i, shape: a }) {
+	let o = it(n);
+	if (!o && rt(n, r, a)) {
 		t.finalize();
 		return;
 	}
-	let a = (e) => () => {
+	let s = (e) => () => {
 		e(), t.finalize();
-	}, o = B(r[i]);
-	e.ask("Which part have you looked at, and vouch for?", "The model learns only from what you vouch for; the rest counts as unknown.", [
+	}, c = B(r[i]);
+	e.ask(o ? "Which part have you looked at, and vouch for?" : "Some of your edits lie outside of what is marked as reviewed. What do you vouch for?", "The model learns only from what you vouch for; the rest counts as unknown.", [
 		{
 			text: "Whole volume",
 			title: "Every slice and label is as it should be",
-			run: a(() => t.reviewWhole())
+			run: s(() => t.reviewWhole())
 		},
-		...o ? [{
-			text: `The ${o} edited ${i} slices`,
-			title: "Only these slices",
-			run: a(() => t.reviewEdited())
+		...c ? [{
+			text: `The ${c} edited ${i} slices${o ? "" : " too"}`,
+			title: o ? "Only these slices" : "These, and what is marked",
+			run: s(() => t.reviewEdited())
 		}] : [],
 		{
-			text: "Nothing yet",
-			title: "Keep the mask, without a word for it",
-			run: a(() => void 0)
+			text: o ? "Nothing yet" : "Only what is marked",
+			title: o ? "Keep the mask, without a word for it" : "The other edits stay in the mask, without a word for them",
+			run: s(() => void 0)
 		},
 		{
 			text: "Cancel",
@@ -1070,12 +1168,12 @@ var W = [
 		"Choose the label under the pointer",
 		"k"
 	]
-], Ze = /* @__PURE__ */ new Set([
+], ht = /* @__PURE__ */ new Set([
 	"brush",
 	"erase",
 	"grow"
 ]);
-function Qe(e) {
+function gt(e) {
 	return {
 		tool: "look",
 		label: e,
@@ -1090,7 +1188,7 @@ function Qe(e) {
 	};
 }
 // src/edit/panel.ts
-var $e = {
+var _t = {
 	saved: "All changes saved",
 	saving: "Saving ...",
 	offline: "No connection: changes are kept in this browser and sent as soon as it is back.",
@@ -1099,7 +1197,7 @@ var $e = {
 	closed: "NOT SAVED: this draft was finished or given up elsewhere. Reload the page.",
 	not_yours: "NOT SAVED: this draft belongs to somebody else. Go back and open your own.",
 	refused: "NOT SAVED: the server refuses the last edit. Reload the page, and tell operations."
-}, et = class {
+}, vt = class {
 	host;
 	labels;
 	tools = W.map(([e, t, n, r]) => V(t, `${n} (${r === "Escape" ? "Esc" : r.toUpperCase()})`, () => this.host.change({ tool: e })));
@@ -1122,7 +1220,7 @@ var $e = {
 	undo = V("Undo", "Undo (Ctrl+Z)", () => this.host.undo());
 	redo = V("Redo", "Redo (Ctrl+Y)", () => this.host.redo());
 	slice = V("Slice reviewed", "You vouch for this slice of the plane in use (V)", () => this.host.reviewSlice());
-	done = V("Finalize", "Make a new version of the mask", () => Xe(this.question, this.host, this.shown.region, this.shown.edited, this.shown.plane));
+	done = V("Finalize", "Make a new version of the mask", () => mt(this.question, this.host, this.shown));
 	said = N("span", {
 		class: "saved",
 		role: "status"
@@ -1134,12 +1232,12 @@ var $e = {
 	over;
 	shape;
 	review;
-	question = new Ye();
+	question = new pt();
 	settings = null;
 	shown = null;
 	rows;
 	constructor(e, t, n) {
-		this.host = e, this.labels = t, this.over = new Ke(e, t), this.shape = new qe(e), this.review = new Je(e, t), this.label.append(...t.map(({ index: e, name: t }) => N("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
+		this.host = e, this.labels = t, this.over = new ut(e, t), this.shape = new dt(e), this.review = new ft(e, t), this.label.append(...t.map(({ index: e, name: t }) => N("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
 			this.size.value !== "" && e.change(this.settings?.tool === "grow" ? { growMm: this.size.valueAsNumber } : { sizeMm: this.size.valueAsNumber });
 		}), this.ball.addEventListener("change", () => e.change({ isBall: this.ball.checked })), this.ranged.addEventListener("change", () => e.change({ isRanged: this.ranged.checked }));
 		for (let t of [this.low, this.high]) t.addEventListener("input", () => {
@@ -1163,10 +1261,10 @@ var $e = {
 	show(e, t) {
 		this.settings = e, this.shown = t, W.forEach(([t], n) => this.tools[n].setAttribute("aria-pressed", String(t === e.tool))), this.label.value = String(e.label);
 		let n = e.tool === "grow" ? e.growMm : e.sizeMm;
-		this.size.valueAsNumber !== n && (this.size.value = String(n)), this.size.disabled = e.tool !== "look" && !Ze.has(e.tool), this.ball.checked = e.isBall, this.ranged.checked = e.isRanged, this.low.valueAsNumber !== e.range[0] && (this.low.value = String(e.range[0])), this.high.valueAsNumber !== e.range[1] && (this.high.value = String(e.range[1])), this.low.disabled = this.high.disabled = !e.isRanged, this.over.show(e), this.shape.show(this.labels.find(({ index: t }) => t === e.label)?.name ?? ""), this.review.show(t.region, t.edited, t.plane, t.slice, t.nSlices), this.undo.disabled = !t.canUndo || t.isBusy, this.redo.disabled = !t.canRedo || t.isBusy, this.done.disabled = t.isBusy;
+		this.size.valueAsNumber !== n && (this.size.value = String(n)), this.size.disabled = e.tool !== "look" && !ht.has(e.tool), this.ball.checked = e.isBall, this.ranged.checked = e.isRanged, this.low.valueAsNumber !== e.range[0] && (this.low.value = String(e.range[0])), this.high.valueAsNumber !== e.range[1] && (this.high.value = String(e.range[1])), this.low.disabled = this.high.disabled = !e.isRanged, this.over.show(e), this.shape.show(this.labels.find(({ index: t }) => t === e.label)?.name ?? ""), this.review.show(t.region, t.edited, t.plane, t.slice, t.nSlices), this.undo.disabled = !t.canUndo || t.isBusy, this.redo.disabled = !t.canRedo || t.isBusy, this.done.disabled = t.isBusy;
 	}
 	tell(e) {
-		this.said.textContent = $e[e], this.said.classList.toggle("error", !["saved", "saving"].includes(e)), this.said.dataset.state = e;
+		this.said.textContent = _t[e], this.said.classList.toggle("error", !["saved", "saving"].includes(e)), this.said.dataset.state = e;
 	}
 	ask(e, t, n) {
 		this.question.ask(e, t, n);
@@ -1176,7 +1274,7 @@ var $e = {
 	}
 };
 // src/edit/shapes.ts
-function tt(e, t, n) {
+function yt(e, t, n) {
 	e += 1e-4;
 	let r = t.map((t, r) => n?.normal === r ? 0 : Math.floor(e / t)), i = [];
 	for (let n = -r[2]; n <= r[2]; n++) for (let a = -r[1]; a <= r[1]; a++) for (let o = -r[0]; o <= r[0]; o++) (o * t[0]) ** 2 + (a * t[1]) ** 2 + (n * t[2]) ** 2 <= e ** 2 && i.push([
@@ -1186,15 +1284,15 @@ function tt(e, t, n) {
 	]);
 	return i;
 }
-function nt(e, t) {
+function bt(e, t) {
 	let n = Math.max(1, ...e.map((e, n) => Math.abs(t[n] - e)));
 	return Array.from({ length: n + 1 }, (r, i) => e.map((e, r) => Math.round(e + (t[r] - e) * i / n)));
 }
-function rt(e, t) {
+function xt(e, t) {
 	let { across: n, up: r } = t, i = /* @__PURE__ */ new Map(), a = (e) => {
 		i.set(e.join(), e);
 	};
-	e.forEach((t, n) => nt(t, e[(n + 1) % e.length]).forEach(a));
+	e.forEach((t, n) => bt(t, e[(n + 1) % e.length]).forEach(a));
 	let o = e.map((e) => e[r]);
 	for (let t = Math.min(...o); t <= Math.max(...o); t++) {
 		let i = [];
@@ -1209,7 +1307,7 @@ function rt(e, t) {
 	}
 	return [...i.values()];
 }
-function it(e, t, n, r) {
+function St(e, t, n, r) {
 	let { across: i, up: a } = n, o = /* @__PURE__ */ new Set([e[i] + e[a] * t[i]]), s = [], c = [e];
 	for (; c.length;) {
 		let e = c.pop();
@@ -1231,7 +1329,7 @@ function it(e, t, n, r) {
 	return s;
 }
 // src/edit/pen.ts
-var at = 8, ot = class {
+var Ct = 8, wt = class {
 	app;
 	host;
 	last = null;
@@ -1262,7 +1360,11 @@ var at = 8, ot = class {
 		return !1;
 	}
 	follow(e, t, n, r, i) {
-		e.isDrawing && (i === "cancel" ? e.cancel() : n && this.draw(e, t, n, r, i), (i === "up" || i === "cancel") && (this.host.settings.tool === "lasso" && i === "up" && this.corners.length && e.paint(rt(this.corners, t)), this.corners = [], this.host.record(e.end())), this.host.showChanges());
+		e.isDrawing && (i === "cancel" ? e.cancel() : n && this.draw(e, t, n, r, i), (i === "up" || i === "cancel") && (this.host.settings.tool === "lasso" && i === "up" && this.corners.length && e.paint(xt(this.corners, t)), this.corners = [], this.finish(e)), this.host.showChanges());
+	}
+	finish(e) {
+		let t = e.end();
+		this.host.record(t), t || this.host.tell(this.host.whyNothing());
 	}
 	giveUp() {
 		let { engine: e } = this.host, t = e?.isDrawing || this.corners.length > 0;
@@ -1283,15 +1385,15 @@ var at = 8, ot = class {
 		if (a.tool === "fill") {
 			if (i !== "down") return;
 			let r = G(e, n);
-			e.paint(it(n, e.mask.shape, t, (t) => G(e, t) === r));
+			e.paint(St(n, e.mask.shape, t, (t) => G(e, t) === r));
 			return;
 		}
 		let o = (r instanceof PointerEvent ? r.getCoalescedEvents?.() ?? [] : []).map((e) => this.app.voxelAt(t.index, e)).filter((e) => e !== null);
 		for (let r of [...o, n]) a.tool === "lasso" ? this.corners.push(r) : this.stamp(e, t, this.last ?? r, r), this.last = r;
 	}
 	stamp(e, t, n, r) {
-		let { sizeMm: i, isBall: a } = this.host.settings, o = tt(i, this.app.store.scene.camera.spacing, a ? null : t);
-		for (let [t, i, a] of nt(n, r)) e.paint(o.map(([e, n, r]) => [
+		let { sizeMm: i, isBall: a } = this.host.settings, o = yt(i, this.app.store.scene.camera.spacing, a ? null : t);
+		for (let [t, i, a] of bt(n, r)) e.paint(o.map(([e, n, r]) => [
 			t + e,
 			i + n,
 			a + r
@@ -1301,12 +1403,12 @@ var at = 8, ot = class {
 		let n = this.corners[0];
 		n && (n[e.normal] !== t[e.normal] || this.plane?.index !== e.index) && (this.corners = []), this.plane = e;
 		let i = this.app.camera(), a = this.app.stage.viewOf(this.app.stage.panes[e.index], i), [o, s] = [this.corners[0] ?? t, t].map((e) => r(a, i, e));
-		this.corners.length > 2 && Math.hypot(o[0] - s[0], o[1] - s[1]) < at ? this.close() : this.corners.push(t), this.app.draw();
+		this.corners.length > 2 && Math.hypot(o[0] - s[0], o[1] - s[1]) < Ct ? this.close() : this.corners.push(t), this.app.draw();
 	}
 	plane = null;
 	close() {
-		let { engine: e } = this.host, [t, n] = [this.corners, this.plane];
-		this.corners = [], !e || !n || t.length < 3 || (e.begin("lasso", this.label, this.host.rules()), e.paint(rt(t, n)), this.host.record(e.end()), this.host.showChanges());
+		let { engine: e } = this.host, [t, n] = [this.corners, this.plane], r = t.length < 3 ? null : this.host.refusal();
+		r ? this.host.tell(r) : (this.corners = [], !e || !n || t.length < 3 || (e.begin("lasso", this.label, this.host.rules()), e.paint(xt(t, n)), this.finish(e), this.host.showChanges()));
 	}
 	outline(e) {
 		let t = this.app.camera(), { tool: n, sizeMm: i } = this.host.settings;
@@ -1332,14 +1434,19 @@ function G({ mask: { shape: e, voxels: t } }, [n, r, i]) {
 	return t[n + e[0] * (r + e[1] * i)];
 }
 // src/edit/editor.ts
-var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !== "look").map(([e, , , t]) => [t, e])), ft = /* @__PURE__ */ new Set([
+var Tt = 3e4, Et = 3e4, Dt = 1500, Ot = 60, kt = new Map(W.filter(([e]) => e !== "look").map(([e, , , t]) => [t, e])), At = /* @__PURE__ */ new Set([
 	"brush",
 	"lasso",
 	"fill",
 	"threshold",
 	"copy"
-]), pt = class {
+]);
+function jt(e) {
+	return e.reduce((e, { length: t }) => e + t, 0);
+}
+var Mt = class {
 	app;
+	draftId;
 	onFinalized;
 	panel;
 	settings;
@@ -1348,14 +1455,17 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 	keep;
 	pen;
 	isBusy = !1;
-	activeMs = 0;
+	activeMs;
 	seenAt = 0;
 	region = I;
 	edited = F;
 	settling = 0;
 	url;
 	constructor(e, t, n) {
-		this.app = e, this.onFinalized = n, this.url = `${e.data.apiBase}/v1/drafts/${encodeURIComponent(t)}`, this.keep = new Le(t, e.data.volumeId), this.settings = Qe(e.data.labels[0]?.index ?? 1), this.pen = new ot(e, this), this.panel = new et(this, e.data.labels, e.data.unit), e.controls.row.after(this.panel.rows), e.onPointer = (e, t, n, r) => this.pen.pointer(e, t, n, r), e.onDecorate = (e) => this.pen.outline(e), e.root.addEventListener("keydown", this.onKey, { capture: !0 }), e.root.addEventListener("pointerdown", this.onPress, { capture: !0 }), window.addEventListener("beforeunload", this.onLeave), this.show();
+		this.app = e, this.draftId = t, this.onFinalized = n, this.url = `${e.data.apiBase}/v1/drafts/${encodeURIComponent(t)}`, this.keep = new et(t, e.data.volumeId), this.settings = {
+			...gt(e.data.labels[0]?.index ?? 1),
+			...Ne(e.data, t)
+		}, this.activeMs = Ie(t), this.pen = new wt(e, this), this.panel = new vt(this, e.data.labels, e.data.unit), e.controls.row.after(this.panel.rows), e.onPointer = (e, t, n, r) => this.pen.pointer(e, t, n, r), e.onDecorate = (e) => this.pen.outline(e), e.root.addEventListener("keydown", this.onKey, { capture: !0 }), e.root.addEventListener("pointerdown", this.onPress, { capture: !0 }), window.addEventListener("beforeunload", this.onLeave), this.show();
 	}
 	destroy() {
 		this.panel.rows.remove(), this.app.onPointer = this.app.onDecorate = null, this.app.root.removeEventListener("keydown", this.onKey, { capture: !0 }), this.app.root.removeEventListener("pointerdown", this.onPress, { capture: !0 }), window.removeEventListener("beforeunload", this.onLeave), clearTimeout(this.settling);
@@ -1367,29 +1477,32 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 		};
 	}
 	async adopt(e) {
-		let t = e.head ?? Ae, n = xe(e, this.app.data.labels.map(({ index: e }) => e)), [r, i, a] = await Promise.all([
-			pe(this.url, t),
-			k(this.url),
+		let t = e.head ?? Ke, n = De(e, this.app.data.labels.map(({ index: e }) => e)), [r, i, a] = await Promise.all([
+			_e(this.url, t),
+			ve(this.url),
 			this.keep.list()
 		]);
 		this.region = i.reviewed ?? I, this.edited = i.edited;
-		let o = new we(n, () => this.app.store.scene.full);
+		let o = new Ae(n, () => this.app.store.scene.full);
 		o.remember(r);
-		let s = new Pe(this.url, t, {
+		let s = new Ze(this.url, t, {
 			fetch: (e, t) => fetch(e, {
 				...t,
-				signal: AbortSignal.timeout(ct)
+				signal: AbortSignal.timeout(Et)
 			}),
 			wait: (e) => new Promise((t) => setTimeout(t, e)),
 			onState: (e) => this.panel.tell(e),
 			keep: (e) => this.keep.put(e),
 			drop: (e) => this.keep.delete(e)
-		}), c = await ge(this.url, a, o, s, (e) => this.keep.delete(e));
-		return c.region && (this.region = c.region), c.nEdits && (this.panel.say(`${c.nEdits} strokes that had not been saved were added again.`), this.settle(s)), this.engine = o, this.journal = s, this.panel.tell(s.state), this.show(), this.offerStrays(o, s), n;
+		}), c = await xe(this.url, a, o, s, this.taken, (e) => this.keep.delete(e));
+		return c.region && (this.region = c.region), c.nEdits && this.settle(s), this.panel.say([c.nEdits ? `${c.nEdits} strokes that had not been saved were added again.` : "", c.isReviewLost ? "What you marked as reviewed before was not saved, and the mask has changed since: mark it again." : ""].join(" ").trim()), this.engine = o, this.journal = s, this.panel.tell(s.state), this.show(), this.offerStrays(o, s), n;
+	}
+	get taken() {
+		return /* @__PURE__ */ new Set([0, ...this.app.data.labels.map(({ index: e }) => e)]);
 	}
 	async offerStrays(e, t) {
 		let n = [];
-		for (let [e, t] of await this.keep.listOthers()) await ve(`${this.app.data.apiBase}/v1/drafts/${encodeURIComponent(e)}`).catch(() => !1) && n.push(...t.filter(({ operation: e }) => e !== "review").map((t) => ({
+		for (let [e, t] of await this.keep.listOthers()) await we(`${this.app.data.apiBase}/v1/drafts/${encodeURIComponent(e)}`).catch(() => !1) && n.push(...t.filter((e) => e.operation !== "review" && Se(this.taken, e)).map((t) => ({
 			draft: e,
 			entry: t
 		})));
@@ -1399,7 +1512,7 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 				text: "Add them to this edit",
 				title: "Wherever a voxel is still what it was then",
 				run: () => {
-					let i = n.filter(({ entry: n }) => _e(n, e, t)).length;
+					let i = n.filter(({ entry: n }) => Ce(n, e, t)).length;
 					r(), this.panel.say(`${i} strokes were added.`), this.showChanges(), this.settle(t), this.show();
 				}
 			},
@@ -1416,10 +1529,10 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 		]);
 	}
 	change(e) {
-		e.tool && this.pen.giveUp(), Object.assign(this.settings, e), (e.label !== void 0 || e.tool) && this.panel.say(""), (e.label !== void 0 || e.locked) && this.app.showLabelList(), this.show(), this.app.draw();
+		e.tool && this.pen.giveUp(), Object.assign(this.settings, e), Pe(this.app.data, this.draftId, this.settings), (e.label !== void 0 || e.tool) && this.panel.say(""), (e.label !== void 0 || e.locked) && this.app.showLabelList(), this.show(), this.app.draw();
 	}
 	show() {
-		let { plane: e } = this.app.active;
+		let { plane: e } = this.app.active, { shape: t } = this.app.store.scene.camera;
 		this.panel.show(this.settings, {
 			canUndo: this.engine?.canUndo ?? !1,
 			canRedo: this.engine?.canRedo ?? !1,
@@ -1427,8 +1540,9 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 			region: this.region,
 			edited: this.edited,
 			plane: L(e),
+			shape: t,
 			slice: this.app.state.cross[e.normal],
-			nSlices: this.app.store.scene.camera.shape[e.normal]
+			nSlices: t[e.normal]
 		}), this.app.root.dataset.tool = this.settings.tool;
 	}
 	onKey = (e) => {
@@ -1440,7 +1554,7 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 	}
 	press(e) {
 		if (this.pen.key(e)) return !0;
-		let t = dt.get(e);
+		let t = kt.get(e);
 		if (t) this.change({ tool: t });
 		else if (e === "[" || e === "]") this.change({ sizeMm: Math.max(0, this.settings.sizeMm + (e === "]" ? 1 : -1)) });
 		else if (e === "v") this.reviewSlice();
@@ -1476,8 +1590,12 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 			tool: "brush"
 		});
 	}
+	whyNothing() {
+		let { protectedLabels: e, nOutside: t } = this.engine, n = [...e].map((e) => e ? this.nameOf(e) : "background").join(", ");
+		return n ? `Nothing changed: ${n} may not be painted over (locked, hidden, or not chosen under Over).` : t ? `Nothing changed: no value here lies in the range of "only ${this.app.data.unit}".` : "";
+	}
 	record(e) {
-		e && (this.journal?.edit(e), this.edited = We(this.edited, e.runs, this.app.store.scene.camera.shape), (e.operation === "undo" || e.operation === "redo") && this.journal && this.settle(this.journal), this.app.showVolumes()), this.show();
+		e && (this.journal?.edit(e), this.edited = ct(this.edited, e.runs, this.app.store.scene.camera.shape), (e.operation === "undo" || e.operation === "redo") && this.journal && this.settle(this.journal), this.app.showVolumes()), this.show();
 	}
 	showChanges() {
 		let e = this.engine?.takeTouched();
@@ -1495,19 +1613,19 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 	settle(e) {
 		clearTimeout(this.settling), this.settling = window.setTimeout(() => {
 			e.flush().then(async () => {
-				let { hash: t, edited: n } = await k(this.url);
+				let { hash: t, edited: n } = await ve(this.url);
 				t === e.next.hash && (this.edited = n, this.show(), this.app.draw());
 			}).catch(() => void 0);
-		}, lt);
+		}, Dt);
 	}
 	noteActivity() {
 		let e = performance.now();
-		e - this.seenAt < st && (this.activeMs += e - this.seenAt), this.seenAt = e;
+		e - this.seenAt < Tt && (this.activeMs += e - this.seenAt), this.seenAt = e, Le(this.draftId, this.activeMs);
 	}
 	grow(e) {
 		let { isRanged: t, range: n, growMm: r } = this.settings, { huOffset: i, unit: a } = this.app.data, o = this.app.store.valueOf(e);
 		if (o === null) return;
-		let [s, c] = t ? [n[0] - i, n[1] - i] : [o - ut, o + ut], l = `${s + i} to ${c + i} ${a}, at most ${r} mm away`;
+		let [s, c] = t ? [n[0] - i, n[1] - i] : [o - Ot, o + Ot], l = `${s + i} to ${c + i} ${a}, at most ${r} mm away`;
 		this.compute("grow", {
 			seed: e,
 			low_hu: s,
@@ -1530,8 +1648,8 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 	drawnSlices(e) {
 		let { shape: t } = this.app.store.scene.camera, n = /* @__PURE__ */ new Set();
 		for (let { operation: r, label: i, runs: a } of this.engine?.done ?? []) {
-			if (i !== this.settings.label || !ft.has(r)) continue;
-			let o = Ue(a, t)[e];
+			if (i !== this.settings.label || !At.has(r)) continue;
+			let o = st(a, t)[e];
 			o.size === 1 && n.add([...o][0]);
 		}
 		return n.size > 1 ? [...n].sort((e, t) => e - t) : null;
@@ -1542,12 +1660,12 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 			this.setBusy(!0), this.panel.say("Working ...");
 			try {
 				if (!await i.flush()) return;
-				let o = this.rules(), s = [0, ...this.app.data.labels.map(({ index: e }) => e)].filter((e) => e !== a && !o.locked.has(e) && (!o.only || o.only.has(e))), c = await me(this.url, i.next, e, a, {
+				let o = this.rules(), s = [0, ...this.app.data.labels.map(({ index: e }) => e)].filter((e) => e !== a && !o.locked.has(e) && (!o.only || o.only.has(e))), c = await ye(this.url, i.next, e, a, {
 					...t,
 					over: s
 				}), l = r.apply(e, a, c);
 				this.record(l), this.showChanges();
-				let u = c.reduce((e, { length: t }) => e + t, 0);
+				let u = jt(c);
 				this.panel.say(l ? `${u.toLocaleString("en")} voxels changed${n && ` (${n})`}.` : `Nothing to change${n && ` (${n})`}.`);
 			} catch (e) {
 				this.panel.say(e instanceof Error ? e.message : String(e));
@@ -1577,7 +1695,9 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 		}
 		t.begin("copy", this.settings.label, this.rules()), t.paint(c);
 		let l = t.end();
-		this.noteActivity(), this.record(l), this.showChanges(), l || this.panel.say(`Slice ${s + 1} has nothing of ${this.nameOf(this.settings.label)} to bring over.`);
+		this.noteActivity(), this.record(l), this.showChanges();
+		let u = this.nameOf(this.settings.label);
+		l ? this.panel.say(`${jt(l.runs).toLocaleString("en")} voxels of ${u} brought over from slice ${s + 1}.`) : c.length ? this.panel.say(this.whyNothing() || `Slice ${o + 1} has all of ${u} that slice ${s + 1} has.`) : this.panel.say(`Slice ${s + 1} has nothing of ${u} to bring over.`);
 	}
 	setBusy(e) {
 		this.isBusy = e, this.show();
@@ -1586,7 +1706,7 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 		return this.app.data.labels.find(({ index: t }) => t === e)?.name ?? `Label ${e}`;
 	}
 	vouch(e) {
-		this.journal && !this.journal.isStuck && JSON.stringify(e) !== JSON.stringify(this.region) && (this.region = e, this.journal.add("review", 0, new TextEncoder().encode(JSON.stringify(e))), this.noteActivity(), this.show(), this.app.draw());
+		this.isBusy && this.panel.say("Wait a moment: a tool is at work."), !this.journal || this.journal.isStuck || this.isBusy || JSON.stringify(e) === JSON.stringify(this.region) || (this.region = e, this.journal.add("review", 0, new TextEncoder().encode(JSON.stringify(e))), this.noteActivity(), this.show(), this.app.draw());
 	}
 	inUse() {
 		let { plane: e } = this.app.active;
@@ -1601,7 +1721,7 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 		let { name: e, slice: t } = this.inUse(), n = this.region[e];
 		this.region.whole || this.vouch({
 			...this.region,
-			[e]: z(n, t) ? Re(n, t) : R(n, t, t)
+			[e]: z(n, t) ? tt(n, t) : R(n, t, t)
 		});
 	}
 	reviewRange(e, t) {
@@ -1646,7 +1766,10 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 		if (e) {
 			this.setBusy(!0), this.panel.say("Making a new version of the mask ...");
 			try {
-				await e.flush() && this.onFinalized(await he(this.url, e.next, Math.round(this.activeMs / 1e3)));
+				if (await e.flush()) {
+					let t = await be(this.url, e.next, Math.round(this.activeMs / 1e3));
+					Le(this.draftId, null), this.onFinalized(t);
+				}
 			} catch (e) {
 				this.panel.say(e instanceof Error ? e.message : String(e));
 			} finally {
@@ -1682,6 +1805,8 @@ var st = 3e4, ct = 3e4, lt = 1500, ut = 60, dt = new Map(W.filter(([e]) => e !==
 	noDifference: "The two masks do not differ.",
 	otherLabel: "another label",
 	noLabels: "No labels",
+	hiddenLabels: (e) => `${e} label${e === 1 ? " is" : "s are"} hidden`,
+	showAll: "Show all",
 	noLabel: "no label",
 	label: (e) => `label ${e}`
 };
@@ -1692,7 +1817,7 @@ function q(e, t) {
 function J(e, t) {
 	return e.append(...t.map(([e, t]) => N("option", { value: e }, t))), e;
 }
-var mt = class {
+var Nt = class {
 	preset = J(N("select", { "aria-label": "Window preset" }), [
 		...Object.keys(g),
 		_,
@@ -1771,7 +1896,7 @@ var mt = class {
 	}
 };
 // src/find.ts
-function ht(e, t, n) {
+function Pt(e, t, n) {
 	let [r, i] = e, a = t * r * i, o = [];
 	for (let e = 0; e < r * i; e++) n(a + e) && o.push([e % r, Math.floor(e / r)]);
 	let [s, c] = [0, 1].map((e) => o.reduce((t, n) => t + n[e], 0) / o.length), l = ([e, t]) => (e - s) ** 2 + (t - c) ** 2, u = o[0];
@@ -1782,17 +1907,17 @@ function ht(e, t, n) {
 		t
 	] : null;
 }
-function gt(e, t) {
+function Ft(e, t) {
 	let [n, r, i] = e.shape, { voxels: a } = e, o = n * r, [s, c] = [-1, 0];
 	for (let e = 0; e < i; e++) {
 		let n = 0;
 		for (let r = e * o, i = r + o; r < i; r++) a[r] === t && n++;
 		n > c && ([s, c] = [e, n]);
 	}
-	return s < 0 ? null : ht(e.shape, s, (e) => a[e] === t);
+	return s < 0 ? null : Pt(e.shape, s, (e) => a[e] === t);
 }
 // src/hooks.ts
-function _t(e) {
+function It(e) {
 	let t = (t) => e.stage.panes[t];
 	return {
 		app: e,
@@ -1831,7 +1956,7 @@ function _t(e) {
 	};
 }
 // src/keys.ts
-var vt = [
+var Lt = [
 	[
 		["ArrowUp", "ArrowDown"],
 		"one slice up, down",
@@ -1913,7 +2038,7 @@ var vt = [
 		"end measuring, close the card",
 		"escape"
 	]
-], yt = [
+], Rt = [
 	["B E L P F", "brush, erase, lasso, polygon, fill"],
 	["W K", "grow from a click, pick a label"],
 	["[ ]", "smaller, larger brush"],
@@ -1921,7 +2046,7 @@ var vt = [
 	["Ctrl+Z Ctrl+Y", "undo, redo"],
 	["Enter Backspace", "close a polygon, take a corner back"],
 	["Esc", "give up the stroke; back to looking"]
-], bt = [
+], zt = [
 	["click, drag", "move the crosshair"],
 	["wheel", "slices"],
 	["Ctrl + wheel", "zoom"],
@@ -1929,7 +2054,7 @@ var vt = [
 	["Shift or middle drag", "move the picture"],
 	["double click", "this plane large, or all"]
 ];
-function xt(e, t) {
+function Bt(e, t) {
 	for (let t of [
 		"keydown",
 		"keyup",
@@ -1938,11 +2063,11 @@ function xt(e, t) {
 	e.addEventListener("keydown", (e) => {
 		let n = e.target;
 		if (e.ctrlKey || e.metaKey || e.altKey || n.closest("input[type=number], select") || n.closest("input") && /^(Arrow|Page|Home|End)/.test(e.key)) return;
-		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = vt.find(([e]) => e.includes(r));
+		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = Lt.find(([e]) => e.includes(r));
 		i && t(i[2], r) && e.preventDefault();
 	});
 }
-function St(e, t) {
+function Vt(e, t) {
 	let n = (e) => e.map(([e, t]) => N("tr", {}, N("th", { scope: "row" }, e), N("td", {}, t))), r = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), i = N("button", {
 		type: "button",
 		class: "close"
@@ -1951,10 +2076,10 @@ function St(e, t) {
 		class: "help",
 		role: "dialog",
 		"aria-label": "Keys and mouse"
-	}, N("div", { class: "columns" }, N("table", {}, N("caption", {}, "Keys"), ...n(vt.map(([e, t]) => [r(e), t]))), N("div", {}, N("table", {}, N("caption", {}, "Mouse"), ...n(bt)), ...t ? [N("table", {}, N("caption", {}, "Editing"), ...n(yt))] : [])), i);
+	}, N("div", { class: "columns" }, N("table", {}, N("caption", {}, "Keys"), ...n(Lt.map(([e, t]) => [r(e), t]))), N("div", {}, N("table", {}, N("caption", {}, "Mouse"), ...n(zt)), ...t ? [N("table", {}, N("caption", {}, "Editing"), ...n(Rt))] : [])), i);
 }
 // src/labels_panel.ts
-function Ct(e, t, n) {
+function Ht(e, t, n) {
 	if (!t) {
 		e.replaceChildren();
 		return;
@@ -1977,7 +2102,7 @@ function Ct(e, t, n) {
 	], o = n.comparing === "difference" ? a : [];
 	e.replaceChildren(N("div", { class: "choice" }, r, i), ...o.map(([e, t]) => N("span", {}, N("i", { style: `background:${e}` }), t)));
 }
-function wt(e) {
+function Ut(e) {
 	let { settings: t } = e;
 	return {
 		isDrawn: (e) => t.label === e,
@@ -1989,10 +2114,10 @@ function wt(e) {
 		}
 	};
 }
-function Tt(e) {
+function Wt(e) {
 	return e == null ? "-" : `${e.toFixed(e < 10 ? 2 : 1)} ml`;
 }
-function Et(e, t) {
+function Gt(e, t) {
 	let [n, r, i] = ne(e.color), a = N("input", {
 		type: "checkbox",
 		"aria-label": `Show ${e.name}`
@@ -2004,7 +2129,7 @@ function Et(e, t) {
 		title: `Go to ${e.name}`
 	}, e.name);
 	o.addEventListener("click", () => t.jumpTo(e.index));
-	let s = `background:rgb(${n},${r},${i})`, c = N("span", { class: "ml" }, Tt(e.volume_ml)), l = {
+	let s = `background:rgb(${n},${r},${i})`, c = N("span", { class: "ml" }, Wt(e.volume_ml)), l = {
 		class: "row",
 		"data-label": String(e.index)
 	};
@@ -2017,10 +2142,10 @@ function Et(e, t) {
 		"aria-label": `Draw with ${e.name}`
 	}), { editing: d } = t;
 	u.addEventListener("click", () => d.draw(e.index));
-	let f = N("div", l, a, u, o, c, Dt(e, d));
+	let f = N("div", l, a, u, o, c, Kt(e, d));
 	return f.classList.toggle("drawn", d.isDrawn(e.index)), f;
 }
-function Dt(e, t) {
+function Kt(e, t) {
 	let n = t.isLocked(e.index), r = n ? "M4 7V5a3 3 0 0 1 6 0v2" : "M4 7V5a3 3 0 0 1 6 0", i = N("button", {
 		class: "lock",
 		type: "button",
@@ -2047,18 +2172,26 @@ function Dt(e, t) {
 	})));
 	return i.addEventListener("click", () => t.setLocked(e.index, !n)), i;
 }
-function Ot(e, t) {
-	for (let n of e.querySelectorAll("[data-label]")) n.querySelector(".ml").textContent = Tt(t(Number(n.dataset.label)));
+function qt(e, t) {
+	for (let n of e.querySelectorAll("[data-label]")) n.querySelector(".ml").textContent = Wt(t(Number(n.dataset.label)));
 }
-function kt(e, t, n) {
-	let r = t.map((e) => Et(e, n));
-	e.replaceChildren(...r.length ? r : [N("div", { class: "none" }, K.noLabels)]);
+function Jt(e, t, n) {
+	let r = t.map((e) => Gt(e, n)), i = t.filter(({ index: e }) => n.isHidden(e)).length;
+	if (i) {
+		let e = N("button", { type: "button" }, K.showAll);
+		e.addEventListener("click", () => n.showAll()), r.unshift(N("div", {
+			class: "hidden-labels",
+			role: "status"
+		}, K.hiddenLabels(i), e));
+	}
+	let a = e.getRootNode(), o = a instanceof Document || a instanceof ShadowRoot ? a.activeElement : null, s = o && e.contains(o) ? o.getAttribute("aria-label") : null;
+	e.replaceChildren(...r.length ? r : [N("div", { class: "none" }, K.noLabels)]), s && [...e.querySelectorAll("[aria-label]")].find((e) => e.getAttribute("aria-label") === s)?.focus();
 }
 // src/measure.ts
-function At({ from: e, to: t }) {
+function Yt({ from: e, to: t }) {
 	return Math.hypot(t[0] - e[0], t[1] - e[1]);
 }
-var jt = class {
+var Xt = class {
 	lines = [];
 	open = null;
 	drag(e, t, n, r) {
@@ -2067,7 +2200,7 @@ var jt = class {
 			slice: r[e.plane.normal],
 			from: n,
 			to: n
-		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || At(e) > 0), this.open = null);
+		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || Yt(e) > 0), this.open = null);
 	}
 	clear() {
 		this.lines = [], this.open = null;
@@ -2078,7 +2211,7 @@ var jt = class {
 				x: String(Math.max(n, i) + 6),
 				y: String((n > i ? r : o) + 4)
 			});
-			return s.textContent = `${At(t).toFixed(1)} mm`, [P("line", {
+			return s.textContent = `${Yt(t).toFixed(1)} mm`, [P("line", {
 				x1: String(n),
 				y1: String(r),
 				x2: String(i),
@@ -2086,7 +2219,7 @@ var jt = class {
 			}), s];
 		});
 	}
-}, Mt = 4284068685, Nt = 4280257778, Pt = 4294934592, Ft = 4292427993, It = class {
+}, Zt = 4284068685, Qt = 4280257778, $t = 4294934592, en = 4292427993, tn = class {
 	kind = "plain";
 	canvas = document.createElement("canvas");
 	scene = null;
@@ -2139,7 +2272,7 @@ var jt = class {
 		let y = (e) => n.colors[e];
 		_ ? h(v, !1, (e) => {
 			let t = y(v.voxels[e]) ? v.voxels[e] : 0, n = y(_.voxels[e]) ? _.voxels[e] : 0;
-			return !t && !n ? 0 : t === n ? Mt : t && n ? Ft : t ? Nt : Pt;
+			return !t && !n ? 0 : t === n ? Zt : t && n ? en : t ? Qt : $t;
 		}) : h(v, !1, (e, r, a) => !i(t, n) && (r + a) % 4 > 1 ? 0 : y(v.voxels[e]));
 	}
 	fill(e, t, n, r, i) {
@@ -2157,13 +2290,13 @@ var jt = class {
 		}
 		this.slice.getContext("2d").putImageData(c, 0, 0);
 	}
-}, Lt = 3;
+}, nn = 3;
 function Y(e) {
-	let t = new It();
+	let t = new tn();
 	return e.setCanvas(t.canvas), t;
 }
-async function Rt(e, t) {
-	if (t > Lt || !("WebGL2RenderingContext" in window)) return {
+async function rn(e, t) {
+	if (t > nn || !("WebGL2RenderingContext" in window)) return {
 		renderer: Y(e),
 		why: K.plain
 	};
@@ -2182,15 +2315,15 @@ async function Rt(e, t) {
 	}
 }
 // src/strip.ts
-var zt = 5;
-function Bt(e, t, n, { region: r, edited: i }) {
+var an = 5;
+function on(e, t, n, { region: r, edited: i }) {
 	let a = L(e.plane), o = n[e.plane.normal], s = t[e.plane.normal], c = e.width / o, l = (e, t, n) => e.map(([e, r]) => P("rect", {
 		class: t,
 		x: String(e * c),
 		width: String(Math.max(1, (r - e + 1) * c)),
 		y: String(n),
-		height: String(zt)
-	})), u = ze(r, a, s, n), d = P("text", {
+		height: String(an)
+	})), u = nt(r, a, s, n), d = P("text", {
 		class: u ? "vouched" : "unvouched",
 		x: "6",
 		y: "34"
@@ -2203,7 +2336,7 @@ function Bt(e, t, n, { region: r, edited: i }) {
 			y: String(e.height - 10),
 			height: "10"
 		}),
-		...l(r.whole ? [[0, o - 1]] : r[a], "reviewed", e.height - zt),
+		...l(r.whole ? [[0, o - 1]] : r[a], "reviewed", e.height - an),
 		...l(i[a], "edited", e.height - 10),
 		P("rect", {
 			class: "now",
@@ -2220,7 +2353,7 @@ function X(e, t, n, r, i) {
 	let a = i ? `?ticket=${encodeURIComponent(i)}` : "";
 	return `${e.apiBase}/v1/${t}/${encodeURIComponent(n)}/levels/${r}${a}`;
 }
-async function Vt(e, t, n) {
+async function sn(e, t, n) {
 	let r = (t) => X(e, "volumes", e.volumeId, t, e.volumeTicket), i = d(r(2), t).catch(() => null);
 	n.onGeometry(await u(r(0), t));
 	let a = await i;
@@ -2228,13 +2361,13 @@ async function Vt(e, t, n) {
 		t.aborted || n.onSlices(e, r);
 	});
 }
-async function Ht(e, t, n, r, i, a, o) {
+async function cn(e, t, n, r, i, a, o) {
 	let s = await d(X(e, t, n, 0, r), a, (e, t) => o(t / e.shape[2])), c = p(s, i);
 	if (c) throw new h(c);
 	return s;
 }
 // src/solid.ts
-var Ut = [150, 1400], Wt = class {
+var ln = [150, 1400], un = class {
 	host;
 	message = N("div", { class: "message" }, K.loadingSolid);
 	made = null;
@@ -2265,7 +2398,7 @@ var Ut = [150, 1400], Wt = class {
 		try {
 			let { Solid: n } = await import("./three_d-B2dBh39J.js"), r = await d(X(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
 			if (t !== this.nClosed) return null;
-			let i = await n.create(this.host), [a, o] = c(r), s = e.unit === "HU" ? Ut.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
+			let i = await n.create(this.host), [a, o] = c(r), s = e.unit === "HU" ? ln.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
 			return i.setVolume(r, s), i.canvas.addEventListener("webglcontextlost", () => {
 				this.solid === i && this.close();
 			}), this.solid = i, this.message.hidden = !0, i;
@@ -2273,7 +2406,7 @@ var Ut = [150, 1400], Wt = class {
 			return console.error(e), this.message.textContent = e instanceof h ? e.message : K.noSolid, this.made = null, null;
 		}
 	}
-}, Gt = 720, Z = [
+}, dn = 720, Z = [
 	"A",
 	"C",
 	"S",
@@ -2281,7 +2414,7 @@ var Ut = [150, 1400], Wt = class {
 	"c",
 	"s"
 ], Q = 9;
-function Kt(e, t) {
+function fn(e, t) {
 	let n = P("path", { class: "cross" }), r = P("g", { class: "marks" }), i = P("svg", {
 		class: "overlay",
 		"aria-hidden": "true"
@@ -2322,8 +2455,8 @@ function Kt(e, t) {
 		]
 	};
 }
-var qt = class {
-	panes = [...o.map((e) => Kt(e, !1)), ...o.map((e) => Kt(e, !0))];
+var pn = class {
+	panes = [...o.map((e) => fn(e, !1)), ...o.map((e) => fn(e, !0))];
 	names = null;
 	side = N("div", { class: "side" });
 	solid = N("div", { class: "pane solid" });
@@ -2336,7 +2469,7 @@ var qt = class {
 	}
 	arrange(e, t, n) {
 		this.names = n;
-		let r = this.body.clientWidth < Gt, i = r ? "180px" : "232px", [a, o] = ["\"A C P\" \"A S P\"", `3fr 2fr ${i}`], s = t ? "ACSD" : "ACS";
+		let r = this.body.clientWidth < dn, i = r ? "180px" : "232px", [a, o] = ["\"A C P\" \"A S P\"", `3fr 2fr ${i}`], s = t ? "ACSD" : "ACS";
 		if (n && e !== "3d") {
 			let t = e === "all" ? "" : Z[e];
 			s = t ? t + t.toLowerCase() : "ACSacs", [a, o] = t ? [`"${t} ${t.toLowerCase()} P"`, `1fr 1fr ${i}`] : ["\"A C S P\" \"a c s P\"", `1fr 1fr 1fr ${i}`];
@@ -2396,8 +2529,8 @@ var qt = class {
 			a.cross.setAttribute("d", `M0 ${u}H${l - Q}M${l + Q} ${u}H${c.width}M${l} 0V${u - Q}M${l} ${u + Q}V${c.height}`);
 		}
 	}
-}, Jt = 32;
-function Yt() {
+}, mn = 32;
+function hn() {
 	return {
 		camera: {
 			shape: [
@@ -2425,10 +2558,10 @@ function Yt() {
 		compared: null
 	};
 }
-var Xt = class {
+var gn = class {
 	data;
 	host;
-	scene = Yt();
+	scene = hn();
 	geometry = null;
 	failed = /* @__PURE__ */ new Set();
 	loads = {
@@ -2463,10 +2596,10 @@ var Xt = class {
 	async open() {
 		this.close();
 		let e = this.loads.volume = new AbortController();
-		this.scene = Yt(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(K.loadingVolume);
+		this.scene = hn(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(K.loadingVolume);
 		let t = null, n = () => t ??= Promise.all([this.loadLabels("mask"), this.loadLabels("compared")]);
 		try {
-			if (await Vt(this.data, e.signal, {
+			if (await sn(this.data, e.signal, {
 				onGeometry: (t) => {
 					e.signal.aborted || this.setGeometry(t);
 				},
@@ -2492,7 +2625,7 @@ var Xt = class {
 		let { scene: n } = this;
 		n.full || (n.full = e, this.host.onScene());
 		let r = n.nSlices, i = e.shape[2];
-		t === r || t - r < Jt && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(K.loadingFull(t / i)));
+		t === r || t - r < mn && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(K.loadingFull(t / i)));
 	}
 	async loadLabels(e) {
 		this.loads[e]?.abort();
@@ -2500,7 +2633,7 @@ var Xt = class {
 		if (this.failed.delete(e), this.failed.size || this.host.onError("", null), this.setLabels(e, null), i && this.geometry) {
 			this.isComplete() && this.host.onReady("low");
 			try {
-				let o = await Ht(n, r ? "drafts" : "masks", i, a, this.geometry, t.signal, (e) => {
+				let o = await cn(n, r ? "drafts" : "masks", i, a, this.geometry, t.signal, (e) => {
 					this.isComplete() && !this.failed.size && this.host.onStatus(K.loadingMask(e));
 				});
 				r && (o = await this.host.onDraft(o)), e === "compared" && n.compareTranslation && (o = f(o, n.compareTranslation)), t.signal.aborted || this.setLabels(e, o);
@@ -2518,13 +2651,13 @@ var Xt = class {
 	fail(e, t, n) {
 		this.failed.add(e), this.host.onError(t, n instanceof h ? n.message : K.unreachable);
 	}
-}, Zt = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 7px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools button.primary{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000;font-weight:600}.edit .saved{flex:1;min-width:9em;font-weight:600}.edit .saved.error{color:var(--st-red-text-color,#c62828)}.edit input[type=number]{width:4em}.editing{flex-direction:column;gap:5px;display:flex;position:relative}.group{gap:2px;display:inline-flex}.edit{gap:4px 8px}.note{flex:1;min-width:9em;font-weight:600}.edit .note:empty{flex:0;min-width:0}.menu{position:relative}.menu summary{cursor:pointer;white-space:nowrap;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;height:28px;padding:4px 8px;line-height:18px;list-style:none}.menu summary:after{content:\" ▾\"}.menu[open] summary{border-color:var(--st-primary-color,#1f6feb)}.menu-card{z-index:6;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;flex-direction:column;gap:7px;width:max-content;max-width:400px;max-height:420px;padding:10px 12px;display:flex;position:absolute;top:32px;left:0;overflow:auto;box-shadow:0 4px 24px #0006}.menu-card.leftwards{left:auto;right:0}.menu-card p{margin:0}.menu-card .line{flex-wrap:wrap;align-items:center;gap:5px;display:flex}.checks{grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:3px 10px;max-height:200px;display:grid;overflow:auto}.said{max-height:160px;overflow:auto}.slices{flex-wrap:wrap;align-items:center;gap:3px;display:flex}.tools button.slice{min-width:22px;height:22px;padding:0 5px}.tools button.slice.open{border-width:2px;border-color:#d9822b}.question{border:2px solid var(--st-primary-color,#1f6feb);border-radius:6px;flex-wrap:wrap;align-items:center;gap:6px 10px;padding:8px 10px;font-size:13px;display:flex}.question button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:4px;padding:2px 8px}.track{fill:#0009}.reviewed{fill:#3fb950}.edited{fill:#f0a030}.now{fill:#fff}.vouched,.unvouched{paint-order:stroke;stroke:#000;stroke-width:3px;font-size:12px}.marks text.vouched{fill:#56d364;font-size:12px}.marks text.unvouched{fill:#f0a030;font-size:12px}.row.drawn .text{font-weight:700}.row .swatch{cursor:pointer;border:1px solid #0005;border-radius:3px;flex:none;width:16px;height:16px;padding:0}.row.drawn .swatch{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:1px}.row .lock{color:inherit;opacity:.4;cursor:pointer;background:0 0;border:0;flex:none;padding:1px;display:flex}.row .lock[aria-pressed=true]{opacity:1;color:#c2410c}.brush{stroke:#ffd866;stroke-width:1.5px;fill:none}.tools input[type=range]{width:64px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:11px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", Qt = 24, $t = 360, en = 600, tn = class {
+}, _n = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 7px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools button.primary{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000;font-weight:600}.edit .saved{flex:1;min-width:9em;font-weight:600}.edit .saved.error{color:var(--st-red-text-color,#c62828)}.edit input[type=number]{width:4em}.edit input[type=number]:placeholder-shown[placeholder]{width:5.5em}.editing{flex-direction:column;gap:5px;display:flex;position:relative}.group{gap:2px;display:inline-flex}.edit{gap:4px 8px}.note{flex:1;min-width:9em;font-weight:600}.edit .note:empty{flex:0;min-width:0}.menu{position:relative}.menu summary{cursor:pointer;white-space:nowrap;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;height:28px;padding:4px 8px;line-height:18px;list-style:none}.menu summary:after{content:\" ▾\"}.menu[open] summary{border-color:var(--st-primary-color,#1f6feb)}.menu-card{z-index:6;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;flex-direction:column;gap:7px;width:max-content;max-width:400px;max-height:420px;padding:10px 12px;display:flex;position:absolute;top:32px;left:0;overflow:auto;box-shadow:0 4px 24px #0006}.menu-card.leftwards{left:auto;right:0}.menu-card p{margin:0}.menu-card .line{flex-wrap:wrap;align-items:center;gap:5px;display:flex}.checks{grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:3px 10px;max-height:200px;display:grid;overflow:auto}.said{max-height:160px;overflow:auto}.slices{flex-wrap:wrap;align-items:center;gap:3px;display:flex}.tools button.slice{min-width:22px;height:22px;padding:0 5px}.tools button.slice.open{border-width:2px;border-color:#d9822b}.question{border:2px solid var(--st-primary-color,#1f6feb);border-radius:6px;flex-wrap:wrap;align-items:center;gap:6px 10px;padding:8px 10px;font-size:13px;display:flex}.question button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:4px;padding:2px 8px}.track{fill:#0009}.reviewed{fill:#3fb950}.edited{fill:#f0a030}.now{fill:#fff}.vouched,.unvouched{paint-order:stroke;stroke:#000;stroke-width:3px;font-size:12px}.marks text.vouched{fill:#56d364;font-size:12px}.marks text.unvouched{fill:#f0a030;font-size:12px}.row.drawn .text{font-weight:700}.row .swatch{cursor:pointer;border:1px solid #0005;border-radius:3px;flex:none;width:16px;height:16px;padding:0}.row.drawn .swatch{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:1px}.row .lock{color:inherit;opacity:.4;cursor:pointer;background:0 0;border:0;flex:none;padding:1px;display:flex}.row .lock[aria-pressed=true]{opacity:1;color:#c2410c}.brush{stroke:#ffd866;stroke-width:1.5px;fill:none}.tools input[type=range]{width:64px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{max-width:calc(50% - 16px);top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:11px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.hidden-labels{color:var(--st-orange-text-color,#b3470b);justify-content:space-between;align-items:center;gap:8px;padding:2px 0;font-weight:600;display:flex}.hidden-labels button{height:24px;font:inherit;color:inherit;cursor:pointer;background:0 0;border:1px solid;border-radius:4px;padding:1px 6px}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", vn = 24, yn = 360, bn = 600, xn = class {
 	data;
 	root = N("div", {
 		class: "sv",
 		"data-ready": ""
 	});
-	stage = new qt();
+	stage = new pn();
 	state = y();
 	store;
 	onPointer = null;
@@ -2533,8 +2666,9 @@ var Xt = class {
 	renderer = null;
 	rendererReady = null;
 	nLost = 0;
-	solid = new Wt(this.stage.solid);
-	measuring = new jt();
+	solid = new un(this.stage.solid);
+	measuring = new Xt();
+	hiddenLabels;
 	colors = /* @__PURE__ */ new Uint32Array(65536);
 	nDisagreements = 0;
 	frame = 0;
@@ -2559,17 +2693,17 @@ var Xt = class {
 	observer = new ResizeObserver(() => this.resize());
 	onWindow = () => this.resize();
 	constructor(e) {
-		this.data = e, this.store = new Xt(e, this), this.controls = new mt({
+		this.data = e, this.store = new gn(e, this), this.hiddenLabels = new Be(e), Object.assign(this.state, Re(e)), this.controls = new Nt({
 			setPreset: (e) => this.setPreset(e),
 			setWindow: (e, t) => this.setWindow(e, t),
 			set: (e) => this.set(e),
 			run: (e) => {
-				ce(this, e, "");
+				x(this, e, "");
 			}
-		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(N("style", {}, Zt), N("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), oe(this), xt(this.root, (e, t) => ce(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: _t(this) }), this.showTexts(), this.showEditor(), this.store.open();
+		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(N("style", {}, _n), N("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), ce(this), Bt(this.root, (e, t) => x(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: It(this) }), this.showTexts(), this.showEditor(), this.store.open();
 	}
 	update(e) {
-		(e.maskId !== this.data.maskId || e.compareMaskId !== this.data.compareMaskId) && (this.nDisagreements = 0), this.data = e, this.showEditor(), this.showTexts(), this.store.update(e), this.draw();
+		(e.maskId !== this.data.maskId || e.compareMaskId !== this.data.compareMaskId) && (this.nDisagreements = 0), e.volumeId !== this.data.volumeId && (this.hiddenLabels = new Be(e)), this.data = e, this.showEditor(), this.showTexts(), this.store.update(e), this.draw();
 	}
 	attached() {
 		let e = this.root.getRootNode(), t = e instanceof ShadowRoot ? e.host.closest(".stMainBlockContainer") : null;
@@ -2584,7 +2718,7 @@ var Xt = class {
 		let e = this.data.draftId ?? null;
 		this.editor?.draftId !== e && (this.editor?.editor.destroy(), this.editor = e === null ? null : {
 			draftId: e,
-			editor: new pt(this, e, (t) => this.trigger("finalized", {
+			editor: new Mt(this, e, (t) => this.trigger("finalized", {
 				draft_id: e,
 				mask_id: t
 			}))
@@ -2634,7 +2768,7 @@ var Xt = class {
 		this.renderer && (e || t) && (this.root.dataset.ready ||= "low");
 	}
 	startRenderer() {
-		return this.rendererReady ??= Rt(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
+		return this.rendererReady ??= rn(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
 			this.hint.textContent = t, this.adopt(e);
 		}), this.rendererReady;
 	}
@@ -2685,7 +2819,7 @@ var Xt = class {
 		if (e && this.root.isConnected && (this.stage.decorate(e, this.state.cross, (t) => [
 			...this.measuring.marks(t, this.state.cross),
 			...this.onDecorate?.(t, this.state.cross) ?? [],
-			...this.vouched ? Bt(t, this.state.cross, e.shape, this.vouched) : []
+			...this.vouched ? on(t, this.state.cross, e.shape, this.vouched) : []
 		]), this.renderer)) try {
 			this.renderer.draw(this.stage.width, this.stage.height, this.stage.tiles(e), this.look());
 		} catch (e) {
@@ -2703,14 +2837,14 @@ var Xt = class {
 	roomBelow() {
 		let e = this.root.getBoundingClientRect().top, t = this.root.getRootNode(), n = t instanceof ShadowRoot ? t.host : this.root.parentElement;
 		for (; n; n = n.parentElement) e += n.scrollTop;
-		return Math.max($t, Math.floor(window.innerHeight - e - Qt));
+		return Math.max(yn, Math.floor(window.innerHeight - e - vn));
 	}
 	showSolid() {
 		let { state: e, store: t, data: n } = this;
 		!e.is3d && e.layout !== "3d" || this.renderer?.kind !== "webgl" || this.solid.show(n, t.scene, this.colors);
 	}
 	set(e) {
-		Object.assign(this.state, e), ("layout" in e || "is3d" in e || "comparing" in e) && (this.arrange(), this.showSolid(), "comparing" in e && this.showComparing()), this.showState(), this.draw();
+		Object.assign(this.state, e), ("preset" in e || "isOutline" in e || "is3d" in e) && ze(this.data, this.state), ("layout" in e || "is3d" in e || "comparing" in e) && (this.arrange(), this.showSolid(), "comparing" in e && this.showComparing()), this.showState(), this.draw();
 	}
 	setPreset(e) {
 		let t = this.store.scene.full ?? this.store.scene.low, [n, r] = g[e] ?? [this.state.width, this.state.level];
@@ -2747,7 +2881,7 @@ var Xt = class {
 		this.set({ layout: this.state.layout === "all" ? e.plane.index : "all" });
 	}
 	toggleHelp() {
-		this.card?.remove(), this.card = this.card ? null : St(() => this.toggleHelp(), this.editor !== null), this.card && this.root.append(this.card);
+		this.card?.remove(), this.card = this.card ? null : Vt(() => this.toggleHelp(), this.editor !== null), this.card && this.root.append(this.card);
 	}
 	escape() {
 		this.card ? this.toggleHelp() : (this.measuring.clear(), this.set({ mode: "cross" }));
@@ -2756,7 +2890,7 @@ var Xt = class {
 		this.store.geometry && (this.state.cross = ee(e, this.store.geometry.shape), this.hover(null), this.editor?.editor.show(), this.draw());
 	}
 	jumpTo(e) {
-		let { mask: t, compared: n } = this.store.scene, r = (t && gt(t, e)) ?? (n && gt(n, e));
+		let { mask: t, compared: n } = this.store.scene, r = (t && Ft(t, e)) ?? (n && Ft(n, e));
 		r && this.bring(r);
 	}
 	bring(e) {
@@ -2770,7 +2904,7 @@ var Xt = class {
 	updateMask(e) {
 		this.renderer?.updateMask(e), this.hover(null), this.draw(), clearTimeout(this.solidTimer), this.solidTimer = window.setTimeout(() => {
 			this.solid.maskChanged(), this.showSolid();
-		}, en);
+		}, bn);
 	}
 	voxelAt(e, n) {
 		let [r, i] = [this.camera(), this.stage.panes[e]];
@@ -2778,11 +2912,11 @@ var Xt = class {
 	}
 	showTexts() {
 		let { notice: e, badge: t } = this.data;
-		this.notice.textContent = e, this.badge.textContent = t, this.badge.hidden = !t, this.showComparing(), this.showLabelList(), this.showColors(), this.showState(), this.resize();
+		this.notice.textContent = e, this.badge.textContent = t, this.badge.hidden = !t, this.showComparing(), this.showHidden(), this.showState(), this.resize();
 	}
 	showComparing() {
 		let { compareMaskId: e, maskName: t, compareName: n } = this.data;
-		Ct(this.legend, e ? [t, n] : null, {
+		Ht(this.legend, e ? [t, n] : null, {
 			comparing: this.state.comparing,
 			choose: (e) => this.set({ comparing: e }),
 			next: () => this.nextDisagreement()
@@ -2790,20 +2924,26 @@ var Xt = class {
 	}
 	showLabelList() {
 		let e = this.editor?.editor;
-		kt(this.labelList, this.data.labels, {
+		Jt(this.labelList, this.data.labels, {
 			isHidden: (e) => this.state.hidden.has(e),
 			setHidden: (e, t) => {
-				t ? this.state.hidden.add(e) : this.state.hidden.delete(e), this.showColors();
+				this.hiddenLabels.set(this.data.labels.find((t) => t.index === e), t), this.showHidden();
+			},
+			showAll: () => {
+				this.hiddenLabels.showAll(), this.showHidden();
 			},
 			jumpTo: (e) => this.jumpTo(e),
-			editing: e ? wt(e) : null
+			editing: e ? Ut(e) : null
 		}), this.showVolumes();
+	}
+	showHidden() {
+		this.state.hidden = this.hiddenLabels.among(this.data.labels), this.showLabelList(), this.showColors();
 	}
 	showVolumes() {
 		let e = this.editor?.editor.engine?.counts;
 		if (!e) return;
 		let t = this.store.scene.camera.spacing.reduce((e, t) => e * t, 1 / 1e3);
-		Ot(this.labelList, (n) => e[n] * t);
+		qt(this.labelList, (n) => e[n] * t);
 	}
 	showColors() {
 		this.colors = re(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
@@ -2821,12 +2961,12 @@ var Xt = class {
 		let [r, i] = [this.nameAt("mask", t), this.nameAt("compared", t)], a = i ? `${this.data.maskName}: ${r} · ${this.data.compareName}: ${i}` : r;
 		this.readout.textContent = `${n + this.data.huOffset} ${this.data.unit}${a && ` · ${a}`}\nvoxel ${t.join(", ")}`;
 	}
-}, $ = /* @__PURE__ */ new Map(), nn = 2;
-function rn({ data: e, parentElement: t, setTriggerValue: n }) {
+}, $ = /* @__PURE__ */ new Map(), Sn = 2;
+function Cn({ data: e, parentElement: t, setTriggerValue: n }) {
 	let r = $.get(e.instance);
-	r ? (r.update(e), $.delete(e.instance)) : r = new tn(e), $.set(e.instance, r);
+	r ? (r.update(e), $.delete(e.instance)) : r = new xn(e), $.set(e.instance, r);
 	for (let [e, t] of $) {
-		if ($.size <= nn) break;
+		if ($.size <= Sn) break;
 		t.root.isConnected || t === r || (t.destroy(), $.delete(e));
 	}
 	let i = r;
@@ -2834,4 +2974,4 @@ function rn({ data: e, parentElement: t, setTriggerValue: n }) {
 		i.root.parentNode === t && i.root.remove();
 	};
 }
-export { rn as default };
+export { Cn as default };

@@ -66,22 +66,25 @@ export async function finalize(url: string, head: Head, activeTimeS: number): Pr
  * Bring back what this browser kept and the server never got; returns how many edits and the region among them.
  *
  * What follows the draft's head is sent as it was. Where the draft went on elsewhere, each voxel that is still what it
- * was before the edit is changed, as an edit of its own.
+ * was before the edit is changed, as an edit of its own; what was vouched for of other voxels is not said again.
+ * What this draft can't take stays kept.
  */
 export async function recover(
-  url: string, kept: Entry[], engine: Engine, journal: Journal, drop: (entry: Entry) => void,
-): Promise<{ nEdits: number; region: Region | null }> {
+  url: string, kept: Entry[], engine: Engine, journal: Journal, labels: ReadonlySet<number>, drop: (entry: Entry) => void,
+): Promise<{ nEdits: number; region: Region | null; isReviewLost: boolean }> {
   const { sequence: known } = journal.next
-  let [nEdits, region] = [0, null as Region | null]
+  let [nEdits, region, isReviewLost] = [0, null as Region | null, false]
   for (const entry of kept) {
     const { operation, label, body } = entry
     if (entry.sequence <= known && (await isStored(url, entry))) {
       drop(entry)
       continue
     }
+    if (!takes(labels, entry)) continue
     const follows = entry.sequence === journal.next.sequence + 1 && entry.parent === journal.next.hash
     const runs = operation === 'review' ? [] : decode(body)
-    if (operation === 'review') {
+    if (operation === 'review' && !follows) isReviewLost = true
+    else if (operation === 'review') {
       region = JSON.parse(new TextDecoder().decode(body)) as Region
       journal.add(operation, label, body)
     } else if (follows && engine.fits(runs)) {
@@ -91,7 +94,12 @@ export async function recover(
     } else nEdits += restore(entry, engine, journal) ? 1 : 0
     if (!follows) drop(entry) // only now: what replaces it is kept already
   }
-  return { nEdits, region }
+  return { nEdits, region, isReviewLost }
+}
+
+/** Say whether a draft of these labels (0 among them) takes an edit; the server would refuse another for good. */
+export function takes(labels: ReadonlySet<number>, { operation, label, body }: Entry): boolean {
+  return operation === 'review' || (labels.has(label) && decode(body).every(({ after }) => labels.has(after)))
 }
 
 /** Do an edit again wherever a voxel is still what it was before it, as an edit of its own; say whether any was. */

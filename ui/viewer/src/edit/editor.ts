@@ -3,14 +3,16 @@ import type { App } from '../app'
 import type { Grid, Vec3 } from '../grid'
 import type { Plane } from '../layout'
 import type { Vouched } from '../strip'
-import { changes, finalize, isOver, latestEdits, recover, restore, runTool, widen } from './draft'
+import { changes, finalize, isOver, latestEdits, recover, restore, runTool, takes, widen } from './draft'
 import { Engine, type Computed, type Edit, type Rules } from './engine'
+import { keepActiveMs, keepSettings, keptActiveMs, keptSettings } from '../kept'
 import { Journal, NO_HEAD, type Entry } from './journal'
 import { Keep } from './keep'
 import { Panel } from './panel'
 import { Pen } from './pen'
 import * as regions from './region'
 import { NOTHING, NO_SLICES, nameOf, slicesOf, withEdit, type PlaneName, type Region, type Slices } from './region'
+import type { Run } from './runs'
 import { initialSettings, TOOLS, type EditorHost, type Settings, type ShapeSettings, type ShapeTool, type Tool } from './settings'
 
 const IDLE_MS = 30_000 // a longer pause is not work
@@ -20,6 +22,10 @@ const GROW_AROUND = 60 // values around the seed's that a structure grows throug
 const KEYS = new Map<string, Tool>(TOOLS.filter(([tool]) => tool !== 'look').map(([tool, , , key]) => [key, tool]))
 const DRAWN: ReadonlySet<string> = new Set(['brush', 'lasso', 'fill', 'threshold', 'copy'])
 
+function countOf(runs: readonly Run[]): number {
+  return runs.reduce((sum, { length }) => sum + length, 0)
+}
+
 export class Editor implements EditorHost {
   readonly panel: Panel
   readonly settings: Settings
@@ -28,17 +34,18 @@ export class Editor implements EditorHost {
   private keep: Keep
   private pen: Pen
   private isBusy = false
-  private activeMs = 0
+  private activeMs: number
   private seenAt = 0
   private region: Region = NOTHING
   private edited: Slices = NO_SLICES
   private settling = 0
   private url: string
 
-  constructor(private app: App, draftId: string, private onFinalized: (maskId: string) => void) {
+  constructor(private app: App, private draftId: string, private onFinalized: (maskId: string) => void) {
     this.url = `${app.data.apiBase}/v1/drafts/${encodeURIComponent(draftId)}`
     this.keep = new Keep(draftId, app.data.volumeId)
-    this.settings = initialSettings(app.data.labels[0]?.index ?? 1)
+    this.settings = { ...initialSettings(app.data.labels[0]?.index ?? 1), ...keptSettings(app.data, draftId) }
+    this.activeMs = keptActiveMs(draftId)
     this.pen = new Pen(app, this)
     this.panel = new Panel(this, app.data.labels, app.data.unit)
     app.controls.row.after(this.panel.rows)
@@ -77,12 +84,13 @@ export class Editor implements EditorHost {
       keep: (entry) => this.keep.put(entry),
       drop: (entry) => this.keep.delete(entry),
     })
-    const found = await recover(this.url, kept, engine, journal, (entry) => this.keep.delete(entry))
+    const found = await recover(this.url, kept, engine, journal, this.taken, (entry) => this.keep.delete(entry))
     if (found.region) this.region = found.region
-    if (found.nEdits) {
-      this.panel.say(`${found.nEdits} strokes that had not been saved were added again.`)
-      this.settle(journal)
-    }
+    if (found.nEdits) this.settle(journal)
+    this.panel.say([
+      found.nEdits ? `${found.nEdits} strokes that had not been saved were added again.` : '',
+      found.isReviewLost ? 'What you marked as reviewed before was not saved, and the mask has changed since: mark it again.' : '',
+    ].join(' ').trim())
     this.engine = engine
     this.journal = journal
     this.panel.tell(journal.state)
@@ -91,13 +99,16 @@ export class Editor implements EditorHost {
     return grid
   }
 
+  /** The labels that this draft takes. */
+  private get taken(): ReadonlySet<number> { return new Set([0, ...this.app.data.labels.map(({ index }) => index)]) }
+
   /** Strokes that never reached a draft of this case before it was finalized elsewhere: ask what to do with them. */
   private async offerStrays(engine: Engine, journal: Journal): Promise<void> {
     const strays: { draft: string; entry: Entry }[] = []
     for (const [draft, entries] of await this.keep.listOthers()) {
       const isDone = await isOver(`${this.app.data.apiBase}/v1/drafts/${encodeURIComponent(draft)}`).catch(() => false)
       // A review vouched for what that draft's mask became: it can't be said again of another.
-      if (isDone) strays.push(...entries.filter(({ operation }) => operation !== 'review').map((entry) => ({ draft, entry })))
+      if (isDone) strays.push(...entries.filter((entry) => entry.operation !== 'review' && takes(this.taken, entry)).map((entry) => ({ draft, entry })))
     }
     const forget = (): void => strays.forEach(({ draft, entry }) => this.keep.delete(entry, draft))
     const add = (): void => {
@@ -122,6 +133,7 @@ export class Editor implements EditorHost {
   change(change: Partial<Settings>): void {
     if (change.tool) this.pen.giveUp()
     Object.assign(this.settings, change)
+    keepSettings(this.app.data, this.draftId, this.settings)
     if (change.label !== undefined || change.tool) this.panel.say('')
     if (change.label !== undefined || change.locked) this.app.showLabelList()
     this.show()
@@ -131,10 +143,11 @@ export class Editor implements EditorHost {
   /** The plane or slice in use may be another one now. */
   show(): void {
     const { plane } = this.app.active
+    const { shape } = this.app.store.scene.camera
     this.panel.show(this.settings, {
       canUndo: this.engine?.canUndo ?? false, canRedo: this.engine?.canRedo ?? false, isBusy: this.isBusy || !this.engine,
-      region: this.region, edited: this.edited, plane: nameOf(plane),
-      slice: this.app.state.cross[plane.normal], nSlices: this.app.store.scene.camera.shape[plane.normal],
+      region: this.region, edited: this.edited, plane: nameOf(plane), shape,
+      slice: this.app.state.cross[plane.normal], nSlices: shape[plane.normal],
     })
     this.app.root.dataset.tool = this.settings.tool
   }
@@ -212,6 +225,14 @@ export class Editor implements EditorHost {
     else this.change({ label, tool: 'brush' })
   }
 
+  /** Say why a stroke has changed nothing; "" where there was nothing to change. */
+  whyNothing(): string {
+    const { protectedLabels, nOutside } = this.engine!
+    const names = [...protectedLabels].map((label) => (label ? this.nameOf(label) : 'background')).join(', ')
+    if (names) return `Nothing changed: ${names} may not be painted over (locked, hidden, or not chosen under Over).`
+    return nOutside ? `Nothing changed: no value here lies in the range of "only ${this.app.data.unit}".` : ''
+  }
+
   record(edit: Edit | null): void {
     if (edit) {
       this.journal?.edit(edit)
@@ -256,6 +277,7 @@ export class Editor implements EditorHost {
     const now = performance.now()
     if (now - this.seenAt < IDLE_MS) this.activeMs += now - this.seenAt
     this.seenAt = now
+    keepActiveMs(this.draftId, this.activeMs)
   }
 
   // --- tools ---
@@ -308,7 +330,7 @@ export class Editor implements EditorHost {
       const edit = engine.apply(tool, label, runs)
       this.record(edit)
       this.showChanges()
-      const n = runs.reduce((sum, { length }) => sum + length, 0)
+      const n = countOf(runs)
       this.panel.say(edit ? `${n.toLocaleString('en')} voxels changed${words && ` (${words})`}.` : `Nothing to change${words && ` (${words})`}.`)
     } catch (error) {
       this.panel.say(error instanceof Error ? error.message : String(error))
@@ -347,7 +369,10 @@ export class Editor implements EditorHost {
     this.noteActivity()
     this.record(edit)
     this.showChanges()
-    if (!edit) this.panel.say(`Slice ${from + 1} has nothing of ${this.nameOf(this.settings.label)} to bring over.`)
+    const name = this.nameOf(this.settings.label)
+    if (edit) this.panel.say(`${countOf(edit.runs).toLocaleString('en')} voxels of ${name} brought over from slice ${from + 1}.`)
+    else if (found.length) this.panel.say(this.whyNothing() || `Slice ${to + 1} has all of ${name} that slice ${from + 1} has.`)
+    else this.panel.say(`Slice ${from + 1} has nothing of ${name} to bring over.`)
   }
 
   private setBusy(isBusy: boolean): void {
@@ -362,7 +387,9 @@ export class Editor implements EditorHost {
   // --- what the person vouches for ---
 
   private vouch(region: Region): void {
-    if (!this.journal || this.journal.isStuck || JSON.stringify(region) === JSON.stringify(this.region)) return
+    // While the mask is being made, what is said now would not be part of it.
+    if (this.isBusy) this.panel.say('Wait a moment: a tool is at work.')
+    if (!this.journal || this.journal.isStuck || this.isBusy || JSON.stringify(region) === JSON.stringify(this.region)) return
     this.region = region
     this.journal.add('review', 0, new TextEncoder().encode(JSON.stringify(region)))
     this.noteActivity()
@@ -414,7 +441,11 @@ export class Editor implements EditorHost {
     this.setBusy(true)
     this.panel.say('Making a new version of the mask ...')
     try {
-      if (await journal.flush()) this.onFinalized(await finalize(this.url, journal.next, Math.round(this.activeMs / 1000)))
+      if (await journal.flush()) {
+        const maskId = await finalize(this.url, journal.next, Math.round(this.activeMs / 1000))
+        keepActiveMs(this.draftId, null)
+        this.onFinalized(maskId)
+      }
     } catch (error) {
       this.panel.say(error instanceof Error ? error.message : String(error))
     } finally {

@@ -20,6 +20,9 @@ export class Engine {
   private stroke: { operation: Operation; label: number; rules: Rules } | null = null
   private touched: Box | null = null
   private nRuns = 0
+  /** Labels that kept the last stroke out, and how many voxels' values did. */
+  protectedLabels = new Set<number>()
+  nOutside = 0
   /** Voxels of each label, kept up to date. */
   readonly counts = new Float64Array(65536)
 
@@ -40,6 +43,8 @@ export class Engine {
   begin(operation: Operation, label: number, rules: Rules = FREE): void {
     this.cancel()
     this.stroke = { operation, label, rules }
+    this.protectedLabels.clear()
+    this.nOutside = 0
     this.changes = new Map()
   }
 
@@ -67,10 +72,15 @@ export class Engine {
   }
 
   private allows(rules: Rules, before: number, index: number): boolean {
-    if (rules.locked.has(before) || (rules.only && !rules.only.has(before))) return false
+    if (rules.locked.has(before) || (rules.only && !rules.only.has(before))) {
+      this.protectedLabels.add(before)
+      return false
+    }
     if (!rules.range) return true
     const value = this.values()?.voxels[index]
-    return value !== undefined && value >= rules.range[0] && value <= rules.range[1]
+    const isInside = value !== undefined && value >= rules.range[0] && value <= rules.range[1]
+    if (!isInside) this.nOutside += 1
+    return isInside
   }
 
   /** End the stroke; null when it changed nothing. */

@@ -8,6 +8,7 @@ export interface Head { sequence: number; hash: string }
 export interface Entry extends Head { operation: string; label: number; parent: string; body: Uint8Array<ArrayBuffer> }
 
 export const NO_HEAD: Head = { sequence: 0, hash: '0'.repeat(64) }
+const MOST_RUNS = 1 << 20 // 12 MiB; the server refuses an entry of more than 32, and would refuse it again for ever
 const RETRY_MS = [250, 500, 1000, 2000, 4000, 8000]
 const STUCK: ReadonlySet<State> = new Set<State>(['conflict', 'closed', 'not_yours', 'refused'])
 
@@ -48,7 +49,10 @@ export class Journal {
     if (!this.isStuck) this.sending ??= this.send()
   }
 
-  edit({ operation, label, runs }: Edit): void { this.add(operation, label, encode(runs)) }
+  /** An edit of more runs than an entry may hold goes as several. */
+  edit({ operation, label, runs }: Edit): void {
+    for (let at = 0; at < runs.length; at += MOST_RUNS) this.add(operation, label, encode(runs.slice(at, at + MOST_RUNS)))
+  }
 
   /** Wait until all is stored; false when that can't be any more. */
   async flush(): Promise<boolean> {

@@ -1,7 +1,8 @@
 // The editor's menus: what may be painted over, tools for a whole label, and what was reviewed.
 import { el } from '../dom'
+import type { Vec3 } from '../grid'
 import type { Label } from '../state'
-import { count, describe, holds, inWords, isEmpty, type PlaneName, type Region, type Slices } from './region'
+import { count, coversEdits, describe, holds, inWords, isEmpty, type PlaneName, type Region, type Slices } from './region'
 import type { EditorHost, Over, Settings, ShapeSettings, ShapeTool } from './settings'
 
 export function button(text: string, title: string, run: () => void): HTMLButtonElement {
@@ -177,9 +178,10 @@ export class QuestionCard {
   }
 }
 
-/** Finalize; where nothing is marked as reviewed, ask first. */
-export function finish(card: QuestionCard, host: EditorHost, region: Region, edited: Slices, plane: PlaneName): void {
-  if (!isEmpty(region)) {
+/** Finalize; where an edit lies outside of what is marked as reviewed, or nothing is marked, ask first. */
+export function finish(card: QuestionCard, host: EditorHost, { region, edited, plane, shape }: { region: Region; edited: Slices; plane: PlaneName; shape: Vec3 }): void {
+  const nothing = isEmpty(region)
+  if (!nothing && coversEdits(region, edited, shape)) {
     host.finalize()
     return
   }
@@ -188,10 +190,11 @@ export function finish(card: QuestionCard, host: EditorHost, region: Region, edi
     host.finalize()
   }
   const n = count(edited[plane])
-  card.ask('Which part have you looked at, and vouch for?', 'The model learns only from what you vouch for; the rest counts as unknown.', [
+  card.ask(nothing ? 'Which part have you looked at, and vouch for?' : 'Some of your edits lie outside of what is marked as reviewed. What do you vouch for?',
+    'The model learns only from what you vouch for; the rest counts as unknown.', [
     { text: 'Whole volume', title: 'Every slice and label is as it should be', run: after(() => host.reviewWhole()) },
-    ...(n ? [{ text: `The ${n} edited ${plane} slices`, title: 'Only these slices', run: after(() => host.reviewEdited()) }] : []),
-    { text: 'Nothing yet', title: 'Keep the mask, without a word for it', run: after(() => undefined) },
+    ...(n ? [{ text: `The ${n} edited ${plane} slices${nothing ? '' : ' too'}`, title: nothing ? 'Only these slices' : 'These, and what is marked', run: after(() => host.reviewEdited()) }] : []),
+    { text: nothing ? 'Nothing yet' : 'Only what is marked', title: nothing ? 'Keep the mask, without a word for it' : 'The other edits stay in the mask, without a word for them', run: after(() => undefined) },
     { text: 'Cancel', title: 'Go on editing', run: () => undefined },
   ])
 }

@@ -1,5 +1,6 @@
 // The editor's rows of controls.
 import { el } from '../dom'
+import type { Vec3 } from '../grid'
 import type { Label } from '../state'
 import type { State } from './journal'
 import { OverMenu, QuestionCard, ReviewMenu, ShapeMenu, button, finish, numberField, type Choice, type Menu } from './menus'
@@ -19,7 +20,7 @@ const SAID: Record<State, string> = {
 /** What the panel shows besides the settings. */
 export interface Shown {
   canUndo: boolean; canRedo: boolean; isBusy: boolean
-  region: Region; edited: Slices; plane: PlaneName; slice: number; nSlices: number
+  region: Region; edited: Slices; plane: PlaneName; slice: number; nSlices: number; shape: Vec3
 }
 
 export class Panel {
@@ -34,7 +35,7 @@ export class Panel {
   private undo = button('Undo', 'Undo (Ctrl+Z)', () => this.host.undo())
   private redo = button('Redo', 'Redo (Ctrl+Y)', () => this.host.redo())
   private slice = button('Slice reviewed', 'You vouch for this slice of the plane in use (V)', () => this.host.reviewSlice())
-  private done = button('Finalize', 'Make a new version of the mask', () => finish(this.question, this.host, this.shown!.region, this.shown!.edited, this.shown!.plane))
+  private done = button('Finalize', 'Make a new version of the mask', () => finish(this.question, this.host, this.shown!))
   private said = el('span', { class: 'saved', role: 'status' })
   private note = el('span', { class: 'note', role: 'status' })
   private over: OverMenu

@@ -18,6 +18,8 @@ export interface PenHost {
   refusal(): string | null
   tell(note: string): void
   record(edit: Edit | null): void
+  /** Why the last stroke changed nothing; "" where there was nothing to change. */
+  whyNothing(): string
   showChanges(): void
   noteActivity(): void
   pick(label: number): void
@@ -83,9 +85,15 @@ export class Pen {
     if (phase === 'up' || phase === 'cancel') {
       if (this.host.settings.tool === 'lasso' && phase === 'up' && this.corners.length) engine.paint(polygon(this.corners, plane))
       this.corners = []
-      this.host.record(engine.end())
+      this.finish(engine)
     }
     this.host.showChanges()
+  }
+
+  private finish(engine: Engine): void {
+    const edit = engine.end()
+    this.host.record(edit)
+    if (!edit) this.host.tell(this.host.whyNothing())
   }
 
   /** Give up what is open: a stroke that has not ended, corners that were not closed. True when there was something. */
@@ -153,11 +161,17 @@ export class Pen {
   private close(): void {
     const { engine } = this.host
     const [corners, plane] = [this.corners, this.plane]
+    // Since the first corner the label may have been locked, or a tool begun: the corners wait.
+    const refusal = corners.length < 3 ? null : this.host.refusal()
+    if (refusal) {
+      this.host.tell(refusal)
+      return
+    }
     this.corners = []
     if (!engine || !plane || corners.length < 3) return
     engine.begin('lasso', this.label, this.host.rules())
     engine.paint(polygon(corners, plane))
-    this.host.record(engine.end())
+    this.finish(engine)
     this.host.showChanges()
   }
 

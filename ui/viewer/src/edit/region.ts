@@ -45,6 +45,14 @@ export function isReviewed(region: Region, plane: PlaneName, slice: number, shap
   return (Object.keys(lengths) as PlaneName[]).some((other) => other !== plane && count(region[other]) === lengths[other])
 }
 
+/** Say whether all edits lie in reviewed slices: every edited slice of at least one plane is reviewed. */
+export function coversEdits(region: Region, edited: Slices, shape: Vec3): boolean {
+  return (Object.keys(NO_SLICES) as PlaneName[]).some((plane) => edited[plane].every(([first, last]) => {
+    for (let slice = first!; slice <= last!; slice++) if (!isReviewed(region, plane, slice, shape)) return false
+    return true
+  }))
+}
+
 export function isEmpty(region: Region): boolean {
   if (region.labels?.length === 0) return true
   return !region.whole && !count(region.axial) && !count(region.coronal) && !count(region.sagittal)

@@ -1,0 +1,1 @@
+"""Numbers about jobs: places in queues, usual times, counts."""

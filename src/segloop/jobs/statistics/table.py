@@ -1,0 +1,55 @@
+"""SQL that counts and measures jobs: places in queues, usual run times, and what metrics show."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, Uuid, and_, bindparam, case, func, select, tuple_
+
+from segloop.database import Connection
+from segloop.jobs.job import Job
+from segloop.jobs.table import jobs, outbox
+
+_now = func.clock_timestamp()
+
+
+def queue_position(conn: Connection, job: Job) -> int:
+    """Return how many jobs of the same queue come before this one, plus one."""
+    ahead = and_(
+        jobs.c.state == "queued",
+        jobs.c.queue == job.queue,
+        tuple_(jobs.c.priority, jobs.c.created_at, jobs.c.id)
+        < tuple_(
+            bindparam(None, job.priority),
+            bindparam(None, job.created_at),
+            bindparam(None, job.id, Uuid(as_uuid=False)),
+        ),
+    )
+    return int(conn.execute(select(func.count()).select_from(jobs).where(ahead)).scalar_one()) + 1
+
+
+def typical_run_s(conn: Connection, *, kind: str, project_id: str) -> float | None:
+    """Return the median run time of the last 20 successes of a kind in seconds, or None when there is none."""
+    recent = (
+        select(func.extract("epoch", jobs.c.finished_at - jobs.c.started_at).label("run_s"))
+        .where(jobs.c.kind == kind, jobs.c.project_id == project_id, jobs.c.state == "succeeded")
+        .order_by(jobs.c.finished_at.desc())
+        .limit(20)
+        .subquery()
+    )
+    value = conn.execute(select(func.percentile_cont(0.5).within_group(recent.c.run_s))).scalar_one()
+    return None if value is None else float(value)
+
+
+def count_by_state(conn: Connection) -> Sequence["Row[Any]"]:
+    """Return (queue, state, n, oldest_s) over all jobs, for metrics."""
+    age = func.extract("epoch", _now - func.min(case((jobs.c.state == "queued", jobs.c.created_at))))
+    return conn.execute(
+        select(jobs.c.queue, jobs.c.state, func.count().label("n"), age.label("oldest_s")).group_by(
+            jobs.c.queue, jobs.c.state
+        )
+    ).all()
+
+
+def count_outbox(conn: Connection) -> int:
+    """Return how many bells wait to be rung."""
+    return int(conn.execute(select(func.count()).select_from(outbox)).scalar_one())

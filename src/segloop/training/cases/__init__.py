@@ -1,0 +1,1 @@
+"""Cases: what people's masks may teach."""

@@ -1,0 +1,1 @@
+"""Training runs: what a job of kind `train` is about, its cases, and how it comes along."""

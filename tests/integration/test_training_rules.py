@@ -1,0 +1,344 @@
+"""What becomes a case, who may train, and when a run starts: the rules, without training anything."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import insert, select
+
+from segloop.database import Engine, open_engine, transaction
+from segloop.masks.table import masks
+from segloop.model_versions.table import model_versions
+from segloop.settings import Settings
+from services.api.main import create_app
+from tests.integration.editing import Draft, upload
+from tests.learning import new_project, put_into_production, small_bundle, train, upload_case
+
+AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
+SHAPE = (8, 7, 6)
+FRESH = itertools.count(100)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    engine = open_engine(settings.database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def http(settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(settings), headers={"Authorization": f"Bearer {settings.token}"}) as client:
+        yield client
+
+
+@pytest.fixture
+def project(http: TestClient, engine: Engine, settings: Settings, bundle: Path) -> str:
+    """A project with a version in production, which needs two corrections for a retraining and keeps nobody for tests."""
+    slug = new_project(http, f"p{next(FRESH)}", minimum_corrections=2, test_share=0.0, validation_share=0.0)
+    put_into_production(engine, settings, bundle, project=slug)
+    return slug
+
+
+def segmented(http: TestClient, project: str, *, patient: str | None = None) -> dict[str, Any]:
+    """Upload a CT and a mask of another tool on it; return the mask."""
+    n = next(FRESH)
+    ct = np.random.default_rng(n).integers(-1000, 400, SHAPE).astype(np.int16)
+    volume = upload(http, ct, AFFINE, project=project, patient_reference=patient or f"patient {n}")
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[1:4, 2:4, 1:3] = 5
+    return upload(http, mask, AFFINE, project=project, purpose="mask", volume_id=volume["id"])
+
+
+def give(http: TestClient, mask: dict[str, Any], verdict: str, **body: object) -> dict[str, Any]:
+    answer = http.post(f"/v1/masks/{mask['id']}/feedback", json={"verdict": verdict, **body})
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def corrected(http: TestClient, base: dict[str, Any], region: dict[str, Any] | None) -> dict[str, Any]:
+    draft = Draft(http, base["volume_id"], base["id"])
+    draft.paint((slice(0, 2), slice(4, 6), slice(1, 2)), 2)
+    mask: dict[str, Any] = draft.finalize(active_time_s=3).json()
+    give(http, mask, "corrected", **({} if region is None else {"reviewed": region}))
+    return mask
+
+
+def cases(http: TestClient, project: str) -> dict[str, dict[str, Any]]:
+    items = http.get(f"/v1/projects/{project}/training-cases").json()["items"]
+    return {item["volume_id"]: item for item in items}
+
+
+def state(http: TestClient, project: str) -> dict[str, Any]:
+    return dict(http.get(f"/v1/projects/{project}/training-state").json())
+
+
+def test_accepted_and_corrected_masks_are_cases_and_rejected_ones_are_not(
+    http: TestClient, project: str
+) -> None:
+    accepted, rejected, untouched = (segmented(http, project) for _ in range(3))
+    give(http, accepted, "accepted")
+    give(http, rejected, "rejected", reason="wrong organ")
+    found = cases(http, project)
+    assert list(found) == [accepted["volume_id"]]
+    assert found[accepted["volume_id"]]["is_dense"] and untouched["volume_id"] not in found
+    give(http, accepted, "rejected", reason="I looked again")
+    assert not cases(http, project)
+
+
+def test_a_later_correction_of_a_volume_replaces_the_earlier(http: TestClient, project: str) -> None:
+    base = segmented(http, project)
+    first = corrected(http, base, {"whole": True})
+    second = corrected(http, first, {"whole": True})
+    found = cases(http, project)[base["volume_id"]]
+    assert (found["mask_id"], found["origin"]) == (second["id"], "corrected")
+
+
+def test_another_word_on_the_earlier_mask_does_not_undo_its_correction(
+    http: TestClient, project: str
+) -> None:
+    base = segmented(http, project)
+    correction = corrected(http, base, {"whole": True})
+    give(http, base, "accepted")
+    assert cases(http, project)[base["volume_id"]]["mask_id"] == correction["id"]
+    give(http, correction, "rejected", reason="sides swapped")
+    assert cases(http, project)[base["volume_id"]]["mask_id"] == base["id"]
+
+
+def test_a_second_reader_makes_no_more_of_a_correction_than_was_reviewed(
+    http: TestClient, project: str
+) -> None:
+    base = segmented(http, project)
+    draft = Draft(http, base["volume_id"], base["id"])
+    draft.paint((slice(0, 2), slice(4, 6), slice(1, 2)), 2)
+    draft.send(json.dumps({"whole": False, "axial": [[1, 2]]}).encode(), "review", 0)
+    correction = draft.finalize(active_time_s=3).json()
+    give(http, correction, "accepted")
+    found = cases(http, project)[base["volume_id"]]
+    assert (found["mask_id"], found["why_not"], found["is_dense"]) == (correction["id"], None, False)
+    frozen = http.post(f"/v1/projects/{project}/test-patients", json={"volume_ids": [base["volume_id"]]})
+    assert frozen.status_code == 201
+    assert state(http, project)["n_corrected_cases"] == 1  # people had to correct it, whoever agreed
+
+
+def test_a_version_s_output_without_an_edit_is_no_reference_also_when_it_was_finalized(
+    http: TestClient, engine: Engine, project: str
+) -> None:
+    base = segmented(http, project)
+    with transaction(engine) as conn:
+        version = conn.execute(
+            select(model_versions.c.id).where(model_versions.c.project_id == base["project_id"])
+        ).scalar_one()
+        row = dict(conn.execute(select(masks).where(masks.c.id == base["id"])).one()._mapping)
+        row |= {"id": str(uuid4()), "kind": "prediction", "model_version_id": version, "profile": "exact"}
+        conn.execute(insert(masks).values(row))
+    for change, is_reference in ((False, False), (True, True)):
+        draft = Draft(http, base["volume_id"], row["id"])
+        if change:
+            draft.paint((slice(0, 2), slice(4, 6), slice(1, 2)), 2)
+        draft.send(json.dumps({"whole": True}).encode(), "review", 0)
+        give(http, draft.finalize(active_time_s=1).json(), "corrected")
+        found = cases(http, project)[base["volume_id"]]
+        assert (found["is_dense"], found["is_reference"]) == (True, is_reference)
+
+
+def test_a_correction_that_says_nothing_of_what_was_reviewed_teaches_nothing(
+    http: TestClient, project: str
+) -> None:
+    base = segmented(http, project)
+    corrected(http, base, None)
+    assert cases(http, project)[base["volume_id"]]["why_not"] == "nothing of it is marked as reviewed"
+    assert state(http, project)["n_usable"] == 0
+
+
+def test_a_correction_of_some_slices_is_a_case_that_is_no_dense_one(http: TestClient, project: str) -> None:
+    base = segmented(http, project)
+    corrected(http, base, {"whole": False, "axial": [[1, 2]]})
+    found = cases(http, project)[base["volume_id"]]
+    assert (found["why_not"], found["is_dense"]) == (None, False)
+
+
+def test_too_few_corrections_start_nothing_and_say_how_many(http: TestClient, project: str) -> None:
+    give(http, segmented(http, project), "accepted")
+    answer = train(http, project=project)
+    assert (answer.status_code, answer.json()["code"]) == (422, "too_few_corrections")
+    assert "1 of 2" in answer.json()["detail"]
+    assert http.get(f"/v1/projects/{project}/training-runs").json()["items"] == []
+    jobs = http.get("/v1/jobs", params={"project_id": project}).json()["items"]
+    assert jobs == []
+
+
+def test_masks_without_any_label_start_nothing(http: TestClient, project: str) -> None:
+    for _ in range(2):
+        base = segmented(http, project)
+        draft = Draft(http, base["volume_id"], base["id"])
+        draft.paint((slice(0, 8), slice(0, 7), slice(0, 6)), 0, "erase")
+        give(http, draft.finalize(active_time_s=1).json(), "corrected", reviewed={"whole": True})
+    answer = train(http, project=project)
+    assert (answer.status_code, answer.json()["code"]) == (422, "labels_missing")
+
+
+def test_a_full_retrain_needs_every_label_somewhere(http: TestClient, project: str) -> None:
+    for _ in range(2):
+        give(http, segmented(http, project), "accepted")
+    answer = train(http, "full_retrain", project=project)
+    assert (answer.status_code, answer.json()["code"]) == (422, "labels_missing")
+    assert "brainstem" in answer.json()["detail"] and "mandible" not in answer.json()["detail"]
+
+
+def test_a_tune_without_a_version_in_production_says_what_to_do(http: TestClient) -> None:
+    slug = new_project(http, f"p{next(FRESH)}")
+    upload_case(http, 1, project=slug)
+    answer = train(http, project=slug)
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_model")
+
+
+@pytest.mark.parametrize("recipe", [{"learning_rate": 7}, {"epochs": 3}, {"optimizer": "lion"}])
+def test_a_recipe_that_makes_no_sense_is_refused(
+    http: TestClient, project: str, recipe: dict[str, Any]
+) -> None:
+    for _ in range(2):
+        give(http, segmented(http, project), "accepted")
+    answer = train(http, project=project, **recipe)
+    assert (answer.status_code, answer.json()["code"]) == (422, "recipe_invalid")
+
+
+def test_feedback_starts_a_retraining_by_itself_once_there_is_enough_and_only_once(
+    http: TestClient, project: str
+) -> None:
+    assert (
+        http.patch(f"/v1/projects/{project}/training-policy", json={"automatic": True}).json()["version"] == 2
+    )
+    masks = [segmented(http, project) for _ in range(4)]
+    give(http, masks[0], "accepted")
+    assert state(http, project)["active_run_id"] is None
+    give(http, masks[1], "accepted")
+    runs = http.get(f"/v1/projects/{project}/training-runs").json()["items"]
+    assert [(run["trigger"], run["state"]) for run in runs] == [("automatic", "queued")]
+    give(http, masks[2], "accepted")
+    assert len(http.get(f"/v1/projects/{project}/training-runs").json()["items"]) == 1
+    frozen = http.get(f"/v1/training-runs/{runs[0]['id']}").json()["cases"]
+    assert {case["volume_id"] for case in frozen} == {mask["volume_id"] for mask in masks[:2]}
+
+
+def test_a_cancelled_run_gives_its_cases_back(http: TestClient, project: str) -> None:
+    for _ in range(2):
+        give(http, segmented(http, project), "accepted")
+    job = train(http, project=project).json()
+    assert http.post(f"/v1/jobs/{job['id']}/cancel").json()["state"] == "cancelled"
+    assert state(http, project)["n_counting"] == 2
+    assert train(http, project=project).status_code == 202
+
+
+def test_the_same_idempotency_key_starts_one_run(http: TestClient, project: str) -> None:
+    for _ in range(2):
+        give(http, segmented(http, project), "accepted")
+    body = {"kind": "train", "project_id": project}
+    answers = [http.post("/v1/jobs", json=body, headers={"Idempotency-Key": "once"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 200]
+    assert answers[0].json()["id"] == answers[1].json()["id"]
+
+
+def test_a_patient_kept_for_tests_never_trains_and_whoever_trained_is_no_test(
+    http: TestClient, project: str
+) -> None:
+    test, other, third = (segmented(http, project) for _ in range(3))
+    answer = http.post(f"/v1/projects/{project}/test-patients", json={"volume_ids": [test["volume_id"]]})
+    assert (answer.status_code, answer.json()["n_test_patients"]) == (201, 1)
+    for mask in (test, other, third):
+        give(http, mask, "accepted")
+    again = segmented(http, project, patient="somebody")
+    give(http, again, "accepted")
+    job = train(http, project=project).json()
+    run = http.get(f"/v1/projects/{project}/training-runs").json()["items"][0]
+    assert run["job_id"] == job["id"]
+    parts = {c["volume_id"]: c["part"] for c in http.get(f"/v1/training-runs/{run['id']}").json()["cases"]}
+    assert parts[test["volume_id"]] == "test"
+    assert {parts[mask["volume_id"]] for mask in (other, third, again)} == {"training"}
+
+
+def test_a_ct_of_nobody_in_particular_is_no_test_case(http: TestClient, project: str) -> None:
+    ct = np.random.default_rng(next(FRESH)).integers(-1000, 400, SHAPE).astype(np.int16)
+    volume = upload(http, ct, AFFINE, project=project)
+    answer = http.post(f"/v1/projects/{project}/test-patients", json={"volume_ids": [volume["id"]]})
+    assert (answer.status_code, answer.json()["code"]) == (409, "test_patient_unknown")
+
+
+def test_each_change_of_the_policy_is_a_version_and_no_change_is_none(http: TestClient, project: str) -> None:
+    url = f"/v1/projects/{project}/training-policy"
+    gate = {"minimum_patients": 3, "margins": {"mandible": {"dice": 0.05, "nsd": 0.05}}}
+    assert http.patch(url, json={"gate": gate}).json()["version"] == 2
+    assert http.patch(url, json={"gate": gate}).json()["version"] == 2
+    assert http.get(url).json()["gate"]["minimum_patients"] == 3
+    stays = http.patch(url, json={"gate": {"minimum_patients": 4}}).json()
+    assert stays["version"] == 3 and stays["gate"]["margins"] == gate["margins"]
+    for wrong in (
+        {"validation_share": 0.9, "test_share": 0.5},
+        {"minimum_corrections": 0},
+        {"gate": {"alpha": 2}},
+        {"recipes": {"quick_tune": {"n_epoch": 3}}},
+    ):
+        assert http.patch(url, json=wrong).status_code == 422
+    assert http.get(url).json()["version"] == 3
+
+
+def predicted(http: TestClient, engine: Engine, base: dict[str, Any], project: str) -> dict[str, Any]:
+    """The same mask once more, as if the version in production had made it."""
+    version = http.get(f"/v1/projects/{project}/model-versions").json()["items"][0]
+    with transaction(engine) as conn:
+        row = conn.execute(select(masks).where(masks.c.id == base["id"])).one()._asdict()
+        values = {key: value for key, value in row.items() if key not in ("id", "created_at")}
+        made = {"kind": "prediction", "model_version_id": version["id"], "profile": "exact"}
+        new = conn.execute(insert(masks).values({**values, **made}).returning(masks.c.id)).scalar_one()
+    return {"id": new, "volume_id": base["volume_id"]}
+
+
+def test_a_version_is_not_tested_against_its_own_accepted_mask_and_that_hides_no_reference(
+    http: TestClient, engine: Engine, project: str
+) -> None:
+    own, both = (segmented(http, project) for _ in range(2))
+    give(http, predicted(http, engine, own, project), "accepted")
+    corrected(http, both, {"whole": True})
+    give(http, predicted(http, engine, both, project), "accepted")
+    body = {"volume_ids": [own["volume_id"], both["volume_id"]]}
+    frozen = http.post(f"/v1/projects/{project}/test-patients", json=body)
+    assert frozen.status_code == 201, frozen.text
+    found = state(http, project)
+    assert (found["n_cases"], found["n_frozen_cases"], found["n_corrected_cases"]) == (2, 1, 1)
+    listed = cases(http, project)[own["volume_id"]]
+    assert (listed["is_dense"], listed["is_reference"]) == (True, False)
+
+
+def test_corrections_of_test_patients_start_nothing_by_themselves(http: TestClient, project: str) -> None:
+    made = [segmented(http, project) for _ in range(2)]
+    for mask in made:
+        give(http, mask, "accepted")
+    body = {"volume_ids": [mask["volume_id"] for mask in made]}
+    assert http.post(f"/v1/projects/{project}/test-patients", json=body).status_code == 201
+    http.patch(f"/v1/projects/{project}/training-policy", json={"automatic": True})
+    assert (state(http, project)["n_counting"], state(http, project)["is_due"]) == (0, False)
+    corrected(http, made[0], {"whole": True})
+    assert http.get(f"/v1/projects/{project}/training-runs").json()["items"] == []
+
+
+def test_a_patient_that_trains_right_now_can_not_be_kept_for_tests(http: TestClient, project: str) -> None:
+    masks = [segmented(http, project) for _ in range(2)]
+    for mask in masks:
+        give(http, mask, "accepted")
+    job = train(http, project=project).json()
+    body = {"volume_ids": [masks[0]["volume_id"]]}
+    answer = http.post(f"/v1/projects/{project}/test-patients", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "test_patient_trained")
+    http.post(f"/v1/jobs/{job['id']}/cancel")
+    assert http.post(f"/v1/projects/{project}/test-patients", json=body).status_code == 201

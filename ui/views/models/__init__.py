@@ -1,0 +1,1 @@
+"""Page "Models & training": corrections, retraining, and the versions that come of it."""

@@ -1,0 +1,218 @@
+"""The versions: where each comes from, how it compares, and what is decided about it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from segloop.schemas import ModelVersion
+from segloop.schemas_training import Comparison, VersionLineage
+from ui.api_client import ApiClient
+from ui.views.masks import PROJECT
+from ui.views.models import charts
+from ui.views.models.run import case_rows
+from ui.views.text import moment, plain
+
+WORDS = {
+    "promote": ("No worse in any label, and better on corrected cases", "success"),
+    "reject": ("Worse than the version in production", "error"),
+    "not_enough_cases": ("Not enough cases to tell", "warning"),
+}
+STANDINGS = {"passed": "✓ passed", "failed": "✗ failed", "unclear": "? unclear"}
+CHECKS = {
+    "comparison": "comparison",
+    "non_inferior": "not worse",
+    "no_catastrophe": "no collapse",
+    "better_on_corrected": "better where people corrected",
+    "calibration": "calibration",
+    "runtime": "time for a case",
+}
+
+
+def show(api: ApiClient, known: Sequence[ModelVersion]) -> None:
+    """Show the versions, and the chosen one in full."""
+    if not known:
+        st.info("There is no version yet.")
+        return
+    by_id = {version.id: version for version in known}
+    chosen = st.selectbox(
+        "Version",
+        list(by_id),
+        format_func=lambda one: _title(by_id[one], by_id),
+        key="version_chosen",
+        label_visibility="collapsed",
+    )
+    version = by_id[chosen]
+    found = api.lineage(version.id)
+    comparison = next((item for item in found.comparisons if item.is_current), None)
+    if version.stage != "production":
+        if _compared(api, version, found, comparison, known):
+            _decide(api, version, comparison)
+    elif found.comparisons:
+        with st.expander("The comparison before it went live"):
+            _verdict(found.comparisons[0], by_id)
+    card, cases, history, chart = st.tabs(
+        ["Model card", "What it learned from", "Decisions", "All versions in figures"]
+    )
+    card.markdown(smaller(found.card))
+    with cases:
+        if found.cases:
+            st.dataframe(case_rows(found.cases), hide_index=True)
+        else:
+            st.caption("It was imported: what it learned from is not on record here.")
+    with history:
+        _history(found)
+    with chart:
+        charts.across_versions(api.figures(PROJECT))
+
+
+def smaller(card: str) -> str:
+    """Return a card whose headings suit a part of a page."""
+    return "\n".join(f"##{line}" if line.startswith("#") else line for line in card.splitlines())
+
+
+def _title(version: ModelVersion, by_id: dict[str, ModelVersion]) -> str:
+    parent = by_id.get(version.parent_id or "")
+    origin = f" · from v{parent.number}" if parent else ""
+    return f"v{version.number} · {version.stage} · {version.name} · {moment(version.created_at)}{origin}"
+
+
+def _compared(
+    api: ApiClient,
+    version: ModelVersion,
+    found: VersionLineage,
+    comparison: Comparison | None,
+    known: Sequence[ModelVersion],
+) -> bool:
+    """Show the comparison, or that it is being made; say whether there is something to decide by."""
+    if comparison is not None:
+        _verdict(comparison, {one.id: one for one in known})
+    elif _is_comparing(api, version):
+        _wait(api, version.id)
+        return False
+    else:
+        live = any(one.stage == "production" for one in known)
+        st.info(
+            "It was not compared with the version that is in production now."
+            if live
+            else "There is no version in production to compare it with."
+        )
+    if version.stage in ("candidate", "retired") and st.button(
+        "Compare again" if found.comparisons else "Compare"
+    ):
+        api.compare_version(PROJECT, version.id)
+        st.rerun()
+    return True
+
+
+def _is_comparing(api: ApiClient, version: ModelVersion) -> bool:
+    return any(
+        job.kind == "evaluate" and job.model_version_id == version.id
+        for state in ("queued", "running")
+        for job in api.jobs(state)
+    )
+
+
+@st.fragment(run_every=2.0)
+def _wait(api: ApiClient, version_id: str) -> None:
+    jobs = [job for state in ("queued", "running") for job in api.jobs(state)]
+    job = next((job for job in jobs if job.kind == "evaluate" and job.model_version_id == version_id), None)
+    if job is None:
+        st.rerun(scope="app")
+        return
+    st.progress(job.progress, text=f"Comparing: {job.stage}")
+    if st.button("Cancel", key=f"cancel-{job.id}"):
+        api.cancel(job.id)
+
+
+def _verdict(comparison: Comparison, by_id: dict[str, ModelVersion]) -> None:
+    decision = comparison.decision
+    other = by_id.get(comparison.production_id or "")
+    _, color = WORDS[comparison.outcome]
+    beside = f" beside v{other.number}" if other else ""
+    text = f"**{decision['summary']}** ({moment(comparison.created_at)}{beside})"
+    reasons = "\n".join(f"- {plain(reason)}" for reason in decision["reasons"][:6])
+    more = len(decision["reasons"]) - 6
+    rest = f"\n- and {more} more below" if more > 0 else ""
+    getattr(st, color)(f"{text}\n\n{reasons}{rest}")
+    with st.expander("Every check"):
+        st.dataframe([_finding(item) for item in decision["findings"]], hide_index=True)
+        charts.differences(decision["findings"])
+
+
+def _finding(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "Check": CHECKS.get(item["check"], item["check"]),
+        "Label": item["label"] or "",
+        "Metric": charts.TITLES.get(item["metric"] or "", ""),
+        "Result": STANDINGS[item["standing"]],
+        "Patients": item["n_patients"] or None,
+        "needed": item["n_needed"],
+        "Difference": _rounded(item["mean_difference"]),
+        "Lower bound": _rounded(item["lower_bound"]),
+        "Margin": _rounded(item["margin"]),
+        "In words": item["reason"],
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or abs(value) == float("inf") else round(value, 4)
+
+
+def _decide(api: ApiClient, version: ModelVersion, comparison: Comparison | None) -> None:
+    """Offer what may be done: promote, override, roll back, reject; always with a reason."""
+    if version.stage == "rejected":
+        st.caption("This version was rejected and stays out.")
+        return
+    outcome = "not_enough_cases" if comparison is None else comparison.outcome
+    is_rollback = version.stage == "retired"
+    with st.container(border=True):
+        if outcome == "reject" and not is_rollback:
+            st.markdown(
+                "It can't be promoted: the comparison rejected it. Train again, or compare again with more cases."
+            )
+        else:
+            _promote(api, version, is_rollback=is_rollback, is_override=outcome == "not_enough_cases")
+        if version.stage == "candidate":
+            _reject(api, version)
+
+
+def _promote(api: ApiClient, version: ModelVersion, *, is_rollback: bool, is_override: bool) -> None:
+    if is_rollback:
+        verb, hint = f"Roll back to v{version.number}", "It was in production before. The next job uses it."
+    elif is_override:
+        verb = f"Promote v{version.number} without enough cases"
+        hint = "An override: your name and reason are recorded. Say in at least 10 characters what convinced you."
+    else:
+        verb, hint = f"Promote v{version.number}", "The next job uses it; running jobs keep theirs."
+    with st.form(f"promote-{version.id}", border=False):
+        st.caption(hint)
+        reason = st.text_input("Reason (recorded with your name)", max_chars=500, key=f"why-{version.id}")
+        if st.form_submit_button(verb, type="primary"):
+            if not reason.strip():
+                st.error("Say why: it is what others will read later.")
+                return
+            api.promote(version.id, reason.strip())
+            st.toast(f"v{version.number} is in production from the next job on.")
+            st.rerun()
+
+
+def _reject(api: ApiClient, version: ModelVersion) -> None:
+    with st.expander(f"Reject v{version.number} for good"), st.form(f"reject-{version.id}", border=False):
+        reason = st.text_input("Why it stays out (recorded with your name)", max_chars=500)
+        if st.form_submit_button("Reject"):
+            if not reason.strip():
+                st.error("Say why: it is what others will read later.")
+                return
+            api.reject(version.id, reason.strip())
+            st.rerun()
+
+
+def _history(found: VersionLineage) -> None:
+    if not found.history:
+        st.caption("Nothing was decided about it yet.")
+    for change in found.history:
+        extra = " **although cases were too few**" if change.is_override else ""
+        st.markdown(
+            f"{moment(change.created_at)}: {change.stage}{extra}, by {plain(change.created_by)}: {plain(change.reason)}"
+        )
