@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel
 
-from segloop import schemas, schemas_editing, schemas_feedback, schemas_training, schemas_worklist
+from segloop import schemas
 from segloop.errors import SegloopError, Unavailable
 from segloop.worklist.state import CaseState
 
@@ -22,11 +22,11 @@ class ApiClient:
 
     def worklist(
         self, project: str, *, states: Sequence[CaseState] = (), search: str = "", limit: int = 50
-    ) -> schemas_worklist.Worklist:
+    ) -> schemas.Worklist:
         """Return the cases of a project that were touched last, of some states or with a part of the case reference."""
         query = {"state": list(states), "search": search, "limit": limit}
         answer = self._call("GET", f"/v1/projects/{project}/worklist", params=query)
-        return schemas_worklist.Worklist.model_validate(answer)
+        return schemas.Worklist.model_validate(answer)
 
     def volume(self, volume_id: str) -> schemas.Volume:
         """Return a volume."""
@@ -40,10 +40,10 @@ class ApiClient:
         """Return voxels and ml of each label."""
         return self._get(schemas.MaskStatistics, f"/v1/masks/{mask_id}/statistics")
 
-    def compare(self, mask_id: str, other_id: str) -> schemas_editing.Comparison:
+    def compare(self, mask_id: str, other_id: str) -> schemas.MaskComparison:
         """Return how two masks of a volume agree."""
         answer = self._call("GET", f"/v1/masks/{mask_id}/compare", params={"with": other_id}, timeout=120.0)
-        return schemas_editing.Comparison.model_validate(answer)
+        return schemas.MaskComparison.model_validate(answer)
 
     def model_version(self, model_version_id: str) -> schemas.ModelVersion:
         """Return a model version."""
@@ -58,9 +58,9 @@ class ApiClient:
         answer = self._call("POST", f"/v1/model-versions/{model_version_id}/promote", json={"reason": reason})
         return schemas.ModelVersion.model_validate(answer)
 
-    def feedback_statistics(self, project: str) -> schemas_feedback.FeedbackStatistics:
+    def feedback_statistics(self, project: str) -> schemas.FeedbackStatistics:
         """Return a project's feedback in numbers."""
-        return self._get(schemas_feedback.FeedbackStatistics, f"/v1/projects/{project}/feedback/statistics")
+        return self._get(schemas.FeedbackStatistics, f"/v1/projects/{project}/feedback/statistics")
 
     def reject(self, model_version_id: str, reason: str) -> schemas.ModelVersion:
         """Take a version out of the running for good."""
@@ -72,42 +72,42 @@ class ApiClient:
         body = {"kind": "evaluate", "project_id": project, "input": {"model_version_id": model_version_id}}
         return schemas.JobOut.model_validate(self._call("POST", "/v1/jobs", json=body))
 
-    def lineage(self, model_version_id: str) -> schemas_training.VersionLineage:
+    def lineage(self, model_version_id: str) -> schemas.VersionLineage:
         """Return where a version comes from, its comparisons and its model card."""
-        return self._get(schemas_training.VersionLineage, f"/v1/model-versions/{model_version_id}/lineage")
+        return self._get(schemas.VersionLineage, f"/v1/model-versions/{model_version_id}/lineage")
 
-    def figures(self, project: str) -> list[schemas_training.VersionFigures]:
+    def figures(self, project: str) -> list[schemas.VersionFigures]:
         """Return what was measured of each version, by number."""
-        return self._page(schemas_training.VersionFigures, f"/v1/projects/{project}/model-versions/figures")
+        return self._page(schemas.VersionFigures, f"/v1/projects/{project}/model-versions/figures")
 
-    def learning_state(self, project: str) -> schemas_training.LearningState:
+    def learning_state(self, project: str) -> schemas.LearningState:
         """Return how far the corrections are from a retraining."""
-        return self._get(schemas_training.LearningState, f"/v1/projects/{project}/training-state")
+        return self._get(schemas.LearningState, f"/v1/projects/{project}/training-state")
 
-    def training_cases(self, project: str) -> list[schemas_training.TrainingCase]:
+    def training_cases(self, project: str) -> list[schemas.TrainingCase]:
         """Return what a run would learn from or be tested on now."""
-        return self._page(schemas_training.TrainingCase, f"/v1/projects/{project}/training-cases")
+        return self._page(schemas.TrainingCase, f"/v1/projects/{project}/training-cases")
 
     def freeze_patients(self, project: str, volume_ids: Sequence[str]) -> None:
         """Keep the patients of these volumes for tests, for good."""
         self._call("POST", f"/v1/projects/{project}/test-patients", json={"volume_ids": list(volume_ids)})
 
-    def training_policy(self, project: str) -> schemas_training.Policy:
+    def training_policy(self, project: str) -> schemas.Policy:
         """Return when a project retrains and what a candidate must show."""
-        return self._get(schemas_training.Policy, f"/v1/projects/{project}/training-policy")
+        return self._get(schemas.Policy, f"/v1/projects/{project}/training-policy")
 
-    def change_training_policy(self, project: str, **values: Any) -> schemas_training.Policy:
+    def change_training_policy(self, project: str, **values: Any) -> schemas.Policy:
         """Change some values of the training policy."""
         answer = self._call("PATCH", f"/v1/projects/{project}/training-policy", json=values)
-        return schemas_training.Policy.model_validate(answer)
+        return schemas.Policy.model_validate(answer)
 
-    def training_runs(self, project: str) -> list[schemas_training.TrainingRunSummary]:
+    def training_runs(self, project: str) -> list[schemas.TrainingRunSummary]:
         """Return a project's training runs, newest first."""
-        return self._page(schemas_training.TrainingRunSummary, f"/v1/projects/{project}/training-runs")
+        return self._page(schemas.TrainingRunSummary, f"/v1/projects/{project}/training-runs")
 
-    def training_run(self, run_id: str) -> schemas_training.TrainingRun:
+    def training_run(self, run_id: str) -> schemas.TrainingRun:
         """Return a run with its curves, log and cases."""
-        return self._get(schemas_training.TrainingRun, f"/v1/training-runs/{run_id}")
+        return self._get(schemas.TrainingRun, f"/v1/training-runs/{run_id}")
 
     def train(
         self, project: str, training: str, recipe: dict[str, Any], *, idempotency_key: str
@@ -146,24 +146,22 @@ class ApiClient:
         headers = {"Idempotency-Key": idempotency_key}
         return schemas.JobOut.model_validate(self._call("POST", "/v1/jobs", json=body, headers=headers))
 
-    def drafts(self, volume_id: str) -> list[schemas_editing.Draft]:
+    def drafts(self, volume_id: str) -> list[schemas.Draft]:
         """Return everybody's drafts of a volume, newest first."""
-        return self._page(schemas_editing.Draft, f"/v1/volumes/{volume_id}/drafts")
+        return self._page(schemas.Draft, f"/v1/volumes/{volume_id}/drafts")
 
-    def open_draft(self, volume_id: str, base_mask_id: str | None) -> schemas_editing.Draft:
+    def open_draft(self, volume_id: str, base_mask_id: str | None) -> schemas.Draft:
         """Open a draft on a mask, or on nothing, or return the one that is open already."""
         body = {"base_mask_id": base_mask_id}
-        return schemas_editing.Draft.model_validate(
-            self._call("POST", f"/v1/volumes/{volume_id}/drafts", json=body)
-        )
+        return schemas.Draft.model_validate(self._call("POST", f"/v1/volumes/{volume_id}/drafts", json=body))
 
     def discard_draft(self, draft_id: str) -> None:
         """Give a draft up."""
         self._call("POST", f"/v1/drafts/{draft_id}/discard")
 
-    def feedback(self, volume_id: str) -> list[schemas_feedback.Feedback]:
+    def feedback(self, volume_id: str) -> list[schemas.Feedback]:
         """Return everybody's feedback on a volume's masks, newest first."""
-        return self._page(schemas_feedback.Feedback, f"/v1/volumes/{volume_id}/feedback")
+        return self._page(schemas.Feedback, f"/v1/volumes/{volume_id}/feedback")
 
     def give_feedback(self, mask_id: str, *, idempotency_key: str, **verdict: Any) -> None:
         """Store a verdict on a mask; the same key again stores nothing more."""

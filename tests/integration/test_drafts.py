@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from segloop import schemas_editing as bodies
+from segloop import schemas
 from segloop.database import open_engine, transaction
 from segloop.masks.drafts import entry as entries
 from segloop.masks.drafts import start, table
@@ -344,7 +344,7 @@ def test_the_page_offers_exactly_the_labels_that_a_draft_takes(
         f"/v1/volumes/{volume['id']}/drafts", json={"base_mask_id": base["id"], "label_set_id": made["id"]}
     )
     mask = Mask.model_validate(http.get(f"/v1/masks/{base['id']}").json())
-    offered = labels_of(api, mask, bodies.Draft.model_validate(wider.json()))
+    offered = labels_of(api, mask, schemas.Draft.model_validate(wider.json()))
     assert added["index"] in [label["index"] for label in offered]
     assert added["index"] not in [label["index"] for label in labels_of(api, mask, None)]
 

@@ -8,8 +8,7 @@ import streamlit as st
 from segloop_viewer import uploader, viewer
 
 from segloop.errors import SegloopError
-from segloop.schemas import Mask, Volume
-from segloop.schemas_editing import Draft
+from segloop.schemas import Draft, Mask, Volume
 from ui.api_client import ApiClient
 from ui.views.masks import (
     API_BASE,

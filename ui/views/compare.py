@@ -6,8 +6,7 @@ import streamlit as st
 from segloop_viewer import viewer
 
 from segloop.errors import SegloopError
-from segloop.schemas import Mask, Volume
-from segloop.schemas_editing import Comparison, Disagreement
+from segloop.schemas import MaskComparison, Disagreement, Mask, Volume
 from ui.api_client import ApiClient
 from ui.views.labels import shared_labels
 from ui.views.masks import API_BASE, PROJECT, names_of, origin, shared_offset, stated_offset, ticket
@@ -109,7 +108,7 @@ def _choose(api: ApiClient, masks: list[Mask]) -> tuple[Mask, Mask]:
     return chosen[0], chosen[1]
 
 
-def _numbers(found: Comparison, volume: Volume) -> None:
+def _numbers(found: MaskComparison, volume: Volume) -> None:
     rows = [_row(item.model_dump()) for item in found.labels]
     with st.popover("Numbers", width="content"):
         st.dataframe(rows, hide_index=True, width=640)
@@ -128,7 +127,7 @@ def _row(item: dict[str, Any]) -> dict[str, Any]:
     return {COLUMNS[key]: value for key, value in rounded.items()}
 
 
-def _summary(found: Comparison) -> str:
+def _summary(found: MaskComparison) -> str:
     """Return the agreement in one line."""
     dices = [item.dice for item in found.labels if item.dice is not None]
     if not dices:
@@ -142,7 +141,7 @@ def _summary(found: Comparison) -> str:
     )
 
 
-def _pictures(api: ApiClient, volume: Volume, a: Mask, b: Mask, found: Comparison) -> None:
+def _pictures(api: ApiClient, volume: Volume, a: Mask, b: Mask, found: MaskComparison) -> None:
     label_sets = {each.id: each.labels for each in api.label_sets(PROJECT)}
     labels, translation = shared_labels(label_sets[a.label_set_id], label_sets[b.label_set_id])
     volumes = {item.name: (item.volume_ml_a, item.volume_ml_b) for item in found.labels}

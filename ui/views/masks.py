@@ -5,8 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from segloop.schemas import Label, Mask, ModelVersion, Ticket
-from segloop.schemas_editing import Draft
+from segloop.schemas import Draft, Label, Mask, ModelVersion, Ticket
 from ui.api_client import ApiClient
 from ui.views.standing import standing
 from ui.views.text import moment

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from segloop.schemas import Mask, ReviewedRegion
-from segloop.schemas_feedback import Feedback
+from segloop.schemas import Feedback, Mask, ReviewedRegion
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import streamlit as st
 from segloop_viewer import uploader
 
 from segloop.errors import SegloopError
-from segloop.schemas_worklist import Case, Worklist
+from segloop.schemas import Case, Worklist
 from segloop.worklist.state import CASE_STATES, OPEN, CaseState
 from ui.api_client import ApiClient
 from ui.views.masks import API_BASE, PROJECT, label_numbers

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from segloop import schemas_editing as bodies
+from segloop import schemas
 from segloop.audit.record import record
 from segloop.masks import compare, table
 from services.api.deps import ActorDep, ConnectionDep, PartsDep
@@ -20,7 +20,7 @@ def compare_masks(
     conn: ConnectionDep,
     actor: ActorDep,
     parts: PartsDep,
-) -> bodies.Comparison:
+) -> schemas.MaskComparison:
     """Compare this mask (a) with another (b): Dice, NSD at 2 mm and HD95 of each label, and where they disagree."""
     a, b = (table.get(conn, require_uuid(value)) for value in (mask_id, other_id))
     found = compare.compare(conn, parts.store, a, b)
@@ -33,4 +33,4 @@ def compare_masks(
         project_id=a.project_id,
         other_id=b.id,
     )
-    return bodies.Comparison(mask_a=a.id, mask_b=b.id, **found)
+    return schemas.MaskComparison(mask_a=a.id, mask_b=b.id, **found)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from sqlalchemy import Row
 
-from segloop import schemas_editing as bodies
+from segloop import schemas
 from segloop.errors import TooLarge
 from segloop.masks.drafts import table
 from segloop.masks.drafts.append import append
@@ -53,12 +53,12 @@ def put_entry(
     actor: ActorDep,
     parts: PartsDep,
     response: Response,
-) -> bodies.Head:
+) -> schemas.Head:
     """Append an edit (runs, 12 bytes each; JSON for `review`): 201 when it is durable, 200 when it was there."""
     entry = Entry(sequence, x_operation, x_label, x_parent_hash, x_hash, body)
     new = append(conn, parts.store, require_uuid(draft_id), entry, actor=actor.name)
     response.status_code = 201 if new else 200
-    return bodies.Head(sequence=sequence, hash=x_hash)
+    return schemas.Head(sequence=sequence, hash=x_hash)
 
 
 @router.get("/drafts/{draft_id}/entries")
@@ -68,10 +68,10 @@ def list_entries(
     parts: PartsDep,
     after: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-) -> bodies.EntryPage:
+) -> schemas.EntryPage:
     """Return entries in order; a page ends early when it gets large."""
     draft = table.get(conn, require_uuid(draft_id))
-    items: list[bodies.EntryOut] = []
+    items: list[schemas.EntryOut] = []
     size = 0
     for row in table.list_entries(conn, draft_id, after=after, until=draft.head_sequence, limit=limit):
         size += row.size_bytes
@@ -79,11 +79,11 @@ def list_entries(
             break
         items.append(_entry(row, read_body(parts.store, row)))
     last = items[-1].sequence if items else after
-    return bodies.EntryPage(items=items, next_after=last if items and last < draft.head_sequence else None)
+    return schemas.EntryPage(items=items, next_after=last if items and last < draft.head_sequence else None)
 
 
-def _entry(row: Row[Any], body: bytes) -> bodies.EntryOut:
-    return bodies.EntryOut(
+def _entry(row: Row[Any], body: bytes) -> schemas.EntryOut:
+    return schemas.EntryOut(
         sequence=row.sequence,
         operation=row.operation,
         label=row.label,

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from segloop import schemas_editing as bodies
+from segloop import schemas
 from segloop.audit.record import record
 from segloop.masks.drafts import tools
 from services.api.deps import ActorDep, ConnectionDep, PartsDep
@@ -17,7 +17,7 @@ router = APIRouter(tags=["drafts"])
     responses={200: {"content": {"application/octet-stream": {}}}},
 )
 def run_tool(
-    draft_id: str, body: bodies.ToolRequest, conn: ConnectionDep, actor: ActorDep, parts: PartsDep
+    draft_id: str, body: schemas.ToolRequest, conn: ConnectionDep, actor: ActorDep, parts: PartsDep
 ) -> Response:
     """Return what a tool would change as an entry's runs; X-Sequence and X-Hash say on which head. Nothing is changed."""
     found = tools.run(

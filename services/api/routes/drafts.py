@@ -8,7 +8,6 @@ from fastapi import APIRouter, Response
 from sqlalchemy import Row
 
 from segloop import schemas
-from segloop import schemas_editing as bodies
 from segloop.audit.record import record
 from segloop.database import Connection, transaction
 from segloop.masks.drafts import entry, finalize, replay, snapshots, start, table
@@ -23,8 +22,8 @@ router = APIRouter(tags=["drafts"])
 
 @router.post("/volumes/{volume_id}/drafts", status_code=201)
 def open_draft(
-    volume_id: str, body: bodies.NewDraft, conn: ConnectionDep, actor: ActorDep, response: Response
-) -> bodies.Draft:
+    volume_id: str, body: schemas.NewDraft, conn: ConnectionDep, actor: ActorDep, response: Response
+) -> schemas.Draft:
     """Open a draft (201), or return the one that you have of this base mask (200)."""
     for value in (body.base_mask_id, body.label_set_id):
         require_uuid(volume_id if value is None else value)
@@ -41,7 +40,7 @@ def open_draft(
 
 
 @router.get("/volumes/{volume_id}/drafts")
-def list_drafts(volume_id: str, conn: ConnectionDep, actor: ActorDep) -> schemas.Page[bodies.Draft]:
+def list_drafts(volume_id: str, conn: ConnectionDep, actor: ActorDep) -> schemas.Page[schemas.Draft]:
     """List everybody's drafts of a volume, newest first."""
     volumes_table.get(conn, require_uuid(volume_id))
     rows = table.list_by_volume(conn, volume_id)
@@ -49,7 +48,7 @@ def list_drafts(volume_id: str, conn: ConnectionDep, actor: ActorDep) -> schemas
 
 
 @router.get("/drafts/{draft_id}")
-def get_draft(draft_id: str, conn: ConnectionDep, actor: ActorDep) -> bodies.Draft:
+def get_draft(draft_id: str, conn: ConnectionDep, actor: ActorDep) -> schemas.Draft:
     """Return a draft and who else is at work on its volume."""
     return present(conn, table.get(conn, require_uuid(draft_id)), actor.name)
 
@@ -86,15 +85,15 @@ def get_level(draft_id: str, parts: PartsDep, actor: ActorDep) -> Response:
 
 
 @router.get("/drafts/{draft_id}/changes")
-def get_changes(draft_id: str, conn: ConnectionDep, parts: PartsDep, actor: ActorDep) -> bodies.DraftChanges:
+def get_changes(draft_id: str, conn: ConnectionDep, parts: PartsDep, actor: ActorDep) -> schemas.DraftChanges:
     """Return which slices differ from the base mask, and what the draft's owner vouches for."""
     draft = table.get(conn, require_uuid(draft_id))
-    return bodies.DraftChanges.model_validate(asdict(changes(conn, parts.store, draft)))
+    return schemas.DraftChanges.model_validate(asdict(changes(conn, parts.store, draft)))
 
 
 @router.post("/drafts/{draft_id}/finalize", status_code=201)
 def finalize_draft(
-    draft_id: str, body: bodies.Finalization, parts: PartsDep, actor: ActorDep, response: Response
+    draft_id: str, body: schemas.Finalization, parts: PartsDep, actor: ActorDep, response: Response
 ) -> schemas.Mask:
     """Make the draft a new version of the mask (201); a repeat returns it again (200)."""
     mask, new = finalize.finalize(
@@ -113,21 +112,21 @@ def finalize_draft(
 
 
 @router.post("/drafts/{draft_id}/discard")
-def discard_draft(draft_id: str, conn: ConnectionDep, actor: ActorDep) -> bodies.Draft:
+def discard_draft(draft_id: str, conn: ConnectionDep, actor: ActorDep) -> schemas.Draft:
     """Give a draft up; its edits stay on record."""
     start.discard(conn, require_uuid(draft_id), actor=actor.name)
     return present(conn, table.get(conn, draft_id), actor.name)
 
 
-def present(conn: Connection, row: Row[Any], actor: str) -> bodies.Draft:
+def present(conn: Connection, row: Row[Any], actor: str) -> schemas.Draft:
     """Return the draft as the API shows it to somebody."""
     others = table.list_others(conn, volume_id=row.volume_id, created_by=actor)
-    values = {name: getattr(row, name) for name in bodies.Draft.model_fields if hasattr(row, name)}
-    return bodies.Draft(
+    values = {name: getattr(row, name) for name in schemas.Draft.model_fields if hasattr(row, name)}
+    return schemas.Draft(
         **values,
-        head=bodies.Head(**start.head_of(row)),
+        head=schemas.Head(**start.head_of(row)),
         others=[
-            bodies.OtherDraft(draft_id=other.id, created_by=other.created_by, updated_at=other.updated_at)
+            schemas.OtherDraft(draft_id=other.id, created_by=other.created_by, updated_at=other.updated_at)
             for other in others
             if other.id != row.id
         ],

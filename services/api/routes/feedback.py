@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 
 from segloop import schemas
-from segloop import schemas_feedback as bodies
 from segloop.feedback import submit, table
 from segloop.feedback.statistics import table as statistics
 from segloop.projects import table as projects_table
@@ -20,13 +19,13 @@ router = APIRouter(tags=["feedback"])
 @router.post("/masks/{mask_id}/feedback", status_code=201)
 def give_feedback(
     mask_id: str,
-    body: bodies.NewFeedback,
+    body: schemas.NewFeedback,
     conn: ConnectionDep,
     actor: ActorDep,
     parts: PartsDep,
     response: Response,
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
-) -> bodies.Feedback:
+) -> schemas.Feedback:
     """Accept, correct or reject a mask (201); the same Idempotency-Key gives the same feedback (200)."""
     row, new = submit.submit(
         conn,
@@ -39,22 +38,22 @@ def give_feedback(
     if new:  # in the same transaction, so that no correction is forgotten by the count
         training.start_if_due(conn, project_id=row.project_id, actor=actor.name)
     response.status_code = 201 if new else 200
-    return bodies.Feedback.model_validate(row)
+    return schemas.Feedback.model_validate(row)
 
 
 @router.get("/volumes/{volume_id}/feedback")
-def list_feedback(volume_id: str, conn: ConnectionDep) -> schemas.Page[bodies.Feedback]:
+def list_feedback(volume_id: str, conn: ConnectionDep) -> schemas.Page[schemas.Feedback]:
     """List everybody's feedback on a volume's masks, newest first."""
     volumes_table.get(conn, require_uuid(volume_id))
     rows = table.list_by_volume(conn, volume_id)
-    return schemas.Page(items=[bodies.Feedback.model_validate(row) for row in rows])
+    return schemas.Page(items=[schemas.Feedback.model_validate(row) for row in rows])
 
 
 @router.get("/projects/{project}/feedback/statistics")
-def get_statistics(project: str, conn: ConnectionDep) -> bodies.FeedbackStatistics:
+def get_statistics(project: str, conn: ConnectionDep) -> schemas.FeedbackStatistics:
     """Count a project's feedback by verdict, annotator, label and age."""
     project_id = projects_table.get(conn, project).id
-    return bodies.FeedbackStatistics.model_validate(
+    return schemas.FeedbackStatistics.model_validate(
         {
             "overall": statistics.count_by_verdict(conn, project_id=project_id),
             "by_annotator": statistics.count_by_annotator(conn, project_id=project_id),

@@ -6,7 +6,6 @@ from fastapi import APIRouter
 from sqlalchemy import Row
 
 from segloop import schemas
-from segloop import schemas_training as bodies
 from segloop.database import Connection
 from segloop.model_versions import table
 from segloop.projects import table as projects_table
@@ -29,10 +28,10 @@ def list_model_versions(project: str, conn: ConnectionDep) -> schemas.Page[schem
 
 
 @router.get("/projects/{project}/model-versions/figures")
-def list_figures(project: str, conn: ConnectionDep) -> schemas.Page[bodies.VersionFigures]:
+def list_figures(project: str, conn: ConnectionDep) -> schemas.Page[schemas.VersionFigures]:
     """List what was measured of each version, by number: means over test patients with their intervals."""
     found = lineage.measured(conn, project_id=projects_table.get(conn, project).id)
-    return schemas.Page(items=[bodies.VersionFigures.model_validate(item) for item in found])
+    return schemas.Page(items=[schemas.VersionFigures.model_validate(item) for item in found])
 
 
 @router.get("/model-versions/{model_version_id}")
@@ -42,22 +41,22 @@ def get_model_version(model_version_id: str, conn: ConnectionDep) -> schemas.Mod
 
 
 @router.get("/model-versions/{model_version_id}/lineage")
-def get_lineage(model_version_id: str, conn: ConnectionDep) -> bodies.VersionLineage:
+def get_lineage(model_version_id: str, conn: ConnectionDep) -> schemas.VersionLineage:
     """Return a version's ancestors, run, cases, decisions and model card."""
     found = lineage.of_version(conn, table.get(conn, require_uuid(model_version_id)))
-    return bodies.VersionLineage(
+    return schemas.VersionLineage(
         version=schemas.ModelVersion.model_validate(found.version),
         ancestors=[schemas.ModelVersion.model_validate(row) for row in found.ancestors],
-        run=None if found.run is None else bodies.TrainingRunSummary.model_validate(found.run),
-        cases=[bodies.RunCase.model_validate(row) for row in found.cases],
-        history=[bodies.StageChange.model_validate(row) for row in found.history],
+        run=None if found.run is None else schemas.TrainingRunSummary.model_validate(found.run),
+        cases=[schemas.RunCase.model_validate(row) for row in found.cases],
+        history=[schemas.StageChange.model_validate(row) for row in found.history],
         comparisons=_comparisons(conn, found.version),
         card=found.card,
     )
 
 
 @router.get("/model-versions/{model_version_id}/comparisons")
-def list_comparisons(model_version_id: str, conn: ConnectionDep) -> schemas.Page[bodies.Comparison]:
+def list_comparisons(model_version_id: str, conn: ConnectionDep) -> schemas.Page[schemas.Comparison]:
     """List the gate's verdicts on a version, newest first; `is_current` is the one that promotion goes by."""
     version = table.get(conn, require_uuid(model_version_id))
     return schemas.Page(items=_comparisons(conn, version))
@@ -74,7 +73,7 @@ def promote_model_version(
 
 @router.post("/model-versions/{model_version_id}/reject")
 def reject_model_version(
-    model_version_id: str, body: bodies.Rejection, conn: ConnectionDep, actor: ActorDep
+    model_version_id: str, body: schemas.Rejection, conn: ConnectionDep, actor: ActorDep
 ) -> schemas.ModelVersion:
     """Take a version out of the running for good."""
     row = promotion.reject(conn, require_uuid(model_version_id), actor=actor.name, reason=body.reason)
@@ -89,14 +88,14 @@ def list_versions_of_patient(volume_id: str, conn: ConnectionDep) -> schemas.Pag
     return schemas.Page(items=[schemas.ModelVersion.model_validate(table.get(conn, one)) for one in ids])
 
 
-def _comparisons(conn: Connection, version: Row[Any]) -> list[bodies.Comparison]:
+def _comparisons(conn: Connection, version: Row[Any]) -> list[schemas.Comparison]:
     production = table.find_production(conn, project_id=version.project_id)
     current = comparisons_table.find_newest(
         conn, candidate_id=version.id, production_id=None if production is None else production.id
     )
     return [
-        bodies.Comparison(
-            **{name: getattr(row, name) for name in bodies.Comparison.model_fields if name != "is_current"},
+        schemas.Comparison(
+            **{name: getattr(row, name) for name in schemas.Comparison.model_fields if name != "is_current"},
             is_current=current is not None and row.id == current.id,
         )
         for row in comparisons_table.list_(conn, candidate_id=version.id)

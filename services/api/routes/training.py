@@ -5,7 +5,6 @@ from typing import Any
 from fastapi import APIRouter
 
 from segloop import schemas
-from segloop import schemas_training as bodies
 from segloop.database import Connection
 from segloop.projects import table as projects_table
 from segloop.training import overview
@@ -19,15 +18,15 @@ router = APIRouter(tags=["training"])
 
 
 @router.get("/projects/{project}/training-policy")
-def get_policy(project: str, conn: ConnectionDep) -> bodies.Policy:
+def get_policy(project: str, conn: ConnectionDep) -> schemas.Policy:
     """Return the training policy in force."""
     return _policy(policies.current(conn, project_id=projects_table.get(conn, project).id))
 
 
 @router.patch("/projects/{project}/training-policy")
 def change_policy(
-    project: str, body: bodies.PolicyChange, conn: ConnectionDep, actor: ActorDep
-) -> bodies.Policy:
+    project: str, body: schemas.PolicyChange, conn: ConnectionDep, actor: ActorDep
+) -> schemas.Policy:
     """Change the training policy; each change is a new version of it."""
     project_id = projects_table.get(conn, project).id
     values = body.model_dump(exclude_none=True)
@@ -35,52 +34,52 @@ def change_policy(
 
 
 @router.get("/projects/{project}/training-state")
-def get_state(project: str, conn: ConnectionDep) -> bodies.LearningState:
+def get_state(project: str, conn: ConnectionDep) -> schemas.LearningState:
     """Say how far the corrections are from a retraining, and what could be tested on."""
     state = overview.state(conn, project_id=projects_table.get(conn, project).id)
-    return bodies.LearningState.model_validate(vars(state))
+    return schemas.LearningState.model_validate(vars(state))
 
 
 @router.get("/projects/{project}/training-cases")
-def list_cases(project: str, conn: ConnectionDep) -> schemas.Page[bodies.TrainingCase]:
+def list_cases(project: str, conn: ConnectionDep) -> schemas.Page[schemas.TrainingCase]:
     """List what a run would learn from or be tested on now, oldest decision first."""
     found = overview.cases(conn, project_id=projects_table.get(conn, project).id)
-    return schemas.Page(items=[bodies.TrainingCase.model_validate(item) for item in found])
+    return schemas.Page(items=[schemas.TrainingCase.model_validate(item) for item in found])
 
 
 @router.post("/projects/{project}/test-patients", status_code=201)
 def freeze_patients(
-    project: str, body: bodies.NewTestPatients, conn: ConnectionDep, actor: ActorDep
-) -> bodies.LearningState:
+    project: str, body: schemas.NewTestPatients, conn: ConnectionDep, actor: ActorDep
+) -> schemas.LearningState:
     """Freeze the patients of these volumes for tests, for good; who was trained on can't be."""
     project_id = projects_table.get(conn, project).id
     ids = [require_uuid(volume_id) for volume_id in body.volume_ids]
     freeze(conn, project_id=project_id, volume_ids=ids, actor=actor.name)
-    return bodies.LearningState.model_validate(vars(overview.state(conn, project_id=project_id)))
+    return schemas.LearningState.model_validate(vars(overview.state(conn, project_id=project_id)))
 
 
 @router.get("/projects/{project}/training-runs")
 def list_runs(
     project: str, conn: ConnectionDep, limit: LimitDep = 50
-) -> schemas.Page[bodies.TrainingRunSummary]:
+) -> schemas.Page[schemas.TrainingRunSummary]:
     """List a project's training runs, newest first."""
     rows = table.list_(conn, project_id=projects_table.get(conn, project).id, limit=limit)
-    return schemas.Page(items=[bodies.TrainingRunSummary.model_validate(row) for row in rows])
+    return schemas.Page(items=[schemas.TrainingRunSummary.model_validate(row) for row in rows])
 
 
 @router.get("/training-runs/{training_run_id}")
-def get_run(training_run_id: str, conn: ConnectionDep) -> bodies.TrainingRun:
+def get_run(training_run_id: str, conn: ConnectionDep) -> schemas.TrainingRun:
     """Return a run with its curves, log and cases; cancel it as its job."""
     run = table.get(conn, require_uuid(training_run_id))
     return present_run(conn, run)
 
 
-def present_run(conn: Connection, run: Any) -> bodies.TrainingRun:
+def present_run(conn: Connection, run: Any) -> schemas.TrainingRun:
     """Return a run as the API shows it."""
     beat = run.heartbeat
-    cases = [bodies.RunCase.model_validate(row) for row in table.list_cases(conn, run.id)]
-    values = {name: getattr(run, name) for name in bodies.TrainingRunSummary.model_fields}
-    return bodies.TrainingRun(
+    cases = [schemas.RunCase.model_validate(row) for row in table.list_cases(conn, run.id)]
+    values = {name: getattr(run, name) for name in schemas.TrainingRunSummary.model_fields}
+    return schemas.TrainingRun(
         **values,
         policy=run.policy,
         recipe=run.recipe,
@@ -93,5 +92,5 @@ def present_run(conn: Connection, run: Any) -> bodies.TrainingRun:
     )
 
 
-def _policy(policy: policies.TrainingPolicy) -> bodies.Policy:
-    return bodies.Policy.model_validate({**policy.to_dict(), "version": policy.version})
+def _policy(policy: policies.TrainingPolicy) -> schemas.Policy:
+    return schemas.Policy.model_validate({**policy.to_dict(), "version": policy.version})

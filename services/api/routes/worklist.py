@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from segloop import schemas_worklist as bodies
+from segloop import schemas
 from segloop.projects import table as projects_table
 from segloop.worklist import table
 from segloop.worklist.state import CaseState
@@ -23,15 +23,15 @@ def get_worklist(
     search: Annotated[str, Query(max_length=200)] = "",
     mine: bool = False,
     limit: LimitDep = 50,
-) -> bodies.Worklist:
+) -> schemas.Worklist:
     """List cases, the one touched last first: of some states, with a part of the case reference, or touched by you."""
     project_id = projects_table.get(conn, project).id
     wanted = table.Filter(project_id, actor.name, tuple(state or ()), search.strip(), mine)
     rows = table.list_(conn, wanted, limit=limit, before=before)
     resumable = table.find_resumable(conn, project_id=project_id, actor=actor.name)
-    return bodies.Worklist(
-        items=[bodies.Case.model_validate(row) for row in rows],
+    return schemas.Worklist(
+        items=[schemas.Case.model_validate(row) for row in rows],
         counts=table.count_by_state(conn, wanted),  # type: ignore[arg-type]
-        resumable=None if resumable is None else bodies.Resumable.model_validate(resumable._mapping),
+        resumable=None if resumable is None else schemas.Resumable.model_validate(resumable._mapping),
         next_cursor=next_cursor([(row.touched_at, row.id) for row in rows], limit),
     )

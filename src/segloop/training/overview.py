@@ -17,7 +17,7 @@ ACTIVE = ("queued", "running")
 
 @dataclass(frozen=True)
 class State:
-    """Counts of a project's cases; see `schemas_training.LearningState`."""
+    """Counts of a project's cases; see `schemas.LearningState`."""
 
     n_cases: int
     n_usable: int

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from segloop.schemas import Label, Mask, ReviewedRegion
-from segloop.schemas_feedback import Feedback
+from segloop.schemas import Feedback, Label, Mask, ReviewedRegion
 from ui.views.labels import shared_labels
 from ui.views.standing import standing
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from segloop.schemas_training import TrainingCase
+from segloop.schemas import TrainingCase
 from ui.api_client import ApiClient
 from ui.views.masks import PROJECT
 from ui.views.text import moment, plain

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from segloop.schemas_training import EpochRecord, VersionFigures
+from segloop.schemas import EpochRecord, VersionFigures
 
 HEIGHT = 300
 TITLES = {

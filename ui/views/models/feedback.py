@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from segloop.schemas_feedback import FeedbackCounts, FeedbackStatistics
+from segloop.schemas import FeedbackCounts, FeedbackStatistics
 from ui.views.text import duration
 
 

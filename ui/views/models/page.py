@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from segloop.errors import SegloopError
-from segloop.schemas import NOTICE, ModelVersion
-from segloop.schemas_training import LearningState, Policy
+from segloop.schemas import NOTICE, LearningState, ModelVersion, Policy
 from ui.api_client import ApiClient
 from ui.views.masks import PROJECT
 from ui.views.models import cases, feedback, policy, run, versions

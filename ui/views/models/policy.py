@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from segloop.schemas_training import Policy
+from segloop.schemas import Policy
 from segloop.training.protocol import Protocol
 from ui.api_client import ApiClient
 from ui.views.masks import PROJECT

@@ -7,8 +7,7 @@ from uuid import uuid4
 import streamlit as st
 
 from segloop.errors import SegloopError
-from segloop.schemas import ModelVersion
-from segloop.schemas_training import LearningState, Policy, TrainingRun, TrainingRunSummary
+from segloop.schemas import LearningState, ModelVersion, Policy, TrainingRun, TrainingRunSummary
 from segloop.training.protocol import Protocol
 from ui.api_client import ApiClient
 from ui.views.masks import PROJECT

@@ -5,8 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from segloop.schemas import ModelVersion
-from segloop.schemas_training import Comparison, VersionLineage
+from segloop.schemas import Comparison, ModelVersion, VersionLineage
 from ui.api_client import ApiClient
 from ui.views.masks import PROJECT
 from ui.views.models import charts

@@ -1,11 +1,12 @@
-"""Bodies of feedback's HTTP requests and responses."""
+"""Bodies about feedback and its statistics."""
 
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from segloop.schemas import NOTICE, Body, LabelDifference, Result, ReviewedRegion
+from segloop.schemas.base import NOTICE, Body, Result
+from segloop.schemas.masks import LabelDifference, ReviewedRegion
 
 
 class NewFeedback(Body):

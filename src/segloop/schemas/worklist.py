@@ -1,10 +1,10 @@
-"""Bodies of the worklist's HTTP responses."""
+"""Bodies about the worklist."""
 
 from datetime import datetime
 
 from pydantic import BaseModel
 
-from segloop.schemas import Volume
+from segloop.schemas.volumes import Volume
 from segloop.worklist.state import CaseState
 
 

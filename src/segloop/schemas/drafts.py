@@ -1,11 +1,12 @@
-"""Bodies of the editor's HTTP requests and responses: drafts, comparisons."""
+"""Bodies about drafts and the tools that edit them."""
 
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from segloop.schemas import NOTICE, Body, Result, ReviewedRegion, SliceRange
+from segloop.schemas.base import Body, Result
+from segloop.schemas.masks import ReviewedRegion, SliceRange
 
 
 class NewDraft(Body):
@@ -107,27 +108,6 @@ class LabelAgreement(BaseModel):
     volume_ml_b: float
     voxels_only_a: int
     voxels_only_b: int
-
-
-class Disagreement(BaseModel):
-    """A connected piece in which mask a says one label and mask b another; `centre` is a RAS voxel inside it."""
-
-    label_a: int
-    label_b: int
-    voxels: int
-    volume_ml: float
-    centre: tuple[int, int, int]
-
-
-class Comparison(BaseModel):
-    """How two masks of a volume agree; the largest disagreements first."""
-
-    mask_a: str
-    mask_b: str
-    tolerance_mm: float
-    labels: list[LabelAgreement]
-    disagreements: list[Disagreement]
-    notice: str = NOTICE
 
 
 class ToolSettings(Body):

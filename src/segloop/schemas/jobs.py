@@ -1,0 +1,92 @@
+"""Bodies about jobs of every kind."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from segloop.model_versions.profiles import Profile
+from segloop.schemas.base import Body, Result
+
+
+class JobInput(Body):
+    """What a job works on."""
+
+    volume_id: str | None = None
+    model_version_id: str | None = Field(default=None, description="Only for kind evaluate: the candidate.")
+
+
+class JobParameters(Body):
+    """How a job works; for a volume that is not in HU, a confirmation or an offset is required and recorded."""
+
+    model_version_id: str | None = None
+    priority: Literal["stat", "routine"] = "routine"
+    profile: Profile = "exact"
+    hu_confirmed: bool = False
+    hu_offset: float | None = Field(default=None, ge=-32768, le=32768)
+    queue: Literal["segmentation", "training"] | None = Field(
+        default=None, description="Only for kind selftest."
+    )
+    training: Literal["quick_tune", "full_retrain"] = Field(
+        default="quick_tune", description="Only for kind train."
+    )
+    recipe: dict[str, Any] = Field(
+        default_factory=dict, description="Only for kind train: what differs from the usual recipe."
+    )
+
+
+class NewJob(Body):
+    """The one entry for every kind of work."""
+
+    kind: Literal["segment", "train", "evaluate", "selftest"]
+    project_id: str = "default"
+    input: JobInput = JobInput()
+    parameters: JobParameters = JobParameters()
+
+
+class JobError(BaseModel):
+    """Why a job failed."""
+
+    code: str
+    message: str
+
+
+class JobOut(BaseModel):
+    """A job as it stands."""
+
+    id: str
+    project_id: str
+    kind: str
+    queue: str
+    state: str
+    stage: str
+    progress: float
+    priority: int
+    queue_position: int | None
+    time_left_s: float | None
+    attempt: int
+    failures: int
+    interruptions: int
+    error: JobError | None
+    dead_letter: bool
+    cancel_requested: bool
+    volume_id: str | None
+    model_version_id: str | None
+    mask_id: str | None
+    parameters: dict[str, Any]
+    timings: dict[str, float]
+    worker: str | None
+    created_by: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class JobEvent(Result):
+    """One line of a job's history."""
+
+    attempt: int
+    state: str
+    worker: str | None
+    reason: str
+    at: datetime

@@ -1,0 +1,37 @@
+"""Bodies about files that arrive in parts."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from segloop.schemas.base import Body
+
+
+class NewUpload(Body):
+    """Announces a file that will arrive in parts."""
+
+    filename: str = Field(
+        default="",
+        max_length=500,
+        description="Ignored: content decides, names may hold PHI.",
+    )
+    size_bytes: int = Field(ge=0)
+    purpose: Literal["volume", "mask"] = "volume"
+    patient_reference: str | None = Field(default=None, max_length=200)
+    case_reference: str | None = Field(default=None, max_length=100)
+    volume_id: str | None = None
+    mask_kind: Literal["imported", "ground_truth"] = "imported"
+
+
+class Upload(BaseModel):
+    """An upload and the parts that have arrived."""
+
+    id: str
+    project_id: str
+    purpose: str
+    state: str
+    size_bytes: int
+    part_bytes: int
+    n_parts: int
+    received: list[int]
+    result_id: str | None = None
