@@ -18,9 +18,16 @@ from segloop.nnunet import bundle
 from segloop.nnunet.plans import build_network
 from segloop.nnunet.predict import Predictor
 from segloop.nnunet.tiny import write_tiny_model
+from tests.devices import DEVICES
 
 
-def _nnunet(folder: Path, *, mirroring: bool = False) -> nnUNetPredictor:
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest) -> str:
+    """Where both compute; a GPU's results are compared with nnU-Net's on the same GPU."""
+    return str(request.param)
+
+
+def _nnunet(folder: Path, device: str, *, mirroring: bool = False) -> nnUNetPredictor:
     """Return nnU-Net's own predictor of a bundle."""
     info = bundle.read_bundle(folder)
     plans = PlansManager(info.plans)
@@ -28,12 +35,14 @@ def _nnunet(folder: Path, *, mirroring: bool = False) -> nnUNetPredictor:
         tile_step_size=0.5,
         use_gaussian=True,
         use_mirroring=mirroring,
-        perform_everything_on_device=False,
-        device=torch.device("cpu"),
+        perform_everything_on_device=device != "cpu",
+        device=torch.device(device),
         allow_tqdm=False,
     )
     predictor.manual_initialization(
-        build_network(info.plans, info.configuration, n_channels=1, n_classes=len(info.labels) + 1).eval(),
+        build_network(info.plans, info.configuration, n_channels=1, n_classes=len(info.labels) + 1)
+        .eval()
+        .to(device),
         plans,
         plans.get_configuration(info.configuration),
         [bundle.load_weights(folder, fold) for fold in info.folds],
@@ -89,6 +98,7 @@ def _require_ties(
 
 def _check(
     tmp_path: Path,
+    device: str,
     shape: tuple[int, int, int],
     spacing_mm: tuple[float, float, float],
     *,
@@ -100,10 +110,10 @@ def _check(
     volume = np.random.default_rng(5).normal(200, 600, shape).astype(np.float32)
     volume[:2] = 0  # an empty border, so that the crop to what is not zero takes part
     geometry = Geometry(shape, np.diag([*spacing_mm, 1.0]))
-    nnunet = _nnunet(tmp_path / "bundle", mirroring=mirroring)
+    nnunet = _nnunet(tmp_path / "bundle", device, mirroring=mirroring)
     expected = _reference(nnunet, volume, geometry.spacing_mm)
     assert len(np.unique(expected)) >= at_least, np.unique(expected)
-    ours = Predictor.load(tmp_path / "bundle", device="cpu")
+    ours = Predictor.load(tmp_path / "bundle", device=device)
     mask = ours.predict(volume, geometry, profile="exact+mirroring" if mirroring else "exact")
     assert (mask.shape, mask.dtype) == (expected.shape, expected.dtype)
     assert np.count_nonzero(mask != expected) <= 2
@@ -121,34 +131,36 @@ def _check(
     ids=["same spacing", "resampled", "separate z", "smaller than the patch"],
 )
 def test_masks_equal_those_of_nnunet(
-    tmp_path: Path, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]
+    tmp_path: Path, device: str, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]
 ) -> None:
     write_tiny_model(tmp_path / "model", weights="random", labels=6, patch=(16, 16, 16))
-    _check(tmp_path, shape, spacing_mm, at_least=6)
+    _check(tmp_path, device, shape, spacing_mm, at_least=6)
 
 
 @pytest.mark.parametrize("patch", [(16, 16, 16), (16, 24)], ids=["3D", "2D"])
-def test_mirrored_patches_are_averaged_as_nnunet_does(tmp_path: Path, patch: tuple[int, ...]) -> None:
+def test_mirrored_patches_are_averaged_as_nnunet_does(
+    tmp_path: Path, device: str, patch: tuple[int, ...]
+) -> None:
     spacing_mm = (3.0, 3.0, 3.0)[-len(patch) :]
     write_tiny_model(tmp_path / "model", weights="random", labels=6, patch=patch, spacing_mm=spacing_mm)
-    _check(tmp_path, (34, 30, 13), (2.5, 3.5, 4.0), at_least=5, mirroring=True)
+    _check(tmp_path, device, (34, 30, 13), (2.5, 3.5, 4.0), at_least=5, mirroring=True)
     bundle_folder, geometry = tmp_path / "bundle", Geometry((34, 30, 13), np.diag([2.5, 3.5, 4.0, 1.0]))
     volume = np.random.default_rng(5).normal(200, 600, geometry.shape).astype(np.float32)
-    plain = Predictor.load(bundle_folder, device="cpu").predict(volume, geometry)
-    mirrored = Predictor.load(bundle_folder, device="cpu").predict(
+    plain = Predictor.load(bundle_folder, device=device).predict(volume, geometry)
+    mirrored = Predictor.load(bundle_folder, device=device).predict(
         volume, geometry, profile="exact+mirroring"
     )
     assert np.mean(plain != mirrored) > 0.01
 
 
-def test_one_class_equals_nnunet(tmp_path: Path) -> None:
+def test_one_class_equals_nnunet(tmp_path: Path, device: str) -> None:
     write_tiny_model(tmp_path / "model", weights="random", labels=1, patch=(16, 16, 16))
-    _check(tmp_path, (30, 28, 26), (2.0, 2.5, 3.5), at_least=2)
+    _check(tmp_path, device, (30, 28, 26), (2.0, 2.5, 3.5), at_least=2)
 
 
-def test_thirty_classes_equal_those_of_nnunet(tmp_path: Path) -> None:
+def test_thirty_classes_equal_those_of_nnunet(tmp_path: Path, device: str) -> None:
     write_tiny_model(tmp_path / "model", weights="random", labels=30, patch=(16, 16, 16))
-    _check(tmp_path, (44, 36, 30), (2.5, 3.0, 3.5), at_least=20)
+    _check(tmp_path, device, (44, 36, 30), (2.5, 3.0, 3.5), at_least=20)
 
 
 @pytest.mark.parametrize(
@@ -157,16 +169,16 @@ def test_thirty_classes_equal_those_of_nnunet(tmp_path: Path) -> None:
     ids=["resampled", "smaller than the patch"],
 )
 def test_a_2d_model_equals_nnunet(
-    tmp_path: Path, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]
+    tmp_path: Path, device: str, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]
 ) -> None:
     write_tiny_model(tmp_path / "model", weights="random", labels=6, patch=(16, 24), spacing_mm=(3.0, 2.0))
-    _check(tmp_path, shape, spacing_mm, at_least=6)
+    _check(tmp_path, device, shape, spacing_mm, at_least=6)
 
 
 @pytest.mark.parametrize("transpose", [(1, 0, 2), (2, 0, 1)])
 @pytest.mark.parametrize("patch", [(12, 16, 20), (16, 20)], ids=["3D", "2D"])
 def test_models_planned_on_turned_axes_equal_nnunet(
-    tmp_path: Path, transpose: tuple[int, int, int], patch: tuple[int, ...]
+    tmp_path: Path, device: str, transpose: tuple[int, int, int], patch: tuple[int, ...]
 ) -> None:
     write_tiny_model(
         tmp_path / "model",
@@ -176,7 +188,7 @@ def test_models_planned_on_turned_axes_equal_nnunet(
         spacing_mm=(4.0, 2.0, 3.0)[-len(patch) :],
         transpose=transpose,
     )
-    _check(tmp_path, (40, 33, 21), (1.5, 2.5, 3.5), at_least=6)
+    _check(tmp_path, device, (40, 33, 21), (1.5, 2.5, 3.5), at_least=6)
 
 
 def _mask_for_norm(plans: dict[str, Any], dataset: dict[str, Any]) -> None:
@@ -198,7 +210,7 @@ def _ignore_label(plans: dict[str, Any], dataset: dict[str, Any]) -> None:
 @pytest.mark.parametrize("change", [_mask_for_norm, _torch_resampling, _ignore_label])
 @pytest.mark.parametrize("thickness_mm", [2.0, 6.0], ids=["resampled", "separate z"])
 def test_what_plans_may_say_equals_nnunet(
-    tmp_path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None], thickness_mm: float
+    tmp_path: Path, device: str, change: Callable[[dict[str, Any], dict[str, Any]], None], thickness_mm: float
 ) -> None:
     write_tiny_model(tmp_path / "model", weights="random", labels=6, patch=(16, 16, 16))
     files = tmp_path / "model" / "plans.json", tmp_path / "model" / "dataset.json"
@@ -206,17 +218,17 @@ def test_what_plans_may_say_equals_nnunet(
     change(plans, dataset)
     for file, body in zip(files, (plans, dataset), strict=True):
         file.write_text(json.dumps(body))
-    _check(tmp_path, (44, 40, 12), (1.7, 2.0, thickness_mm), at_least=6)
+    _check(tmp_path, device, (44, 40, 12), (1.7, 2.0, thickness_mm), at_least=6)
 
 
-def test_two_folds_are_averaged_as_nnunet_does(tmp_path: Path) -> None:
+def test_two_folds_are_averaged_as_nnunet_does(tmp_path: Path, device: str) -> None:
     model = write_tiny_model(tmp_path / "model", weights="random", labels=4, patch=(16, 16, 16))
     other = write_tiny_model(tmp_path / "other", weights="random", labels=4, patch=(16, 16, 16), seed=1)
     (other / "fold_0").rename(model / "fold_1")
     assert bundle.import_model(model, tmp_path / "bundle").folds == ["0", "1"]
     volume = np.random.default_rng(6).normal(200, 600, (30, 26, 20)).astype(np.float32)
     geometry = Geometry((30, 26, 20), np.diag([3.0, 3.0, 3.0, 1.0]))
-    expected = _reference(_nnunet(tmp_path / "bundle"), volume, geometry.spacing_mm)
-    mask = Predictor.load(tmp_path / "bundle", device="cpu").predict(volume, geometry)
+    expected = _reference(_nnunet(tmp_path / "bundle", device), volume, geometry.spacing_mm)
+    mask = Predictor.load(tmp_path / "bundle", device=device).predict(volume, geometry)
     np.testing.assert_array_equal(mask, expected)
     assert len(np.unique(expected)) > 1

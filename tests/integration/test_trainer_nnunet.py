@@ -31,6 +31,7 @@ from segloop.training.protocol import Evaluation, Margin, Protocol
 from segloop.training.recipe import Recipe
 from segloop.training.scores import Reference, evaluate, score_case, with_calibration
 from segloop.training.target import ReviewedRegion
+from tests.devices import DEVICES
 from tests.training_runs import LABELS, NAMES, make_workspace
 
 SHORT = Recipe(n_epochs=2, iterations_per_epoch=3, validation_iterations=2, learning_rate=1e-2, threads=1)
@@ -55,12 +56,12 @@ def weights_of(folder: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> LoopTrainer:
+@pytest.fixture(scope="module", params=DEVICES)
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LoopTrainer:
     """A run with two partial cases and a dense one, long enough to learn bone."""
     recipe = Recipe(4, 100, 4, learning_rate=5e-3, optimizer="adamw", foreground_share=0.66, threads=1)
     workspace = make_workspace(tmp_path_factory.mktemp("trained"), recipe, n_cases=3, regions=PARTIAL)
-    trainer = LoopTrainer.open(workspace.folder)
+    trainer = LoopTrainer.open(workspace.folder, request.param)
     assert trainer.run_training() == "finished"
     bundle.import_model(trainer.trained_folder, workspace.folder / "bundle")
     return trainer

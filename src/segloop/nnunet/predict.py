@@ -157,14 +157,15 @@ class Predictor:
             mirroring_axes=tuple(self.info.mirroring_axes) if profile == "exact+mirroring" else (),
         )
         return window.logits(
-            self._networks(),
+            self.networks(profile),
             image,
             n_networks=len(self._weights),
             kept_on=kept_on,
             step=step,
         )
 
-    def _networks(self) -> Iterator[Network]:
+    def networks(self, profile: Profile) -> Iterator[Network]:
+        """Yield the network with each fold's weights in turn; a next one replaces the one before."""
         for state in self._weights:
             if len(self._weights) > 1:
                 self._network.load_state_dict(state)

@@ -14,22 +14,6 @@ from torch import nn
 
 _SCALE_HU = 1000.0  # the plans' standard deviation, with mean 0: the network sees HU / 1000
 _FEATURES = (4, 8)
-_ARCHITECTURE: dict[str, Any] = {
-    "n_stages": 2,
-    "features_per_stage": list(_FEATURES),
-    "conv_op": "torch.nn.modules.conv.Conv3d",
-    "kernel_sizes": [[3, 3, 3], [3, 3, 3]],
-    "strides": [[1, 1, 1], [2, 2, 2]],
-    "n_conv_per_stage": [1, 1],
-    "n_conv_per_stage_decoder": [1],
-    "conv_bias": True,
-    "norm_op": None,
-    "norm_op_kwargs": {},
-    "dropout_op": None,
-    "dropout_op_kwargs": None,
-    "nonlin": "torch.nn.LeakyReLU",
-    "nonlin_kwargs": {"inplace": True},
-}
 
 
 def class_centres_hu(labels: int) -> NDArray[np.float64]:
@@ -58,6 +42,8 @@ def write_tiny_model(
     seed: int = 0,
     weights: Literal["threshold", "random"] = "threshold",
     label_names: tuple[str, ...] | None = None,
+    features: tuple[int, ...] = _FEATURES,
+    convolutions: int = 1,
 ) -> Path:
     """Write an untrained, deterministic nnU-Net v2 model folder and return it.
 
@@ -73,6 +59,8 @@ def write_tiny_model(
             axis order (3D only); "random" has weights that mix neighbours and directions, so any flip changes its
             answer, in which most classes appear where the voxels are noise.
         label_names: Names in index order; "class_1" ... if absent.
+        features: Channels of each stage; the axes are halved from one to the next.
+        convolutions: How many each stage has.
     """
     names = label_names or tuple(f"class_{i}" for i in range(1, labels + 1))
     dataset = {
@@ -83,11 +71,12 @@ def write_tiny_model(
         "name": "Dataset999_Tiny",
         "orientation": orientation,
     }
-    plans = _plans(patch, spacing_mm, transpose)
+    architecture = _architecture(len(patch), features, convolutions)
+    plans = _plans(patch, spacing_mm, transpose, architecture)
     (configuration,) = plans["configurations"]
-    network = _network(labels + 1, seed, len(patch))
+    network = _network(labels + 1, seed, len(patch), architecture)
     if weights == "threshold":
-        _set_threshold_weights(network, labels)
+        _set_threshold_weights(network, labels, features[0], convolutions)
     fold = folder / "fold_0"
     fold.mkdir(parents=True, exist_ok=True)
     (folder / "dataset.json").write_text(json.dumps(dataset, indent=1))
@@ -108,14 +97,15 @@ def write_tiny_model(
     return folder
 
 
-def _network(classes: int, seed: int, dimensions: int) -> PlainConvUNet:
-    """Network of `_ARCHITECTURE` with seeded weights; the caller's random state is left as it was."""
+def _network(classes: int, seed: int, dimensions: int, architecture: dict[str, Any]) -> PlainConvUNet:
+    """Network with seeded weights; the caller's random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         conv = nn.Conv3d if dimensions == 3 else nn.Conv2d
-        kwargs = _architecture(dimensions) | {"conv_op": conv, "nonlin": nn.LeakyReLU}
+        kwargs = architecture | {"conv_op": conv, "nonlin": nn.LeakyReLU}
         network = PlainConvUNet(input_channels=1, num_classes=classes, deep_supervision=False, **kwargs)
-        _spread_classes(network, torch.randn(1, 1, *[16] * dimensions) * 0.6 + 0.2)
+        side = max(16, 2 ** len(architecture["features_per_stage"]))
+        _spread_classes(network, torch.randn(1, 1, *[side] * dimensions) * 0.6 + 0.2)
     return network
 
 
@@ -127,7 +117,7 @@ def _spread_classes(network: PlainConvUNet, noise: torch.Tensor) -> None:
     c f - c^2 / 2 is largest where |f - c| is smallest.
     """
     seen: list[torch.Tensor] = []
-    head = network.decoder.seg_layers[0]
+    head = network.decoder.seg_layers[-1]
     hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     network(noise)
     hook.remove()
@@ -137,33 +127,50 @@ def _spread_classes(network: PlainConvUNet, noise: torch.Tensor) -> None:
     head.bias.copy_(-(centres**2).sum(1) / 2)
 
 
-def _architecture(dimensions: int) -> dict[str, Any]:
-    """Return `_ARCHITECTURE` for 3D or 2D."""
-    sizes = {key: [size[:dimensions] for size in _ARCHITECTURE[key]] for key in ("kernel_sizes", "strides")}
-    return _ARCHITECTURE | sizes | {"conv_op": f"torch.nn.modules.conv.Conv{dimensions}d"}
+def _architecture(dimensions: int, features: tuple[int, ...], convolutions: int) -> dict[str, Any]:
+    """Return a plain U-Net without normalisation for the plans."""
+    n = len(features)
+    return {
+        "n_stages": n,
+        "features_per_stage": list(features),
+        "conv_op": f"torch.nn.modules.conv.Conv{dimensions}d",
+        "kernel_sizes": [[3] * dimensions] * n,
+        "strides": [[1] * dimensions, *[[2] * dimensions] * (n - 1)],
+        "n_conv_per_stage": [convolutions] * n,
+        "n_conv_per_stage_decoder": [convolutions] * (n - 1),
+        "conv_bias": True,
+        "norm_op": None,
+        "norm_op_kwargs": {},
+        "dropout_op": None,
+        "dropout_op_kwargs": None,
+        "nonlin": "torch.nn.LeakyReLU",
+        "nonlin_kwargs": {"inplace": True},
+    }
 
 
-def _set_threshold_weights(network: PlainConvUNet, labels: int) -> None:
-    """Make every logit a linear function of the voxel's own value.
+def _set_threshold_weights(network: PlainConvUNet, labels: int, skip: int, convolutions: int) -> None:
+    """Make every logit a linear function of the voxel's own value; the first stage has `skip` channels.
 
     The pair (h, -h) passes LeakyReLU unharmed, because leaky(h) - leaky(-h) = 1.01 h. With the logits
     m_k h - m_k^2 / 2 the largest one belongs to the nearest centre m_k.
     """
     slope = 1.01
     state = network.state_dict()  # shares memory with the network, so in-place edits are the change
-    encoder, decoder = (
-        "encoder.stages.0.0.convs.0.conv",
-        "decoder.stages.0.convs.0.conv",
-    )
-    head = "decoder.seg_layers.0"
-    for key in (encoder, decoder, head):
+    last = len(network.decoder.stages) - 1
+    layers = [f"encoder.stages.0.0.convs.{i}.conv" for i in range(convolutions)]
+    layers += [f"decoder.stages.{last}.convs.{i}.conv" for i in range(convolutions)]
+    head = f"decoder.seg_layers.{last}"
+    for key in (*layers, head):
         state[f"{key}.weight"].zero_()
         state[f"{key}.bias"].zero_()
-    skip = _FEATURES[0]  # the decoder sees (upsampled, skip) along the channels
-    for channel, sign in enumerate((1.0, -1.0)):
-        state[f"{encoder}.weight"][channel, 0, 1, 1, 1] = sign
-        state[f"{decoder}.weight"][channel, skip, 1, 1, 1] = sign / slope
-        state[f"{decoder}.weight"][channel, skip + 1, 1, 1, 1] = -sign / slope
+    for index, key in enumerate(layers):
+        first = skip if index == convolutions else 0  # the decoder sees (upsampled, skip) along the channels
+        for channel, sign in enumerate((1.0, -1.0)):
+            weights = state[f"{key}.weight"][channel, :, 1, 1, 1]
+            if index == 0:
+                weights[0] = sign
+            else:
+                weights[first], weights[first + 1] = sign / slope, -sign / slope
     centres = torch.from_numpy(class_centres_hu(labels) / _SCALE_HU).float()
     gain = 20.0  # spreads the logits, so that half-precision averaging of tiles cannot blur the decision
     state[f"{head}.weight"][:, 0, 0, 0, 0] = gain * centres / slope
@@ -172,7 +179,10 @@ def _set_threshold_weights(network: PlainConvUNet, labels: int) -> None:
 
 
 def _plans(
-    patch: tuple[int, ...], spacing_mm: tuple[float, ...], transpose: tuple[int, int, int]
+    patch: tuple[int, ...],
+    spacing_mm: tuple[float, ...],
+    transpose: tuple[int, int, int],
+    architecture: dict[str, Any],
 ) -> dict[str, Any]:
     """nnU-Net v2 plans with one configuration, 3d_fullres or 2d; (z, y, x) throughout, as nnU-Net has it."""
     name = "3d_fullres" if len(patch) == 3 else "2d"
@@ -194,7 +204,7 @@ def _plans(
         "resampling_fn_probabilities_kwargs": resampling | {"order": 1},
         "architecture": {
             "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
-            "arch_kwargs": _architecture(len(patch)),
+            "arch_kwargs": architecture,
             "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
         },
         "batch_dice": False,
