@@ -71,6 +71,20 @@ def test_a_stroke_given_up_with_escape_leaves_no_trace_and_no_damage(page: Page,
     drawing.check()
 
 
+def test_resume_goes_on_in_the_editor_where_it_stopped(page: Page, api: httpx.Client) -> None:
+    volume_id = upload(api, grid_of("LPS"), seed=6)
+    drawing = draw_on_nothing(page, volume_id)
+    drawing.choose("Brush", "larynx")
+    drawing.stroke("axial", (10, 8, 12), (14, 8, 12), 6)
+    page.locator("[data-state=saved]").wait_for(timeout=10_000)
+    page.goto(origin(page))
+    page.get_by_role("button", name="Resume").click(timeout=30_000)
+    drawing.wait()
+    drawing.check()
+    drawing.undo()
+    drawing.check()
+
+
 def test_a_finalized_correction_takes_feedback_with_what_it_cost(page: Page, api: httpx.Client) -> None:
     volume_id = upload(api, grid_of("LPS"), seed=2)
     drawing = draw_on_nothing(page, volume_id)

@@ -27,6 +27,23 @@ NOTHING_YET = Standing("", "", is_reviewed=True)
 REASONS = ["", "boundary", "label missing", "label too much", "wrong side", "artefact", "other"]
 
 
+def resume(volume_id: str, base_mask_id: str | None) -> None:
+    """Let the page of a case open with the draft of that mask, or of none, in the editor."""
+    st.session_state["resume"] = (volume_id, base_mask_id)
+
+
+def take_up(volume: Volume, masks: list[Mask]) -> None:
+    """Begin to edit what `resume` named, if it named this case; to be called before anything of it is shown."""
+    if st.session_state.get("resume", ("", None))[0] != volume.id:
+        return
+    _, base_id = st.session_state.pop("resume")
+    base = next((mask for mask in masks if mask.id == base_id), None)
+    if base is not None:
+        st.session_state[_choice_key(masks)] = base.id
+    if base is not None or not masks:
+        st.session_state[_editing_key(volume, base)] = True
+
+
 def show(
     api: ApiClient,
     volume: Volume,
@@ -108,13 +125,17 @@ def _choose(api: ApiClient, masks: list[Mask]) -> Mask:
     mask_id = st.selectbox(
         "Mask",
         list(names),
-        # A new mask is shown when it comes, whatever was chosen before.
-        key=f"mask-{masks[0].id}",
+        key=_choice_key(masks),
         format_func=lambda key: names[key],
         label_visibility="collapsed",
         width=420,  # the whole name: what tells masks made alike apart is its end
     )
     return next(mask for mask in masks if mask.id == mask_id)
+
+
+def _choice_key(masks: list[Mask]) -> str:
+    # A new mask is shown when it comes, whatever was chosen before.
+    return f"mask-{masks[0].id}"
 
 
 def _edit_text(api: ApiClient, volume: Volume, mask: Mask | None, editing: bool) -> str:

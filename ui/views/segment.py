@@ -63,6 +63,7 @@ def _show(api: ApiClient, volume: Volume, ways: Ways) -> None:
     # Jobs before masks: of one that ends between the two its mask is there, and no second job is offered.
     job_id = st.session_state.get(_job_key(volume)) or _find_unfinished(api, volume)
     masks = api.masks(volume.id)
+    case.take_up(volume, masks)
     if job_id:
         st.session_state[_job_key(volume)] = job_id
         _watch(api, volume, job_id)

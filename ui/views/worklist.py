@@ -9,6 +9,7 @@ from segloop.errors import SegloopError
 from segloop.schemas import Case, Worklist
 from segloop.worklist.state import CASE_STATES, OPEN, CaseState
 from ui.api_client import ApiClient
+from ui.views.case import resume
 from ui.views.masks import API_BASE, PROJECT, label_numbers
 from ui.views.navigation import Open
 from ui.views.text import age, explain, plain
@@ -79,6 +80,7 @@ def _list(api: ApiClient, states: tuple[CaseState, ...], search: str) -> None:
                 width="stretch",
             )
             if st.button("Resume", type="primary"):
+                resume(found.resumable.id, found.resumable.base_mask_id)
                 _go(found.resumable.id)
     for case in found.items:
         _row(case)

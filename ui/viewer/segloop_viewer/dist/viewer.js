@@ -969,7 +969,8 @@ var U = class {
 		this.title.textContent !== e && (this.title.textContent = e);
 	}
 	close() {
-		this.node.open = !1;
+		let e = this.node.getRootNode(), t = this.node.open && this.node.contains(e.activeElement);
+		this.node.open = !1, t && this.title.focus({ preventScroll: !0 });
 	}
 }, lt = [
 	["everything", "everything unlocked"],

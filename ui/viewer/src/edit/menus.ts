@@ -32,7 +32,14 @@ export class Menu {
   }
 
   show(text: string): void { if (this.title.textContent !== text) this.title.textContent = text }
-  close(): void { this.node.open = false }
+
+  /** Close it; keys go on to reach the viewer, which they would not from a button that is hidden. */
+  close(): void {
+    const root = this.node.getRootNode() as Document | ShadowRoot
+    const had = this.node.open && this.node.contains(root.activeElement)
+    this.node.open = false
+    if (had) this.title.focus({ preventScroll: true })
+  }
 }
 
 const OVER: readonly (readonly [Over, string])[] = [
