@@ -14,11 +14,15 @@ from sqlalchemy import insert, select
 
 from segloop.database import Engine, open_engine, transaction
 from segloop.masks.table import masks
+from segloop.model_versions import promote
+from segloop.model_versions import table as versions_table
 from segloop.model_versions.table import model_versions
 from segloop.settings import Settings
+from segloop.training.runs import table as runs_table
 from services.api.main import create_app
 from tests.integration.editing import Draft, upload
 from tests.learning import new_project, put_into_production, small_bundle, train, upload_case
+from tests.training_runs import NAMES
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
 SHAPE = (8, 7, 6)
@@ -51,13 +55,17 @@ def project(http: TestClient, engine: Engine, settings: Settings, bundle: Path) 
     return slug
 
 
-def segmented(http: TestClient, project: str, *, patient: str | None = None) -> dict[str, Any]:
+def segmented(
+    http: TestClient, project: str, *, patient: str | None = None, every_label: bool = False
+) -> dict[str, Any]:
     """Upload a CT and a mask of another tool on it; return the mask."""
     n = next(FRESH)
     ct = np.random.default_rng(n).integers(-1000, 400, SHAPE).astype(np.int16)
     volume = upload(http, ct, AFFINE, project=project, patient_reference=patient or f"patient {n}")
     mask = np.zeros(SHAPE, np.uint8)
     mask[1:4, 2:4, 1:3] = 5
+    if every_label:
+        mask[: len(NAMES), 0, 0] = range(1, len(NAMES) + 1)
     return upload(http, mask, AFFINE, project=project, purpose="mask", volume_id=volume["id"])
 
 
@@ -342,3 +350,49 @@ def test_a_patient_that_trains_right_now_can_not_be_kept_for_tests(http: TestCli
     assert (answer.status_code, answer.json()["code"]) == (409, "test_patient_trained")
     http.post(f"/v1/jobs/{job['id']}/cancel")
     assert http.post(f"/v1/projects/{project}/test-patients", json=body).status_code == 201
+
+
+def trained(http: TestClient, engine: Engine, project: str, kind: str = "quick_tune") -> str:
+    """Start a run, let it end as if it had trained a version, put that into production and return its id."""
+    job = train(http, kind, project=project)
+    assert job.status_code == 202, job.text
+    with transaction(engine) as conn:
+        run = runs_table.get_by_job(conn, job.json()["id"])
+        made = versions_table.insert_version(
+            conn,
+            project_id=run.project_id,
+            created_by="tester",
+            name=kind,
+            label_set_id=run.label_set_id,
+            object_key=run.id,
+            sha256=run.id,
+            size_bytes=1,
+            orientation="RAS",
+            parent_id=run.parent_id,
+        )
+        runs_table.set_version(conn, run.id, made.id)
+        promote.promote(conn, made.id, actor="tester", reason="it is a test")
+    http.post(f"/v1/jobs/{job.json()['id']}/cancel")
+    return str(made.id)
+
+
+def test_a_patient_s_versions_are_those_that_learned_of_it_also_through_the_one_they_were_tuned_from(
+    http: TestClient, engine: Engine, project: str
+) -> None:
+    patient, *others = (segmented(http, project, every_label=True) for _ in range(3))
+    give(http, patient, "accepted")
+    give(http, others[0], "accepted")
+    learned = trained(http, engine, project)
+    give(http, patient, "rejected", reason="no longer to be learned from")
+    give(http, others[1], "accepted")
+    http.patch(f"/v1/projects/{project}/training-policy", json={"minimum_corrections": 1})
+    tuned = trained(http, engine, project)
+    give(http, segmented(http, project, every_label=True), "accepted")
+    tuned_again = trained(http, engine, project)
+    give(http, segmented(http, project, every_label=True), "accepted")
+    trained(http, engine, project, "full_retrain")  # from nothing, without the patient
+    url = "/v1/volumes/{}/model-versions"
+    found = http.get(url.format(patient["volume_id"])).json()["items"]
+    assert [version["id"] for version in found] == [learned, tuned, tuned_again]
+    later = http.get(url.format(others[1]["volume_id"])).json()["items"]
+    assert learned not in [version["id"] for version in later] and len(later) == 3
