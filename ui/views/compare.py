@@ -6,7 +6,7 @@ import streamlit as st
 from segloop_viewer import viewer
 
 from segloop.errors import SegloopError
-from segloop.schemas import MaskComparison, Disagreement, Mask, Volume
+from segloop.schemas import Disagreement, Mask, MaskComparison, Volume
 from ui.api_client import ApiClient
 from ui.views.labels import shared_labels
 from ui.views.masks import API_BASE, PROJECT, names_of, origin, shared_offset, stated_offset, ticket
