@@ -90,6 +90,17 @@ def test_only_what_is_new_or_corrected_again_is_preprocessed(
     assert set(np.unique(after)) == {5, second.table.ignore, second.table.code({0, 1, 2, 3, 4, 6, 7})}
 
 
+def test_labels_that_ground_truth_was_not_annotated_for_are_unknown_and_not_background(
+    http: TestClient, engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    project = new_project(http, "annotated", **TRAINING_ONLY)
+    put_into_production(engine, settings, small_bundle(tmp_path / "made"), project=project)
+    volume, _ = upload_case(http, 1, project=project, annotated_labels=[5])
+    made = prepared(http, engine, settings, project, "some")
+    found = set(np.unique(codes(made, volume["id"]))) - {-1}
+    assert found == {5, made.table.code({0, 1, 2, 3, 4, 6, 7})}
+
+
 def draws(workspace: Workspace) -> dict[str, float]:
     """Return how often the run's own loader draws each case."""
     trainer = LoopTrainer.open(workspace.folder)

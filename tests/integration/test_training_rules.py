@@ -69,6 +69,15 @@ def segmented(
     return upload(http, mask, AFFINE, project=project, purpose="mask", volume_id=volume["id"])
 
 
+def uploaded(http: TestClient, project: str, kind: str, labels: list[int] | None) -> dict[str, Any]:
+    """Upload a CT and a mask in which these labels were annotated; return the mask."""
+    volume_id = segmented(http, project)["volume_id"]
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[1:4, 2:4, 1:3] = 5
+    more = {"purpose": "mask", "volume_id": volume_id, "mask_kind": kind, "annotated_labels": labels}
+    return upload(http, mask, AFFINE, project=project, **more)
+
+
 def give(http: TestClient, mask: dict[str, Any], verdict: str, **body: object) -> dict[str, Any]:
     answer = http.post(f"/v1/masks/{mask['id']}/feedback", json={"verdict": verdict, **body})
     assert answer.status_code == 201, answer.text
@@ -177,14 +186,71 @@ def test_a_correction_of_some_slices_is_a_case_that_is_no_dense_one(http: TestCl
     assert (found["why_not"], found["is_dense"]) == (None, False)
 
 
+def test_ground_truth_of_some_labels_vouches_for_these_and_so_does_a_correction_drawn_on_it(
+    http: TestClient, project: str
+) -> None:
+    truth = uploaded(http, project, "ground_truth", [5, 2])
+    assert (truth["reviewed"]["whole"], truth["reviewed"]["labels"]) == (True, [2, 5])
+
+    def found() -> tuple[str, Any, bool]:
+        """Return the case's mask, what a draft on it begins with, and whether the case is dense."""
+        case = cases(http, project)[truth["volume_id"]]
+        assert case["why_not"] is None
+        draft = Draft(http, truth["volume_id"], case["mask_id"])
+        region = http.get(f"{draft.url}/changes").json()["reviewed"]
+        http.delete(draft.url)
+        return case["mask_id"], (region["whole"], region["labels"]), case["is_dense"]
+
+    assert found() == (truth["id"], (True, [2, 5]), False)
+    give(http, truth, "accepted")
+    assert found() == (truth["id"], (True, [2, 5]), False)
+    drawn = corrected(http, truth, None)
+    assert drawn["reviewed"]["labels"] == [2, 5]
+    assert found() == (drawn["id"], (True, [2, 5]), False)
+    draft = Draft(http, truth["volume_id"], drawn["id"])
+    draft.send(json.dumps({"whole": True, "labels": None}).encode(), "review", 0)  # the rest was looked at
+    complete = draft.finalize(active_time_s=1).json()
+    give(http, complete, "corrected")
+    assert found() == (complete["id"], (True, None), True)
+
+
+def test_another_tool_s_result_of_some_labels_is_accepted_for_these_and_unreviewed_before(
+    http: TestClient, project: str
+) -> None:
+    mask = uploaded(http, project, "imported", [5])
+    assert cases(http, project) == {}
+    draft = Draft(http, mask["volume_id"], mask["id"])
+    region = http.get(f"{draft.url}/changes").json()["reviewed"]
+    assert (region["whole"], region["axial"], region["labels"]) == (False, [], [5])
+    assert give(http, mask, "accepted")["reviewed"]["labels"] == [5]
+    found = cases(http, project)[mask["volume_id"]]
+    assert (found["why_not"], found["is_dense"], found["mask_id"]) == (None, False, mask["id"])
+
+
+def test_ground_truth_of_every_label_is_dense_and_of_a_label_that_is_none_refused(
+    http: TestClient, project: str
+) -> None:
+    for labels in (None, [1, 2, 3, 4, 5, 6, 7]):
+        truth = uploaded(http, project, "ground_truth", labels)
+        assert truth["reviewed"] is None and cases(http, project)[truth["volume_id"]]["is_dense"]
+    for wrong, code in (([5, 77], "annotated_labels"), ([], "request_invalid")):
+        body = {
+            "size_bytes": 9,
+            "purpose": "mask",
+            "volume_id": truth["volume_id"],
+            "annotated_labels": wrong,
+        }
+        answer = http.post(f"/v1/projects/{project}/uploads", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
 def test_too_few_corrections_start_nothing_and_say_how_many(http: TestClient, project: str) -> None:
     give(http, segmented(http, project), "accepted")
     answer = train(http, project=project)
     assert (answer.status_code, answer.json()["code"]) == (422, "too_few_corrections")
     assert "1 of 2" in answer.json()["detail"]
     assert http.get(f"/v1/projects/{project}/training-runs").json()["items"] == []
-    jobs = http.get("/v1/jobs", params={"project_id": project}).json()["items"]
-    assert jobs == []
+    assert http.get("/v1/jobs", params={"project_id": project}).json()["items"] == []
 
 
 def test_masks_without_any_label_start_nothing(http: TestClient, project: str) -> None:
