@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,10 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text, update
 
 from segloop.database import Engine, open_engine, transaction
+from segloop.jobs.table import jobs, lock_training
 from segloop.masks.table import masks
 from segloop.model_versions import promote
 from segloop.model_versions import table as versions_table
@@ -462,3 +465,47 @@ def test_a_patient_s_versions_are_those_that_learned_of_it_also_through_the_one_
     assert [version["id"] for version in found] == [learned, tuned, tuned_again]
     later = http.get(url.format(others[1]["volume_id"])).json()["items"]
     assert learned not in [version["id"] for version in later] and len(later) == 3
+
+
+def fail(engine: Engine, job_id: str) -> None:
+    """End a job as its worker would that can't do it."""
+    with transaction(engine) as conn:
+        conn.execute(update(jobs).where(jobs.c.id == job_id).values(state="failed", error_code="disk_full"))
+
+
+def test_a_run_is_not_tried_again_while_another_is_active(
+    http: TestClient, engine: Engine, project: str
+) -> None:
+    for _ in range(2):
+        give(http, segmented(http, project), "accepted")
+    first = train(http, project=project).json()
+    fail(engine, first["id"])
+    second = train(http, project=project).json()
+    refused = http.post(f"/v1/jobs/{first['id']}/retry")
+    assert (refused.status_code, refused.json()["code"]) == (409, "training_active")
+    assert http.get(f"/v1/jobs/{first['id']}").json()["state"] == "failed"
+    http.post(f"/v1/jobs/{second['id']}/cancel")
+    assert http.post(f"/v1/jobs/{first['id']}/retry").status_code == 202
+    assert train(http, project=project).json()["code"] == "training_active"
+
+
+def test_a_run_is_not_tried_again_while_somebody_chooses_who_is_tested(
+    http: TestClient, engine: Engine, project: str
+) -> None:
+    for _ in range(2):
+        give(http, segmented(http, project), "accepted")
+    job = train(http, project=project).json()
+    fail(engine, job["id"])
+    answers: list[int] = []
+    thread = threading.Thread(
+        target=lambda: answers.append(http.post(f"/v1/jobs/{job['id']}/retry").status_code)
+    )
+    with transaction(engine) as conn:
+        lock_training(conn, project_id=job["project_id"])
+        thread.start()
+        waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        while not conn.execute(waiting).scalar_one():  # until it has come as far as it can
+            assert not answers, "it didn't wait"
+            time.sleep(0.02)
+    thread.join()
+    assert answers == [202]

@@ -13,7 +13,7 @@ from segloop.errors import Conflict, InvalidInput
 from segloop.imaging.labels import LabelSet
 from segloop.jobs.job import Job, JobKind
 from segloop.jobs.submit import submit, training_active
-from segloop.jobs.table import lock_name
+from segloop.jobs.table import lock_training
 from segloop.model_versions import table as model_versions_table
 from segloop.projects import table as projects_table
 from segloop.training.cases.case import Case, list_cases, usable
@@ -57,7 +57,7 @@ def start(
         InvalidInput: `too_few_corrections`, `too_few_cases`, `labels_missing`, `label_set_gaps`, `recipe_invalid`,
             `idempotency_key_reused`.
     """
-    lock_name(conn, f"training/{project_id}")
+    lock_training(conn, project_id=project_id)
     production = model_versions_table.find_production(conn, project_id=project_id)
     job, new = _submit(conn, project_id, wanted, production, request, idempotency_key)
     if not new:
