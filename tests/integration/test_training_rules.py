@@ -12,7 +12,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 
 from segloop.database import Engine, open_engine, transaction
 from segloop.jobs.table import jobs, lock_training
@@ -20,9 +20,13 @@ from segloop.masks.table import masks
 from segloop.model_versions import promote
 from segloop.model_versions import table as versions_table
 from segloop.model_versions.table import model_versions
+from segloop.projects import table as projects_table
 from segloop.settings import Settings
+from segloop.training.policies import table as policies_table
+from segloop.training.runs import automatic
 from segloop.training.runs import table as runs_table
 from services.api.main import create_app
+from services.api.relay import relay_and_reap
 from tests.integration.editing import Draft, upload
 from tests.learning import new_project, put_into_production, small_bundle, train, upload_case
 from tests.training_runs import NAMES
@@ -467,10 +471,10 @@ def test_a_patient_s_versions_are_those_that_learned_of_it_also_through_the_one_
     assert learned not in [version["id"] for version in later] and len(later) == 3
 
 
-def fail(engine: Engine, job_id: str) -> None:
-    """End a job as its worker would that can't do it."""
+def end(engine: Engine, job_id: str, state: str = "failed") -> None:
+    """End a queued job as if its worker had."""
     with transaction(engine) as conn:
-        conn.execute(update(jobs).where(jobs.c.id == job_id).values(state="failed", error_code="disk_full"))
+        conn.execute(update(jobs).where(jobs.c.id == job_id).values(state=state, finished_at=func.now()))
 
 
 def test_a_run_is_not_tried_again_while_another_is_active(
@@ -479,7 +483,7 @@ def test_a_run_is_not_tried_again_while_another_is_active(
     for _ in range(2):
         give(http, segmented(http, project), "accepted")
     first = train(http, project=project).json()
-    fail(engine, first["id"])
+    end(engine, first["id"])
     second = train(http, project=project).json()
     refused = http.post(f"/v1/jobs/{first['id']}/retry")
     assert (refused.status_code, refused.json()["code"]) == (409, "training_active")
@@ -495,7 +499,7 @@ def test_a_run_is_not_tried_again_while_somebody_chooses_who_is_tested(
     for _ in range(2):
         give(http, segmented(http, project), "accepted")
     job = train(http, project=project).json()
-    fail(engine, job["id"])
+    end(engine, job["id"])
     answers: list[int] = []
     thread = threading.Thread(
         target=lambda: answers.append(http.post(f"/v1/jobs/{job['id']}/retry").status_code)
@@ -509,3 +513,82 @@ def test_a_run_is_not_tried_again_while_somebody_chooses_who_is_tested(
             time.sleep(0.02)
     thread.join()
     assert answers == [202]
+
+
+def accept(http: TestClient, project: str, n: int) -> list[str]:
+    """Accept so many new masks and return their volumes."""
+    masks = [segmented(http, project) for _ in range(n)]
+    for mask in masks:
+        give(http, mask, "accepted")
+    return [mask["volume_id"] for mask in masks]
+
+
+def newest_run(http: TestClient, project: str) -> tuple[int, dict[str, Any]]:
+    """Return how many runs there are, and the newest with its cases."""
+    items = http.get(f"/v1/projects/{project}/training-runs").json()["items"]
+    return len(items), dict(http.get(f"/v1/training-runs/{items[0]['id']}").json())
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled"])
+def test_what_came_due_while_a_run_was_active_starts_when_that_ends_and_the_same_not_again(
+    http: TestClient, engine: Engine, project: str, state: str
+) -> None:
+    http.patch(f"/v1/projects/{project}/training-policy", json={"automatic": True})
+    accept(http, project, 2)
+    n, run = newest_run(http, project)
+    assert n == 1 and automatic.start_where_due(engine) == []
+    accept(http, project, 1)
+    end(engine, run["job_id"], state)
+    assert (
+        automatic.start_where_due(engine) == []
+    )  # one new mask of two; what was tried is not done over and over
+    assert newest_run(http, project)[0] == 1
+    accept(http, project, 1)  # feedback asks as ever
+    n, run = newest_run(http, project)
+    assert (n, run["trigger"]) == (2, "automatic")
+    accept(http, project, 2)
+    end(engine, run["job_id"], state)
+    assert len(automatic.start_where_due(engine)) == 1
+    n, run = newest_run(http, project)
+    assert (n, run["state"], len(run["cases"])) == (3, "queued", 6)
+    http.post(f"/v1/jobs/{run['job_id']}/cancel")
+
+
+def test_a_policy_that_becomes_automatic_starts_what_is_due(http: TestClient, project: str) -> None:
+    accept(http, project, 2)
+    url = f"/v1/projects/{project}/training-policy"
+    http.patch(url, json={"validation_share": 0.1})
+    assert http.get(f"/v1/projects/{project}/training-runs").json()["items"] == []
+    http.patch(url, json={"automatic": True})
+    n, run = newest_run(http, project)
+    assert (n, run["trigger"], run["state"]) == (1, "automatic", "queued")
+    http.post(f"/v1/jobs/{run['job_id']}/cancel")
+
+
+def test_the_relay_asks_also_where_one_project_can_not_be_asked(
+    http: TestClient, engine: Engine, settings: Settings, project: str
+) -> None:
+    broken = new_project(http, f"p{next(FRESH)}", automatic=True)
+    with transaction(engine) as conn:
+        project_id = projects_table.get(conn, broken).id
+        policies_table.insert_policy(
+            conn, project_id=project_id, actor="tester", body={"automatic": True, "of_a_later_release": 1}
+        )
+    http.patch(f"/v1/projects/{project}/training-policy", json={"automatic": True})
+    accept(http, project, 2)
+    _, run = newest_run(http, project)
+    accept(http, project, 2)
+    end(engine, run["job_id"])
+    stop, rung = threading.Event(), []
+    relay = threading.Thread(
+        target=relay_and_reap, args=(engine, lambda *bell: rung.append(bell), settings, stop)
+    )
+    relay.start()
+    try:
+        until = time.monotonic() + 30
+        while newest_run(http, project)[0] < 2:
+            assert relay.is_alive() and time.monotonic() < until
+            time.sleep(0.1)
+    finally:
+        stop.set()
+        relay.join()
