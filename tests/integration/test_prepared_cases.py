@@ -10,6 +10,7 @@ import blosc2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import func, update
 
 from segloop.database import Engine, open_engine, transaction
 from segloop.errors import Conflict
@@ -21,6 +22,7 @@ from segloop.settings import Settings, child_environment
 from segloop.training.runs import table
 from services.api.main import create_app
 from services.trainer.case_cache import CaseCache
+from services.trainer.checkpoints import sweep
 from services.trainer.prepare import Preparation
 from services.trainer.train import Trainer
 from tests.integration.editing import Draft
@@ -169,7 +171,55 @@ def test_a_run_that_waited_does_not_train_on_a_mask_that_was_rejected_since(
     http.post(f"/v1/jobs/{job['id']}/cancel")
 
 
-def test_an_attempt_removes_what_killed_ones_left_on_the_disk_and_nothing_that_may_still_be_written(
+def test_checkpoints_go_once_no_run_can_go_on_from_them(
+    http: TestClient, engine: Engine, settings: Settings
+) -> None:
+    store, project = store_of(settings), new_project(http, "swept", **TRAINING_ONLY)
+    upload_case(http, 1, project=project)
+
+    def run(state: str) -> str:
+        """Make a run that kept a checkpoint, and an object that no row names, and ended so."""
+        job = train(http, "full_retrain", project=project).json()
+        with transaction(engine) as conn:
+            run_id = str(table.get_by_job(conn, job["id"]).id)
+            key = f"training/{run_id}/attempt-1/1"
+            values = {"state": state, "finished_at": func.clock_timestamp()}
+            conn.execute(update(jobs_table.jobs).where(jobs_table.jobs.c.id == job["id"]).values(values))
+            conn.execute(
+                update(table.training_runs)
+                .where(table.training_runs.c.id == run_id)
+                .values(checkpoint_key=key)
+            )
+        for name in ("1/state.pt", "1/progress.jsonl", "2/state.pt"):
+            store.put_bytes(f"training/{run_id}/attempt-1/{name}", b"saved")
+        return run_id
+
+    def kept() -> set[str]:
+        sweep(engine, store)
+        return {item.key.split("/")[1] for item in store.list_("training/")}
+
+    store.put_bytes("training/not-a-run/state.pt", b"whatever this is, it is not ours to delete")
+    cancelled, failed = run("cancelled"), run("failed")
+    active = run("queued")
+    assert kept() == {"not-a-run", failed, active}
+    with transaction(engine) as conn:
+        job_id = table.get(conn, active).job_id
+    http.post(f"/v1/jobs/{job_id}/cancel")
+    succeeded = run("succeeded")
+    assert kept() == {"not-a-run", failed}  # nothing was registered yet that would make up for the failed one
+    version = put_into_production(engine, settings, small_bundle(settings.scratch / "made"), project=project)
+    with transaction(engine) as conn:
+        table.set_version(conn, succeeded, version.id)
+    assert kept() == {"not-a-run"}
+    upload_case(http, 2, project=project)
+    later = run("failed")
+    assert kept() == {"not-a-run", later}  # may be tried again
+    with transaction(engine) as conn:
+        keys = {one: table.get(conn, one).checkpoint_key for one in (cancelled, failed, active, later)}
+    assert {one for one, key in keys.items() if key is not None} == {later}
+
+
+def test_an_attempt_removes_what_killed_ones_left_and_nothing_that_may_still_be_written(
     http: TestClient, engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = []
@@ -187,6 +237,9 @@ def test_an_attempt_removes_what_killed_ones_left_on_the_disk_and_nothing_that_m
         left = settings.scratch / "training" / run_id / f"attempt-{attempt}"
         left.mkdir(parents=True)
         (left / "state.pt").write_bytes(b"left by a killed attempt")
+    store = store_of(settings)
+    for run_id in (ended, active, own):
+        store.put_bytes(f"training/{run_id}/attempt-1/1/state.pt", b"left by a killed attempt")
     found: list[Path] = []
 
     def look(*_: object) -> None:
@@ -204,5 +257,6 @@ def test_an_attempt_removes_what_killed_ones_left_on_the_disk_and_nothing_that_m
         (own, "attempt-3"),
     }
     assert not (settings.scratch / "training" / own / "attempt-3").exists()
+    assert {item.key.split("/")[1] for item in store.list_("training/")} == {active, own}
     for job in jobs[1:]:
         http.post(f"/v1/jobs/{job['id']}/cancel")
