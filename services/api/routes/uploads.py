@@ -164,7 +164,7 @@ def _complete(
                 result_id, new = insert(conn)
                 table.finish_upload(conn, row.id, state="completed", result_id=result_id)
             result = _result(conn, table.get_upload(conn, row.id))
-    except Conflict:
+    except (Conflict, InvalidInput):
         if prefix:
             upload.discard(parts.store, prefix)
         raise
@@ -178,6 +178,9 @@ def _prepare_volume(
 ) -> tuple[Insert, str | None]:
     with transaction(parts.engine) as conn:
         known = table.find_by_sha256(conn, project_id=row.project_id, sha256=digest)
+        if known is not None:
+            key = parts.settings.pseudonym_key
+            ingest.require_same_patient(conn, known, upload=row, pseudonym_key=key)
     if known is not None:
         return lambda conn: (known.id, False), None
     stored = ingest.store_objects(parts.store, parts.sandbox, folder, digest=digest, upload_id=row.id)
