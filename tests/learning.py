@@ -76,7 +76,7 @@ def phantom(seed: int) -> tuple[Any, Any, Any]:
 
 
 def upload_case(
-    http: httpx.Client, seed: int, *, patient: str | None = None, project: str = "default"
+    http: httpx.Client, seed: int, *, patient: str | None = None, project: str = "default", **of_mask: object
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Upload a phantom and its truth as ground truth; return (volume, mask)."""
     ct, truth, affine = phantom(seed)
@@ -88,7 +88,7 @@ def upload_case(
         patient_reference=patient or f"patient {seed}",
         case_reference=f"case {seed}",
     )
-    kind = {"purpose": "mask", "mask_kind": "ground_truth"}
+    kind = {"purpose": "mask", "mask_kind": "ground_truth", **of_mask}
     return volume, upload(http, truth, affine, project=project, volume_id=volume["id"], **kind)
 
 

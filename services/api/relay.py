@@ -1,4 +1,4 @@
-"""The relay and reaper process: rings the waiting bells and takes up what was lost."""
+"""The relay and reaper process: rings the waiting bells, takes up what was lost, and asks what came due by itself."""
 
 import logging
 import signal
@@ -10,15 +10,18 @@ from segloop.database import Engine, open_engine, transaction
 from segloop.errors import SegloopError
 from segloop.jobs import outbox
 from segloop.settings import Settings
+from segloop.training.runs import automatic
 
 log = logging.getLogger(__name__)
 IDLE_S = 0.1
 AWAY_S = 1.0
+ASK_S = 15.0
+"""How often it looks whether a retraining came due by itself: when another run ended, for example."""
 
 
 def relay_and_reap(engine: Engine, send: outbox.Send, settings: Settings, stop: threading.Event) -> None:
     """Relay until `stop` is set, reaping every `reaper_interval_s`; what is away now is tried again."""
-    reaped = 0.0
+    reaped = asked = -ASK_S
     while not stop.is_set():
         try:
             if time.monotonic() - reaped >= settings.reaper_interval_s:
@@ -29,6 +32,9 @@ def relay_and_reap(engine: Engine, send: outbox.Send, settings: Settings, stop: 
                         max_interruptions=settings.max_interruptions,
                     )
                 reaped = time.monotonic()
+            if time.monotonic() - asked >= ASK_S:
+                asked = time.monotonic()
+                automatic.start_where_due(engine)
             with transaction(engine) as conn:
                 sent = outbox.relay_once(conn, send)
             if not sent:

@@ -1,5 +1,6 @@
 """A run's checkpoints in the object store: the newest one, under a key of its own, named by the run's row."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,10 +8,27 @@ from segloop.database import Engine, transaction
 from segloop.errors import NotFound
 from segloop.jobs import table as jobs_table
 from segloop.jobs.run import Attempt
+from segloop.projects.table import is_uuid
 from segloop.storage import ObjectStore
 from segloop.training.runs import table
 
+FOLDER = "training"
 STATE, EPOCHS = "state.pt", "progress.jsonl"
+
+
+def sweep(engine: Engine, store: ObjectStore) -> None:
+    """Remove what the store holds of runs that can't go on any more, also what no row names; see `table.forget_checkpoints`.
+
+    The store is asked what there is, so whatever a killed trainer left is found by the next, of any project.
+    """
+    keys = defaultdict(list)
+    for item in store.list_(f"{FOLDER}/"):
+        keys[item.key.split("/")[1]].append(item.key)
+    with transaction(engine) as conn:
+        over = table.forget_checkpoints(conn, [run_id for run_id in keys if is_uuid(run_id)])
+    for run_id in over:
+        for key in keys[run_id]:
+            store.delete(key)
 
 
 @dataclass
@@ -50,7 +68,7 @@ class Checkpoints:
             return True
         self._count += 1
         job = self.attempt.job
-        key = f"training/{self.run_id}/attempt-{job.attempt}/{self._count}"
+        key = f"{FOLDER}/{self.run_id}/attempt-{job.attempt}/{self._count}"
         self.store.put_file(f"{key}/{STATE}", self.folder / STATE)
         epochs = self.folder / EPOCHS
         self.store.put_bytes(f"{key}/{EPOCHS}", epochs.read_bytes() if epochs.exists() else b"")

@@ -24,11 +24,11 @@ from segloop.storage import ObjectStore
 from segloop.training.cases.case import Case
 from segloop.training.comparisons import compare
 from segloop.training.protocol import CaseScores, Evaluation
-from segloop.training.runs import table as runs_table
 from segloop.training.scores import Reference, score_case, with_calibration
 from segloop.volumes import table as volumes_table
 from segloop.volumes import voxels
 from segloop.volumes.ingest import geometry_of
+from services.trainer.checkpoints import sweep
 
 MAX_CALIBRATION = 20
 """Cases on which calibration is measured: each costs another prediction for both versions."""
@@ -52,8 +52,9 @@ class Evaluator:
             production = _other(conn, candidate)
             classes = compare.class_names(conn, candidate)
             held = compare.held_out(conn, project_id=candidate.project_id, classes=classes)
-            run = runs_table.find_by_version(conn, candidate.id)
-        self._forget_checkpoints(run)
+        sweep(
+            self.engine, self.store
+        )  # the candidate is registered, and nothing goes on from what its training saved
         attempt.report("loading models", 0.0)
         versions = [version for version in (candidate, production) if version is not None]
         predictors = [self._load(version) for version in versions]
@@ -84,11 +85,6 @@ class Evaluator:
             return {}
 
         return finish
-
-    def _forget_checkpoints(self, run: Row[Any] | None) -> None:
-        """Remove what only the training needed: its candidate is registered."""
-        for item in [] if run is None else list(self.store.list_(f"training/{run.id}/")):
-            self.store.delete(item.key)
 
     def _scores(
         self,

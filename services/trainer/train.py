@@ -27,7 +27,7 @@ from segloop.training.comparisons import compare
 from segloop.training.progress import disk_full
 from segloop.training.runs import table
 from services.trainer.case_cache import CaseCache
-from services.trainer.checkpoints import Checkpoints
+from services.trainer.checkpoints import Checkpoints, sweep
 from services.trainer.prepare import PREPARING, Preparation
 from services.trainer.process import TrainingProcess
 
@@ -69,7 +69,11 @@ class Trainer:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _tidy(self, run: Row[Any], attempt: int) -> None:
-        """Remove what killed attempts left here, but for the last of this run: that one may still be writing."""
+        """Remove what ended runs left in the store, and what killed attempts left here.
+
+        Of this run the last attempt's folder stays: it may still be written.
+        """
+        sweep(self.engine, self.store)
         for left in (self.scratch / "training").glob("*/attempt-*"):
             if left.parent.name == run.id and int(left.name.removeprefix("attempt-")) >= attempt - 1:
                 continue

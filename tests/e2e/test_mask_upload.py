@@ -97,10 +97,17 @@ def test_ground_truth_is_added_to_a_case_and_what_does_not_fit_is_refused(
         drop.set_input_files(path)
         page.locator(".message.error").get_by_text(words).wait_for(timeout=20_000)
     assert api.get(f"/v1/volumes/{volume_id}/masks").json()["items"] == []
+    page.get_by_text("Annotated in the mask: all 7 labels").click()
+    for name in ("brainstem", "mandible"):
+        page.get_by_label(f"{name} annotated").uncheck()
+    page.get_by_text("Annotated in the mask: 5 of 7 labels").wait_for()
     drop.set_input_files(saved(tmp_path / "truth.nii.gz", mask, geometry))
     page.get_by_text("Ground truth by").first.wait_for(timeout=30_000)
     ras, _ = reorient(mask, geometry, "RAS")
     assert np.array_equal(seen(page), ras)
+    (stored,) = api.get(f"/v1/volumes/{volume_id}/masks").json()["items"]
+    assert stored["reviewed"]["labels"] == [2, 3, 4, 6, 7]
+    page.get_by_text("REVIEWED IN PART", exact=True).wait_for(timeout=20_000)
 
 
 def test_a_refused_mask_leaves_its_ct_in_the_worklist(page: Page, tmp_path: Path) -> None:

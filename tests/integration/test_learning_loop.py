@@ -133,3 +133,22 @@ def test_a_project_without_any_model_trains_its_first_version_from_ground_truth_
     assert (comparison["outcome"], comparison["production_id"]) == ("not_enough_cases", None)
     promoted = http.post(f"/v1/model-versions/{version['id']}/promote", json={"reason": REASON})
     assert promoted.json()["stage"] == "production"
+
+
+def test_a_run_that_gives_the_same_version_again_says_so_and_registers_nothing(
+    http: TestClient, engine: Engine, settings: Settings, work: Callable[[], Job | None], bundle: Path
+) -> None:
+    project = new_project(http, "same", minimum_corrections=1, test_share=0.0, validation_share=0.0)
+    put_into_production(engine, settings, bundle, project=project)
+    upload_case(http, 1, project=project)
+    # Steps so small that no weight moves.
+    recipe = {"learning_rate": 1e-30, "n_epochs": 1, "iterations_per_epoch": 1}
+    assert train(http, project=project, **recipe).status_code == 202
+    job = work()
+    assert job is not None and (job.state, job.error_code) == ("failed", "training_gave_nothing_new"), job
+    assert "exactly version v1 again" in (job.error_message or "")
+    (run,) = http.get(f"/v1/projects/{project}/training-runs").json()["items"]
+    assert (run["state"], run["version_id"]) == ("failed", None)
+    assert len(http.get(f"/v1/projects/{project}/model-versions").json()["items"]) == 1
+    assert work() is None  # nothing is compared
+    assert http.get(f"/v1/projects/{project}/training-state").json()["n_counting"] == 1

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,15 +12,24 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select, text, update
 
 from segloop.database import Engine, open_engine, transaction
+from segloop.jobs.table import jobs, lock_training
 from segloop.masks.table import masks
+from segloop.model_versions import promote
+from segloop.model_versions import table as versions_table
 from segloop.model_versions.table import model_versions
+from segloop.projects import table as projects_table
 from segloop.settings import Settings
+from segloop.training.policies import table as policies_table
+from segloop.training.runs import automatic
+from segloop.training.runs import table as runs_table
 from services.api.main import create_app
+from services.api.relay import relay_and_reap
 from tests.integration.editing import Draft, upload
 from tests.learning import new_project, put_into_production, small_bundle, train, upload_case
+from tests.training_runs import NAMES
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
 SHAPE = (8, 7, 6)
@@ -51,14 +62,27 @@ def project(http: TestClient, engine: Engine, settings: Settings, bundle: Path) 
     return slug
 
 
-def segmented(http: TestClient, project: str, *, patient: str | None = None) -> dict[str, Any]:
+def segmented(
+    http: TestClient, project: str, *, patient: str | None = None, every_label: bool = False
+) -> dict[str, Any]:
     """Upload a CT and a mask of another tool on it; return the mask."""
     n = next(FRESH)
     ct = np.random.default_rng(n).integers(-1000, 400, SHAPE).astype(np.int16)
     volume = upload(http, ct, AFFINE, project=project, patient_reference=patient or f"patient {n}")
     mask = np.zeros(SHAPE, np.uint8)
     mask[1:4, 2:4, 1:3] = 5
+    if every_label:
+        mask[: len(NAMES), 0, 0] = range(1, len(NAMES) + 1)
     return upload(http, mask, AFFINE, project=project, purpose="mask", volume_id=volume["id"])
+
+
+def uploaded(http: TestClient, project: str, kind: str, labels: list[int] | None) -> dict[str, Any]:
+    """Upload a CT and a mask in which these labels were annotated; return the mask."""
+    volume_id = segmented(http, project)["volume_id"]
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[1:4, 2:4, 1:3] = 5
+    more = {"purpose": "mask", "volume_id": volume_id, "mask_kind": kind, "annotated_labels": labels}
+    return upload(http, mask, AFFINE, project=project, **more)
 
 
 def give(http: TestClient, mask: dict[str, Any], verdict: str, **body: object) -> dict[str, Any]:
@@ -169,14 +193,71 @@ def test_a_correction_of_some_slices_is_a_case_that_is_no_dense_one(http: TestCl
     assert (found["why_not"], found["is_dense"]) == (None, False)
 
 
+def test_ground_truth_of_some_labels_vouches_for_these_and_so_does_a_correction_drawn_on_it(
+    http: TestClient, project: str
+) -> None:
+    truth = uploaded(http, project, "ground_truth", [5, 2])
+    assert (truth["reviewed"]["whole"], truth["reviewed"]["labels"]) == (True, [2, 5])
+
+    def found() -> tuple[str, Any, bool]:
+        """Return the case's mask, what a draft on it begins with, and whether the case is dense."""
+        case = cases(http, project)[truth["volume_id"]]
+        assert case["why_not"] is None
+        draft = Draft(http, truth["volume_id"], case["mask_id"])
+        region = http.get(f"{draft.url}/changes").json()["reviewed"]
+        http.delete(draft.url)
+        return case["mask_id"], (region["whole"], region["labels"]), case["is_dense"]
+
+    assert found() == (truth["id"], (True, [2, 5]), False)
+    give(http, truth, "accepted")
+    assert found() == (truth["id"], (True, [2, 5]), False)
+    drawn = corrected(http, truth, None)
+    assert drawn["reviewed"]["labels"] == [2, 5]
+    assert found() == (drawn["id"], (True, [2, 5]), False)
+    draft = Draft(http, truth["volume_id"], drawn["id"])
+    draft.send(json.dumps({"whole": True, "labels": None}).encode(), "review", 0)  # the rest was looked at
+    complete = draft.finalize(active_time_s=1).json()
+    give(http, complete, "corrected")
+    assert found() == (complete["id"], (True, None), True)
+
+
+def test_another_tool_s_result_of_some_labels_is_accepted_for_these_and_unreviewed_before(
+    http: TestClient, project: str
+) -> None:
+    mask = uploaded(http, project, "imported", [5])
+    assert cases(http, project) == {}
+    draft = Draft(http, mask["volume_id"], mask["id"])
+    region = http.get(f"{draft.url}/changes").json()["reviewed"]
+    assert (region["whole"], region["axial"], region["labels"]) == (False, [], [5])
+    assert give(http, mask, "accepted")["reviewed"]["labels"] == [5]
+    found = cases(http, project)[mask["volume_id"]]
+    assert (found["why_not"], found["is_dense"], found["mask_id"]) == (None, False, mask["id"])
+
+
+def test_ground_truth_of_every_label_is_dense_and_of_a_label_that_is_none_refused(
+    http: TestClient, project: str
+) -> None:
+    for labels in (None, [1, 2, 3, 4, 5, 6, 7]):
+        truth = uploaded(http, project, "ground_truth", labels)
+        assert truth["reviewed"] is None and cases(http, project)[truth["volume_id"]]["is_dense"]
+    for wrong, code in (([5, 77], "annotated_labels"), ([], "request_invalid")):
+        body = {
+            "size_bytes": 9,
+            "purpose": "mask",
+            "volume_id": truth["volume_id"],
+            "annotated_labels": wrong,
+        }
+        answer = http.post(f"/v1/projects/{project}/uploads", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
 def test_too_few_corrections_start_nothing_and_say_how_many(http: TestClient, project: str) -> None:
     give(http, segmented(http, project), "accepted")
     answer = train(http, project=project)
     assert (answer.status_code, answer.json()["code"]) == (422, "too_few_corrections")
     assert "1 of 2" in answer.json()["detail"]
     assert http.get(f"/v1/projects/{project}/training-runs").json()["items"] == []
-    jobs = http.get("/v1/jobs", params={"project_id": project}).json()["items"]
-    assert jobs == []
+    assert http.get("/v1/jobs", params={"project_id": project}).json()["items"] == []
 
 
 def test_masks_without_any_label_start_nothing(http: TestClient, project: str) -> None:
@@ -342,3 +423,172 @@ def test_a_patient_that_trains_right_now_can_not_be_kept_for_tests(http: TestCli
     assert (answer.status_code, answer.json()["code"]) == (409, "test_patient_trained")
     http.post(f"/v1/jobs/{job['id']}/cancel")
     assert http.post(f"/v1/projects/{project}/test-patients", json=body).status_code == 201
+
+
+def trained(http: TestClient, engine: Engine, project: str, kind: str = "quick_tune") -> str:
+    """Start a run, let it end as if it had trained a version, put that into production and return its id."""
+    job = train(http, kind, project=project)
+    assert job.status_code == 202, job.text
+    with transaction(engine) as conn:
+        run = runs_table.get_by_job(conn, job.json()["id"])
+        made = versions_table.insert_version(
+            conn,
+            project_id=run.project_id,
+            created_by="tester",
+            name=kind,
+            label_set_id=run.label_set_id,
+            object_key=run.id,
+            sha256=run.id,
+            size_bytes=1,
+            orientation="RAS",
+            parent_id=run.parent_id,
+        )
+        runs_table.set_version(conn, run.id, made.id)
+        promote.promote(conn, made.id, actor="tester", reason="it is a test")
+    http.post(f"/v1/jobs/{job.json()['id']}/cancel")
+    return str(made.id)
+
+
+def test_a_patient_s_versions_are_those_that_learned_of_it_also_through_the_one_they_were_tuned_from(
+    http: TestClient, engine: Engine, project: str
+) -> None:
+    patient, *others = (segmented(http, project, every_label=True) for _ in range(3))
+    give(http, patient, "accepted")
+    give(http, others[0], "accepted")
+    learned = trained(http, engine, project)
+    give(http, patient, "rejected", reason="no longer to be learned from")
+    give(http, others[1], "accepted")
+    http.patch(f"/v1/projects/{project}/training-policy", json={"minimum_corrections": 1})
+    tuned = trained(http, engine, project)
+    give(http, segmented(http, project, every_label=True), "accepted")
+    tuned_again = trained(http, engine, project)
+    give(http, segmented(http, project, every_label=True), "accepted")
+    trained(http, engine, project, "full_retrain")  # from nothing, without the patient
+    url = "/v1/volumes/{}/model-versions"
+    found = http.get(url.format(patient["volume_id"])).json()["items"]
+    assert [version["id"] for version in found] == [learned, tuned, tuned_again]
+    later = http.get(url.format(others[1]["volume_id"])).json()["items"]
+    assert learned not in [version["id"] for version in later] and len(later) == 3
+
+
+def end(engine: Engine, job_id: str, state: str = "failed") -> None:
+    """End a queued job as if its worker had."""
+    with transaction(engine) as conn:
+        conn.execute(update(jobs).where(jobs.c.id == job_id).values(state=state, finished_at=func.now()))
+
+
+def test_a_run_is_not_tried_again_while_another_is_active(
+    http: TestClient, engine: Engine, project: str
+) -> None:
+    for _ in range(2):
+        give(http, segmented(http, project), "accepted")
+    first = train(http, project=project).json()
+    end(engine, first["id"])
+    second = train(http, project=project).json()
+    refused = http.post(f"/v1/jobs/{first['id']}/retry")
+    assert (refused.status_code, refused.json()["code"]) == (409, "training_active")
+    assert http.get(f"/v1/jobs/{first['id']}").json()["state"] == "failed"
+    http.post(f"/v1/jobs/{second['id']}/cancel")
+    assert http.post(f"/v1/jobs/{first['id']}/retry").status_code == 202
+    assert train(http, project=project).json()["code"] == "training_active"
+
+
+def test_a_run_is_not_tried_again_while_somebody_chooses_who_is_tested(
+    http: TestClient, engine: Engine, project: str
+) -> None:
+    for _ in range(2):
+        give(http, segmented(http, project), "accepted")
+    job = train(http, project=project).json()
+    end(engine, job["id"])
+    answers: list[int] = []
+    thread = threading.Thread(
+        target=lambda: answers.append(http.post(f"/v1/jobs/{job['id']}/retry").status_code)
+    )
+    with transaction(engine) as conn:
+        lock_training(conn, project_id=job["project_id"])
+        thread.start()
+        waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        while not conn.execute(waiting).scalar_one():  # until it has come as far as it can
+            assert not answers, "it didn't wait"
+            time.sleep(0.02)
+    thread.join()
+    assert answers == [202]
+
+
+def accept(http: TestClient, project: str, n: int) -> list[str]:
+    """Accept so many new masks and return their volumes."""
+    masks = [segmented(http, project) for _ in range(n)]
+    for mask in masks:
+        give(http, mask, "accepted")
+    return [mask["volume_id"] for mask in masks]
+
+
+def newest_run(http: TestClient, project: str) -> tuple[int, dict[str, Any]]:
+    """Return how many runs there are, and the newest with its cases."""
+    items = http.get(f"/v1/projects/{project}/training-runs").json()["items"]
+    return len(items), dict(http.get(f"/v1/training-runs/{items[0]['id']}").json())
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled"])
+def test_what_came_due_while_a_run_was_active_starts_when_that_ends_and_the_same_not_again(
+    http: TestClient, engine: Engine, project: str, state: str
+) -> None:
+    http.patch(f"/v1/projects/{project}/training-policy", json={"automatic": True})
+    accept(http, project, 2)
+    n, run = newest_run(http, project)
+    assert n == 1 and automatic.start_where_due(engine) == []
+    accept(http, project, 1)
+    end(engine, run["job_id"], state)
+    assert (
+        automatic.start_where_due(engine) == []
+    )  # one new mask of two; what was tried is not done over and over
+    assert newest_run(http, project)[0] == 1
+    accept(http, project, 1)  # feedback asks as ever
+    n, run = newest_run(http, project)
+    assert (n, run["trigger"]) == (2, "automatic")
+    accept(http, project, 2)
+    end(engine, run["job_id"], state)
+    assert len(automatic.start_where_due(engine)) == 1
+    n, run = newest_run(http, project)
+    assert (n, run["state"], len(run["cases"])) == (3, "queued", 6)
+    http.post(f"/v1/jobs/{run['job_id']}/cancel")
+
+
+def test_a_policy_that_becomes_automatic_starts_what_is_due(http: TestClient, project: str) -> None:
+    accept(http, project, 2)
+    url = f"/v1/projects/{project}/training-policy"
+    http.patch(url, json={"validation_share": 0.1})
+    assert http.get(f"/v1/projects/{project}/training-runs").json()["items"] == []
+    http.patch(url, json={"automatic": True})
+    n, run = newest_run(http, project)
+    assert (n, run["trigger"], run["state"]) == (1, "automatic", "queued")
+    http.post(f"/v1/jobs/{run['job_id']}/cancel")
+
+
+def test_the_relay_asks_also_where_one_project_can_not_be_asked(
+    http: TestClient, engine: Engine, settings: Settings, project: str
+) -> None:
+    broken = new_project(http, f"p{next(FRESH)}", automatic=True)
+    with transaction(engine) as conn:
+        project_id = projects_table.get(conn, broken).id
+        policies_table.insert_policy(
+            conn, project_id=project_id, actor="tester", body={"automatic": True, "of_a_later_release": 1}
+        )
+    http.patch(f"/v1/projects/{project}/training-policy", json={"automatic": True})
+    accept(http, project, 2)
+    _, run = newest_run(http, project)
+    accept(http, project, 2)
+    end(engine, run["job_id"])
+    stop, rung = threading.Event(), []
+    relay = threading.Thread(
+        target=relay_and_reap, args=(engine, lambda *bell: rung.append(bell), settings, stop)
+    )
+    relay.start()
+    try:
+        until = time.monotonic() + 30
+        while newest_run(http, project)[0] < 2:
+            assert relay.is_alive() and time.monotonic() < until
+            time.sleep(0.1)
+    finally:
+        stop.set()
+        relay.join()

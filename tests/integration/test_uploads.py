@@ -20,6 +20,7 @@ from fastapi.testclient import TestClient
 
 from segloop.settings import Settings
 from segloop.storage import ObjectStore, open_store
+from segloop.volumes import ingest
 from services.api.main import create_app
 from tests.conftest import ROOT
 
@@ -55,8 +56,8 @@ def ct_bytes(seed: int, shape: tuple[int, int, int] = (24, 20, 16)) -> bytes:
     return bytes(image.to_bytes())
 
 
-def announce(client: TestClient | httpx.Client, body: bytes) -> dict[str, Any]:
-    made = client.post("/v1/projects/default/uploads", json={"size_bytes": len(body)})
+def announce(client: TestClient | httpx.Client, body: bytes, **extra: object) -> dict[str, Any]:
+    made = client.post("/v1/projects/default/uploads", json={"size_bytes": len(body), **extra})
     assert made.status_code == 201, made.text
     return dict(made.json())
 
@@ -116,6 +117,58 @@ def test_completing_twice_at_the_same_time_makes_one_volume_and_leaves_nothing_o
     assert {answer.status_code for answer in answers} <= {200, 201}
     assert [answer.status_code for answer in answers].count(201) == 1
     assert len({answer.json()["id"] for answer in answers}) == 1
+    assert objects_of_one_volume(store)
+
+
+def sent(client: TestClient, body: bytes, **extra: object) -> str:
+    """Announce a file, send its parts and return the upload's id."""
+    made = announce(client, body, **extra)
+    for number in range(1, made["n_parts"] + 1):
+        send(client, made, body, number)
+    return str(made["id"])
+
+
+def test_the_same_file_of_another_patient_is_refused_and_of_the_same_or_none_is_the_same_volume(
+    client: TestClient, store: ObjectStore
+) -> None:
+    def complete(body: bytes, reference: str | None) -> httpx.Response:
+        upload_id = sent(client, body, patient_reference=reference, case_reference="first name")
+        answer: httpx.Response = client.post(f"/v1/uploads/{upload_id}/complete")
+        if answer.status_code == 422:
+            assert client.get(f"/v1/uploads/{upload_id}").json()["state"] == "refused"
+        return answer
+
+    first = complete(ct_bytes(20), "Doe^Jane").json()
+    for same in (" Doe^Jane ", None):
+        assert complete(ct_bytes(20), same).json()["id"] == first["id"]
+    other = complete(ct_bytes(20), "Roe^Richard")
+    assert (other.status_code, other.json()["code"]) == (422, "patient_differs")
+    assert "first name, under another patient" in other.json()["detail"] and "Doe" not in other.text
+    assert objects_of_one_volume(store)
+
+    nameless = complete(ct_bytes(21), None).json()
+    assert complete(ct_bytes(21), None).json()["id"] == nameless["id"]
+    named = complete(ct_bytes(21), "Doe^Jane")
+    assert (named.status_code, named.json()["code"]) == (422, "patient_differs")
+    assert "without a patient reference" in named.json()["detail"]
+
+
+def test_of_two_patients_named_for_one_file_at_the_same_time_one_is_refused(
+    client: TestClient, store: ObjectStore
+) -> None:
+    uploads = [sent(client, ct_bytes(22), patient_reference=name) for name in ("one", "another")]
+    together = threading.Barrier(2)
+    store_objects = ingest.store_objects
+
+    def wait(*arguments: Any, **options: Any) -> Any:
+        together.wait(60)  # neither has found the other's volume
+        return store_objects(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(ingest, "store_objects", wait)
+        answers = list(pool.map(lambda id_: client.post(f"/v1/uploads/{id_}/complete"), uploads))
+    assert sorted(answer.status_code for answer in answers) == [201, 422]
+    assert {answer.json().get("code") for answer in answers} == {None, "patient_differs"}
     assert objects_of_one_volume(store)
 
 

@@ -16,6 +16,7 @@ from ui.views.masks import (
     label_numbers,
     labels_of,
     names_of,
+    newest_labels,
     origin,
     stated_offset,
     ticket,
@@ -106,12 +107,16 @@ def _add_mask(api: ApiClient, volume: Volume) -> None:
     """Offer to upload a mask; the newest mask is the one that is shown."""
     with st.popover("Add a mask"):
         st.caption("Ground truth, or another tool's result, as NIfTI on exactly this CT's grid.")
-        numbers = label_numbers(api)
-        if numbers:
+        labels = newest_labels(api)
+        if labels:
             # Other numbers would be taken for other labels, and nothing in the file says which are meant.
-            st.caption(f"Its values must mean: {plain(numbers)}.")
+            st.caption(f"Its values must mean: {plain(label_numbers(labels))}.")
         uploaded = uploader(
-            api_base=API_BASE, project=PROJECT, volume_id=volume.id, key=f"mask-uploader-{volume.id}"
+            api_base=API_BASE,
+            project=PROJECT,
+            volume_id=volume.id,
+            labels=[label.model_dump() for label in labels],
+            key=f"mask-uploader-{volume.id}",
         )
     if uploaded:
         st.rerun()
@@ -186,11 +191,12 @@ def _feedback(api: ApiClient, mask: Mask) -> None:
         if verdict is None:
             st.error("Choose a verdict first.")
             return
+        says_nothing = mask.kind != "correction" and mask.reviewed is None
         given = {
             "verdict": verdict,
-            # Who accepts a mask as it is vouches for all of it; a correction says itself what was reviewed, and a second
-            # person's word makes no more of it.
-            "reviewed": {"whole": True} if verdict == "accepted" and mask.kind != "correction" else None,
+            # Who accepts a mask as it is vouches for all of it; a correction, or an upload of some labels, says itself
+            # what was reviewed, and a second person's word makes no more of it.
+            "reviewed": {"whole": True} if verdict == "accepted" and says_nothing else None,
             "reason": reason,
             "notes": notes,
             "rating": None if stars is None else stars + 1,

@@ -36,14 +36,14 @@ def labels_of(api: ApiClient, mask: Mask | None, draft: Draft | None) -> list[di
 
 
 def newest_labels(api: ApiClient) -> list[Label]:
-    """Return the labels that a new mask has: those of the project's newest label set."""
+    """Return the labels that a new mask has, by index: those of the project's newest label set."""
     sets = api.label_sets(PROJECT)
-    return max(sets, key=lambda found: found.version).labels if sets else []
+    labels = max(sets, key=lambda found: found.version).labels if sets else []
+    return sorted(labels, key=lambda label: label.index)
 
 
-def label_numbers(api: ApiClient) -> str:
+def label_numbers(labels: list[Label]) -> str:
     """Return which number means which label in a mask that is added, as one line."""
-    labels = sorted(newest_labels(api), key=lambda label: label.index)
     return ", ".join(f"{label.index} {label.name}" for label in labels)
 
 

@@ -26,6 +26,8 @@ def standing(mask: Mask, feedback: Sequence[Feedback]) -> Standing:
         return _vouched([f"accepted by {verdict.created_by}"], verdict.reviewed, "ACCEPTED")
     if mask.kind == "correction":
         return _vouched([], mask.reviewed, "CORRECTED")
+    if mask.kind == "ground_truth" and mask.reviewed is not None:
+        return _vouched([], mask.reviewed, "GROUND TRUTH")
     if mask.kind == "ground_truth":
         return Standing("", "", is_reviewed=True)
     # What came from outside may be anything, also an AI mask that was downloaded here.

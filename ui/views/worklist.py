@@ -6,11 +6,11 @@ import streamlit as st
 from segloop_viewer import uploader
 
 from segloop.errors import SegloopError
-from segloop.schemas import Case, Worklist
+from segloop.schemas import Case, Label, Worklist
 from segloop.worklist.state import CASE_STATES, OPEN, CaseState
 from ui.api_client import ApiClient
 from ui.views.case import resume
-from ui.views.masks import API_BASE, PROJECT, label_numbers
+from ui.views.masks import API_BASE, PROJECT, label_numbers, newest_labels
 from ui.views.navigation import Open
 from ui.views.text import age, explain, plain
 
@@ -39,9 +39,17 @@ def page(api: ApiClient, open_case: Open) -> None:
     """Show the page; `open_case` goes to a case."""
     with st.sidebar:
         st.markdown("**New CT**")
-        uploaded = uploader(api_base=API_BASE, project=PROJECT, key="uploader")
+        labels = _labels(api)
+        uploaded = uploader(
+            api_base=API_BASE,
+            project=PROJECT,
+            labels=[label.model_dump() for label in labels],
+            key="uploader",
+        )
         st.caption("Without a patient reference, a CT counts as a patient of its own.")
-        _numbers(api)
+        if labels:  # which number means which label the file itself can't tell
+            with st.expander("Numbers in a mask"):
+                st.caption(plain(label_numbers(labels)))
     if uploaded:
         if not uploaded["mask_id"]:
             st.session_state["just_uploaded"] = uploaded["volume_id"]
@@ -115,15 +123,11 @@ def _row(case: Case) -> None:
         _go(case.id)
 
 
-def _numbers(api: ApiClient) -> None:
-    """Say which number means which label in a mask; the file itself can't tell."""
+def _labels(api: ApiClient) -> list[Label]:
     try:
-        numbers = label_numbers(api)
+        return newest_labels(api)
     except SegloopError:
-        return  # the worklist says what is wrong
-    if numbers:
-        with st.expander("Numbers in a mask"):
-            st.caption(plain(numbers))
+        return []  # the worklist says what is wrong
 
 
 def _go(volume_id: str) -> None:

@@ -8,7 +8,7 @@ from segloop import schemas
 from segloop.feedback import submit, table
 from segloop.feedback.statistics import table as statistics
 from segloop.projects import table as projects_table
-from segloop.training.runs import start as training
+from segloop.training.runs import automatic
 from segloop.volumes import table as volumes_table
 from services.api.deps import ActorDep, ConnectionDep, PartsDep
 from services.api.routes.jobs import require_uuid
@@ -36,7 +36,7 @@ def give_feedback(
         idempotency_key=idempotency_key,
     )
     if new:  # in the same transaction, so that no correction is forgotten by the count
-        training.start_if_due(conn, project_id=row.project_id, actor=actor.name)
+        automatic.start_if_due(conn, project_id=row.project_id, actor=actor.name)
     response.status_code = 201 if new else 200
     return schemas.Feedback.model_validate(row)
 

@@ -10,7 +10,7 @@ from segloop.projects import table as projects_table
 from segloop.training import overview
 from segloop.training.policies import policy as policies
 from segloop.training.policies.freeze import freeze
-from segloop.training.runs import table
+from segloop.training.runs import automatic, table
 from services.api.deps import ActorDep, ConnectionDep, LimitDep
 from services.api.routes.jobs import require_uuid
 
@@ -27,10 +27,12 @@ def get_policy(project: str, conn: ConnectionDep) -> schemas.Policy:
 def change_policy(
     project: str, body: schemas.PolicyChange, conn: ConnectionDep, actor: ActorDep
 ) -> schemas.Policy:
-    """Change the training policy; each change is a new version of it."""
+    """Change the training policy; each change is a new version of it, and may make a retraining due."""
     project_id = projects_table.get(conn, project).id
     values = body.model_dump(exclude_none=True)
-    return _policy(policies.change(conn, project_id=project_id, actor=actor.name, **values))
+    policy = policies.change(conn, project_id=project_id, actor=actor.name, **values)
+    automatic.start_if_due(conn, project_id=project_id, actor=actor.name)
+    return _policy(policy)
 
 
 @router.get("/projects/{project}/training-state")

@@ -12,8 +12,10 @@ from sqlalchemy import Row
 from segloop import schemas
 from segloop.database import Connection, transaction
 from segloop.errors import Conflict, InvalidInput, NotFound
+from segloop.imaging.labels import LabelSet
 from segloop.masks import save
 from segloop.masks import table as masks_table
+from segloop.masks.annotated import annotated_region
 from segloop.projects import table as projects_table
 from segloop.volumes import ingest, table, upload
 from services.api.deps import ActorDep, ConnectionDep, Parts, PartsDep
@@ -41,6 +43,8 @@ def start_upload(
             raise InvalidInput("volume_missing", "Say which volume (volume_id) this mask belongs to.")
         if table.get(conn, require_uuid(body.volume_id)).project_id != project_id:
             raise NotFound("volume_unknown", "There is no such volume.")
+        for newest in projects_table.list_label_sets(conn, project_id=project_id)[:1]:
+            _annotated(body.annotated_labels, body.mask_kind, newest)  # refused before anything is sent
     row = upload.start(
         conn,
         project_id=project_id,
@@ -53,7 +57,7 @@ def start_upload(
         patient_reference=body.patient_reference,
         case_reference=body.case_reference,
         volume_id=body.volume_id,
-        options={"mask_kind": body.mask_kind},
+        options={"mask_kind": body.mask_kind, "annotated_labels": body.annotated_labels},
     )
     response.headers["Location"] = f"/v1/uploads/{row.id}"
     return _present(conn, row)
@@ -160,7 +164,7 @@ def _complete(
                 result_id, new = insert(conn)
                 table.finish_upload(conn, row.id, state="completed", result_id=result_id)
             result = _result(conn, table.get_upload(conn, row.id))
-    except Conflict:
+    except (Conflict, InvalidInput):
         if prefix:
             upload.discard(parts.store, prefix)
         raise
@@ -174,6 +178,9 @@ def _prepare_volume(
 ) -> tuple[Insert, str | None]:
     with transaction(parts.engine) as conn:
         known = table.find_by_sha256(conn, project_id=row.project_id, sha256=digest)
+        if known is not None:
+            key = parts.settings.pseudonym_key
+            ingest.require_same_patient(conn, known, upload=row, pseudonym_key=key)
     if known is not None:
         return lambda conn: (known.id, False), None
     stored = ingest.store_objects(parts.store, parts.sandbox, folder, digest=digest, upload_id=row.id)
@@ -194,17 +201,20 @@ def _prepare_mask(
         label_sets = projects_table.list_label_sets(conn, project_id=row.project_id)
     if not label_sets:
         raise InvalidInput("label_set_missing", "This project has no label set yet; append one first.")
+    kind, newest = row.options["mask_kind"], label_sets[0]
+    reviewed = _annotated(row.options.get("annotated_labels"), kind, newest)
     key = f"masks/{row.id}-{secrets.token_hex(4)}"
-    stored = save.import_objects(
-        parts.store, parts.sandbox, folder, key=key, volume=volume, label_set=label_sets[0]
-    )
+    stored = save.import_objects(parts.store, parts.sandbox, folder, key=key, volume=volume, label_set=newest)
 
     def insert(conn: Connection) -> tuple[str, bool]:
-        kind, label_set_id = row.options["mask_kind"], label_sets[0].id
-        mask = save.insert(conn, stored, volume=volume, kind=kind, label_set_id=label_set_id, actor=actor)
-        return mask.id, True
+        values = {"kind": kind, "label_set_id": newest.id, "reviewed": reviewed}
+        return save.insert(conn, stored, volume=volume, actor=actor, **values).id, True
 
     return insert, key
+
+
+def _annotated(indices: Sequence[int] | None, kind: str, label_set: Row[Any]) -> dict[str, Any] | None:
+    return annotated_region(indices, kind=kind, labels=LabelSet.from_dicts(label_set.labels))
 
 
 def _result(conn: Connection, row: Row[Any]) -> schemas.Volume | schemas.Mask:

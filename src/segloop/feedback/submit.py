@@ -47,8 +47,8 @@ def submit(
     """Record feedback in the caller's transaction and return (it, whether it is new).
 
     A corrected mask is compared with the one its corrections began from: voxels changed, Dice of each label, and their
-    mean. Time and reviewed region are the correction's own unless stated. An accepted mask changed nothing, and a
-    rejected one is vouched for in no part unless stated.
+    mean. Time and reviewed region are the correction's own unless stated. An accepted mask changed nothing, and an uploaded
+    one is vouched for in the labels that it was annotated for; a rejected one in no part unless stated.
 
     Raises:
         NotFound: `mask_unknown`.
@@ -120,6 +120,8 @@ def _reviewed(conn: Connection, mask: Row[Any], given: Verdict) -> dict[str, Any
     if given.reviewed is None:
         # Who rejects a mask vouches for no part of it, whatever the one who drew it said.
         reviewed: dict[str, Any] | None = None if given.verdict == "rejected" else mask.reviewed
+        if reviewed is not None and mask.kind != "correction":
+            reviewed = {**reviewed, "whole": True}  # an upload of some labels, now vouched for in every slice
         return reviewed
     grid = ras_grid(volumes_table.get(conn, mask.volume_id))
     return region.check(given.reviewed, shape=grid.shape, indices=_labels(conn, mask).indices)

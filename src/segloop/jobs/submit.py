@@ -141,7 +141,10 @@ def retry(conn: Connection, job_id: str, *, actor: str) -> Job:
     Raises:
         Conflict: `job_not_failed`; `training_active` when another training run of its project is under way.
     """
-    table.get(conn, job_id)
+    known = table.get(conn, job_id)
+    if known.kind is JobKind.TRAIN:
+        # As at a start: nobody keeps a patient for tests while a run that learns of it becomes active.
+        table.lock_training(conn, project_id=known.project_id)
     try:
         with conn.begin_nested():
             job = table.reopen_failed(conn, job_id)

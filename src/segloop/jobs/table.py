@@ -370,3 +370,8 @@ def list_unrung(conn: Connection, *, after_s: float, limit: int) -> list[Job]:
 def lock_name(conn: Connection, name: str) -> None:
     """Wait for, and hold until the transaction ends, the advisory lock of a name."""
     conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
+def lock_training(conn: Connection, *, project_id: str) -> None:
+    """Hold what decides who of a project trains and who is tested, until the transaction ends."""
+    lock_name(conn, f"training/{project_id}")

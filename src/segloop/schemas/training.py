@@ -15,7 +15,10 @@ class LearningState(BaseModel):
     n_new: int = Field(
         description="Of those, what production has not learned from, test patients apart: a person may retrain on it."
     )
-    n_counting: int = Field(description="New since the last run: what an automatic retraining counts.")
+    n_counting: int = Field(
+        description="New since the last run that gave a candidate. By itself a retraining starts on so many only if no run "
+        "took them up, however it ended; `is_due` says so."
+    )
     n_test_patients: int
     n_frozen_cases: int = Field(description="Test cases with dense labels.")
     n_corrected_cases: int = Field(description="Held-back cases that people had to correct.")

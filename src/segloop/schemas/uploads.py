@@ -21,6 +21,13 @@ class NewUpload(Body):
     case_reference: str | None = Field(default=None, max_length=100)
     volume_id: str | None = None
     mask_kind: Literal["imported", "ground_truth"] = "imported"
+    annotated_labels: list[int] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=65535,
+        description="Of a mask: the labels (indices) that somebody looked for in it, null for all. The others count as "
+        "unknown, not as background.",
+    )
 
 
 class Upload(BaseModel):

@@ -9,7 +9,7 @@ from segloop.model_versions import table as model_versions_table
 from segloop.projects import table as projects_table
 from segloop.training.cases.case import list_cases, usable
 from segloop.training.policies import table as policies_table
-from segloop.training.runs import start, table
+from segloop.training.runs import automatic, table
 from segloop.training.runs.lineage import Novelty, novelty
 
 ACTIVE = ("queued", "running")
@@ -47,7 +47,7 @@ def state(conn: Connection, *, project_id: str) -> State:
         n_test_patients=len(tested),
         n_frozen_cases=sum(case.is_reference(classes) for case in held),
         n_corrected_cases=sum(case.is_corrected for case in held),
-        is_due=start.is_due(conn, project_id=project_id),
+        is_due=automatic.is_due(conn, project_id=project_id),
         active_run_id=next((run.id for run in runs if run.state in ACTIVE), None),
     )
 

@@ -11,6 +11,7 @@ from sqlalchemy import Row
 
 from segloop.audit.record import record
 from segloop.database import Connection
+from segloop.errors import InvalidInput
 from segloop.imaging.geometry import Geometry
 from segloop.imaging.sandbox import Sandbox
 from segloop.storage import ObjectStore
@@ -64,6 +65,9 @@ def insert(
     """Insert the row of a stored volume and return (volume, whether it is new).
 
     The same bytes in the same project give the volume that is there already.
+
+    Raises:
+        InvalidInput: `patient_differs` when that one is not of the patient that the upload names.
     """
     geometry = Geometry.from_flat(stored.found["shape"], stored.found["affine"])
     patient_id = _patient(conn, upload, digest=stored.sha256, actor=actor, pseudonym_key=pseudonym_key)
@@ -88,6 +92,7 @@ def insert(
     if row is None:  # the same bytes were completed at the same time
         known = table.find_by_sha256(conn, project_id=upload.project_id, sha256=stored.sha256)
         assert known is not None
+        require_same_patient(conn, known, upload=upload, pseudonym_key=pseudonym_key)
         return known, False
     record(
         conn,
@@ -106,14 +111,37 @@ def geometry_of(volume: Row[Any]) -> Geometry:
     return Geometry.from_flat(volume.shape, volume.affine)
 
 
+def require_same_patient(conn: Connection, volume: Row[Any], *, upload: Row[Any], pseudonym_key: str) -> None:
+    """Check that an upload of a volume's bytes names the volume's patient, or none.
+
+    Whose CT it is decides who trains and who is tested, so another reference is neither dropped nor taken over.
+
+    Raises:
+        InvalidInput: `patient_differs`.
+    """
+    patient = table.get_patient(conn, volume.patient_id)
+    named = upload.patient_reference_hmac
+    if named is None or patient.pseudonym == _pseudonym(named, pseudonym_key):
+        return
+    how = "under another patient reference" if patient.is_known else "without a patient reference"
+    raise InvalidInput(
+        "patient_differs",
+        f"This CT is here already: it was uploaded as {volume.case_reference}, {how}, and its patient can't be changed. "
+        "Open that case, or check whose CT this file is.",
+        volume_id=volume.id,
+    )
+
+
+def _pseudonym(reference: str, key: str) -> str:
+    return "P-" + hmac.new(key.encode(), reference.encode(), sha256).hexdigest()[:12].upper()
+
+
 def _patient(conn: Connection, upload: Row[Any], *, digest: str, actor: str, pseudonym_key: str) -> str:
     # Without a reference a file is its own patient, named by its content.
-    reference = upload.patient_reference_hmac or digest
-    pseudonym = "P-" + hmac.new(pseudonym_key.encode(), reference.encode(), sha256).hexdigest()[:12].upper()
     return table.find_or_insert_patient(
         conn,
         project_id=upload.project_id,
-        pseudonym=pseudonym,
+        pseudonym=_pseudonym(upload.patient_reference_hmac or digest, pseudonym_key),
         is_known=bool(upload.patient_reference_hmac),
         actor=actor,
     )

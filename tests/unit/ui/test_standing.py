@@ -44,6 +44,13 @@ def test_the_newest_verdict_on_this_very_mask_counts() -> None:
     assert standing(ai, [given("accepted", "another", whole)]).badge == "AI - NOT REVIEWED"
 
 
+def test_ground_truth_of_some_labels_says_which() -> None:
+    region = ReviewedRegion(whole=True, labels=[2])
+    truth = Mask.model_construct(id="m", kind="ground_truth", created_by="ann", reviewed=region)
+    found = standing(truth, [])
+    assert (found.badge, found.is_reviewed, found.region) == ("REVIEWED IN PART", True, region.model_dump())
+
+
 @pytest.mark.parametrize(
     "region",
     [

@@ -85,14 +85,23 @@ def uploader(
     api_base: str,
     project: str,
     volume_id: str | None = None,
+    labels: Sequence[dict[str, Any]] = (),
     key: str,
     on_uploaded: Callable[[], None] | None = None,
 ) -> dict[str, Any] | None:
     """Let the user upload a CT, or a CT and its mask, to the project; with `volume_id`, a mask of that volume.
 
+    With `labels`, each a dict with `index` and `name`, the user can say which of them were annotated in the mask.
+
     In the rerun right after it the answer has `volume_id` and `mask_id` (None without a mask), in every other it is None.
     """
-    data = {"instance": key, "apiBase": api_base.rstrip("/"), "project": project, "volumeId": volume_id}
+    data = {
+        "instance": key,
+        "apiBase": api_base.rstrip("/"),
+        "project": project,
+        "volumeId": volume_id,
+        "labels": [{"index": label["index"], "name": label["name"]} for label in labels],
+    }
     result = _uploader(key=key, data=data, on_uploaded_change=on_uploaded or (lambda: None), height="content")
     uploaded: dict[str, Any] | None = result.uploaded
     return uploaded

@@ -2,7 +2,7 @@
 import CSS from './uploader.css?inline'
 
 /** With a volume's id the box takes a mask of it. */
-interface Data { instance: string; apiBase: string; project: string; volumeId: string | null }
+interface Data { instance: string; apiBase: string; project: string; volumeId: string | null; labels: { index: number; name: string }[] }
 interface Args {
   data: Data
   parentElement: HTMLElement | ShadowRoot
@@ -89,6 +89,41 @@ function formatTime(seconds: number): string {
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
 }
 
+/** Which labels somebody looked for in the mask: all of them unless the user says otherwise. */
+class Annotated {
+  root = el('details', { class: 'annotated' })
+  private summary = el('summary')
+  private list = el('div', {})
+  private checks: [number, HTMLInputElement][] = []
+
+  constructor() {
+    this.root.append(this.summary, el('p', {}, 'A label that nobody looked for is unknown in this mask, not absent. Untick it.'), this.list)
+  }
+
+  /** Take the project's labels; what was ticked stays while they are the same, or can't be had for a moment. */
+  offer(labels: Data['labels']): void {
+    this.root.hidden = !labels.length && !this.checks.length
+    if (!labels.length || JSON.stringify(labels.map(({ index }) => index)) === JSON.stringify(this.checks.map(([index]) => index))) return
+    this.checks = labels.map(({ index, name }) => [index, el('input', { type: 'checkbox', checked: '', 'aria-label': `${name} annotated` })])
+    this.list.replaceChildren(...this.checks.map(([, check], at) => el('label', {}, check, el('span', {}, labels[at]!.name))))
+    for (const [, check] of this.checks) check.addEventListener('change', () => this.tell())
+    this.tell()
+  }
+
+  /** Their numbers, or null for all. */
+  get indices(): number[] | null {
+    const found = this.checks.filter(([, check]) => check.checked).map(([index]) => index)
+    return found.length === this.checks.length ? null : found
+  }
+
+  set disabled(value: boolean) { for (const [, check] of this.checks) check.disabled = value }
+
+  private tell(): void {
+    const all = this.checks.length
+    this.summary.textContent = `Annotated in the mask: ${this.indices === null ? `all ${all} labels` : `${this.indices.length} of ${all} labels`}`
+  }
+}
+
 class Uploader {
   root = el('div', { class: 'su', 'data-state': 'idle' })
   trigger: Args['setTriggerValue'] = () => {}
@@ -97,6 +132,7 @@ class Uploader {
   private what = el('span')
   private kind = el('select', { 'aria-label': 'What the mask is' }, el('option', { value: 'ground_truth' }, 'ground truth'),
     el('option', { value: 'imported' }, "another tool's result"))
+  private annotated = new Annotated()
   private fields = el('div', { class: 'fields' })
   private patient = el('input', { type: 'text', maxlength: '200', autocomplete: 'off' })
   private caseName = el('input', { type: 'text', maxlength: '100', autocomplete: 'off' })
@@ -108,7 +144,7 @@ class Uploader {
   private message = el('div', { class: 'message', role: 'status' })
   private running: AbortController | null = null
 
-  constructor(public data: Data) {
+  constructor(private data: Data) {
     const field = (text: string, input: HTMLElement): HTMLElement => el('label', {}, el('span', {}, text), input)
     if (data.volumeId === null) {
       this.input.multiple = true
@@ -116,8 +152,7 @@ class Uploader {
       this.fields.append(field('Patient reference (optional, stored as a pseudonym)', this.patient), field('Case reference (optional)', this.caseName))
     } else this.what.textContent = 'Drop a mask on the CT\'s own grid here, or'
     this.fields.append(field(data.volumeId === null ? 'A mask that comes with it is' : 'The mask is', this.kind))
-    this.root.append(el('style', {}, CSS), this.fields,
-      this.zone, this.progress, this.message)
+    this.root.append(el('style', {}, CSS), this.fields, this.annotated.root, this.zone, this.progress, this.message)
     for (const type of ['keydown', 'keyup', 'keypress']) this.root.addEventListener(type, (event) => event.stopPropagation())
     this.choose.addEventListener('click', () => this.input.click())
     this.input.addEventListener('change', () => {
@@ -134,6 +169,13 @@ class Uploader {
     })
     this.cancel.addEventListener('click', () => this.running?.abort())
     this.setState('idle')
+    this.show(data)
+  }
+
+  /** Take what Streamlit says on each of its runs. */
+  show(data: Data): void {
+    this.data = data
+    this.annotated.offer(data.labels)
   }
 
   private setState(state: 'idle' | 'busy' | 'done' | 'error'): void {
@@ -141,7 +183,7 @@ class Uploader {
     const busy = state === 'busy'
     this.progress.hidden = !busy
     this.zone.hidden = busy
-    this.patient.disabled = this.caseName.disabled = this.kind.disabled = busy
+    this.patient.disabled = this.caseName.disabled = this.kind.disabled = this.annotated.disabled = busy
   }
 
   private say(text: string, isError = false): void {
@@ -155,6 +197,8 @@ class Uploader {
     const most = data.volumeId === null ? 2 : 1
     if (files.length > most) return this.say(most === 2 ? 'Drop one CT, or one CT and its mask.' : 'Drop one file at a time.', true)
     if (files.some(({ size }) => !size)) return this.say('This file is empty.', true)
+    const hasMask = data.volumeId !== null || files.length === 2
+    if (hasMask && this.annotated.indices?.length === 0) return this.say('Tick the labels that were annotated in the mask.', true)
     const running = (this.running = new AbortController())
     delete this.root.dataset.volume
     this.setState('busy')
@@ -208,14 +252,15 @@ class Uploader {
     this.bar.value = 0
     this.text.textContent = `Starting the ${what} ...`
     this.cancel.disabled = false
-    const references = what === 'CT' ? [this.patient.value.trim(), this.caseName.value.trim()] : [volumeId!, this.kind.value]
+    const labels = this.annotated.indices
+    const references = what === 'CT' ? [this.patient.value.trim(), this.caseName.value.trim()] : [volumeId!, this.kind.value, String(labels)]
     const key = storageKey(data, file, references)
     let upload: Upload | null = null
     try {
       upload = await this.resume(key, call)
       if (!upload) {
         const asked = what === 'CT' ? { patient_reference: references[0] || undefined, case_reference: references[1] || undefined }
-          : { purpose: 'mask', volume_id: volumeId, mask_kind: this.kind.value }
+          : { purpose: 'mask', volume_id: volumeId, mask_kind: this.kind.value, annotated_labels: labels }
         upload = await call<Upload>(`/projects/${encodeURIComponent(data.project)}/uploads`, {
           method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ size_bytes: file.size, ...asked }),
         })
@@ -280,7 +325,7 @@ const uploaders = new Map<string, Uploader>()
 export default function mount({ data, parentElement, setTriggerValue }: Args): () => void {
   const uploader = uploaders.get(data.instance) ?? new Uploader(data)
   uploaders.set(data.instance, uploader)
-  uploader.data = data
+  uploader.show(data)
   uploader.trigger = setTriggerValue
   if (uploader.root.parentNode !== parentElement) parentElement.append(uploader.root)
   return () => {

@@ -51,7 +51,7 @@ def reviewed_region(conn: Connection, store: ObjectStore, draft: Row[Any]) -> di
     """Return the newest region that the draft's owner vouched for.
 
     Before they said anything it is what was vouched for of the base mask, so that going on with a correction that was
-    reviewed in part, or with ground truth, loses none of it. None where there is nothing.
+    reviewed in part, or with ground truth of some labels, neither loses nor adds any of it. None where there is nothing.
     """
     entry = table.find_newest(conn, draft.id, operation="review")
     if entry is None:
@@ -64,7 +64,9 @@ def _vouched_before(conn: Connection, draft: Row[Any]) -> dict[str, Any] | None:
     if draft.base_mask_id is None:
         return None
     base = masks_table.get(conn, draft.base_mask_id)
-    reviewed = {"whole": True} if base.kind == "ground_truth" else base.reviewed
+    reviewed = base.reviewed
+    if reviewed is None and base.kind == "ground_truth":
+        reviewed = {"whole": True}
     if reviewed is None:
         return None
     known = projects_table.get_label_set(conn, base.label_set_id, project_id=base.project_id)

@@ -87,8 +87,8 @@ def usable(cases: Sequence[Case]) -> list[Case]:
 
 
 def _case(row: Row[Any]) -> Case:
-    # Accepting a mask as it is, or uploading ground truth, vouches for all of it; a correction says itself for what,
-    # also where somebody else accepts it.
+    # Accepting a mask as it is, or uploading ground truth, vouches for all of it unless the upload named its labels; a
+    # correction says itself for what, also where somebody else accepts it.
     whole = row.kind != "correction"
     offset = row.hu_offset if row.hu_offset is not None else (0.0 if row.is_hu_like else None)
     return Case(

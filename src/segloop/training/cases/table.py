@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CTE, Float, Row, cast, func, literal, null, or_, select, union_all
-from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
+from sqlalchemy import CTE, Float, Row, cast, func, literal, or_, select, union_all
+from sqlalchemy.dialects.postgresql import JSONPATH
 
 from segloop.database import Connection
 from segloop.feedback.table import feedback
@@ -43,7 +43,7 @@ def list_newest(conn: Connection, *, project_id: str, with_untouched: bool = Tru
         masks.c.id.label("mask_id"),
         masks.c.volume_id,
         literal("ground_truth").label("origin"),
-        cast(null(), JSONB).label("reviewed"),
+        masks.c.reviewed,
         masks.c.created_at.label("decided_at"),
         masks.c.created_by.label("decided_by"),
     ).where(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from segloop.audit.record import record
 from segloop.database import Connection
 from segloop.errors import Conflict, NotFound
-from segloop.jobs.table import lock_name
+from segloop.jobs.table import lock_training
 from segloop.training.policies import table
 from segloop.training.runs import table as runs_table
 from segloop.volumes import table as volumes_table
@@ -19,7 +19,7 @@ def freeze(conn: Connection, *, project_id: str, volume_ids: Sequence[str], acto
         Conflict: `test_patient_trained` when a version learned from one of them; `test_patient_unknown` when nobody said
             whose CT it is: the same patient could train under another file.
     """
-    lock_name(conn, f"training/{project_id}")
+    lock_training(conn, project_id=project_id)
     patients = set()
     for volume_id in volume_ids:
         volume = volumes_table.get(conn, volume_id)

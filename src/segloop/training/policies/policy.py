@@ -7,7 +7,7 @@ from typing import Any, Literal
 from segloop.audit.record import record
 from segloop.database import Connection
 from segloop.errors import InvalidInput
-from segloop.jobs.table import lock_name
+from segloop.jobs.table import lock_training
 from segloop.training.policies import table
 from segloop.training.protocol import Protocol
 from segloop.training.recipe import Recipe
@@ -94,7 +94,7 @@ def change(conn: Connection, *, project_id: str, actor: str, **values: Any) -> T
     Raises:
         InvalidInput: as `TrainingPolicy`.
     """
-    lock_name(conn, f"training/{project_id}")
+    lock_training(conn, project_id=project_id)
     before = current(conn, project_id=project_id)
     wanted = {**before.to_dict(), **values}
     wanted["gate"] = {**before.gate, **values.get("gate", {})}

@@ -7,6 +7,7 @@ from sqlalchemy import Column, ForeignKey, Integer, Row, Table, Text, UniqueCons
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from segloop.database import Connection, created_columns, id_column, metadata
+from segloop.jobs.table import jobs
 
 training_policies = Table(
     "training_policies",
@@ -52,6 +53,23 @@ def find_newest(conn: Connection, *, project_id: str) -> Row[Any] | None:
         .order_by(training_policies.c.version.desc())
         .limit(1)
     ).one_or_none()
+
+
+def list_automatic_and_idle(conn: Connection) -> list[str]:
+    """Return the projects that retrain by themselves and whose runs have all ended."""
+    newest = (
+        select(training_policies.c.project_id, training_policies.c.body)
+        .distinct(training_policies.c.project_id)
+        .order_by(training_policies.c.project_id, training_policies.c.version.desc())
+        .subquery()
+    )
+    active = select(jobs.c.id).where(
+        jobs.c.project_id == newest.c.project_id,
+        jobs.c.kind == "train",
+        jobs.c.state.in_(["queued", "running"]),
+    )
+    query = select(newest.c.project_id).where(newest.c.body["automatic"].astext == "true", ~active.exists())
+    return [str(project_id) for project_id in conn.execute(query).scalars()]
 
 
 def add_test_patients(

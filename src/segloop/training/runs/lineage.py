@@ -19,24 +19,35 @@ def ancestors(conn: Connection, version_id: str | None) -> list[str]:
 
 @dataclass(frozen=True)
 class Novelty:
-    """Masks that the version in production learned from or was validated on, and masks that the last run placed, whatever became of it."""
+    """Masks that the version in production learned from or was validated on, and those that runs placed.
+
+    `last_run`: the last run that gave a candidate, whatever became of that. `last_try`: the last run, however it ended.
+    """
 
     learned: frozenset[str]
     last_run: frozenset[str]
+    last_try: frozenset[str]
 
     def is_new(self, case: Case) -> bool:
         """Say whether production has not learned from this mask."""
         return case.mask_id not in self.learned
 
     def counts(self, case: Case) -> bool:
-        """Say whether the case counts for the minimum of new corrections: a run that ended spends it."""
+        """Say whether the case counts for the minimum of new corrections: a run that gave a candidate spends it."""
         return self.is_new(case) and case.mask_id not in self.last_run
+
+    def starts(self, case: Case) -> bool:
+        """Say whether the case counts for a start by itself: what failed or was cancelled is not done over and over."""
+        return self.counts(case) and case.mask_id not in self.last_try
 
 
 def novelty(conn: Connection, *, project_id: str, production_id: str | None) -> Novelty:
-    """Return what is known of a project's cases; a run that was cancelled or failed spends nothing."""
+    """Return what is known of a project's cases; a run that was cancelled or failed spends nothing for people."""
     learned = table.list_masks_of_versions(conn, ancestors(conn, production_id)) if production_id else set()
-    ended = (run for run in table.list_(conn, project_id=project_id) if run.version_id is not None)
-    last = next(ended, None)
-    seen = table.list_masks_of_run(conn, last.id) if last is not None else set()
-    return Novelty(frozenset(learned), frozenset(seen))
+    runs = table.list_(conn, project_id=project_id)
+    last = [run.id for run in runs if run.version_id is not None][:1]
+    seen, tried = (
+        frozenset(mask for run_id in ids for mask in table.list_masks_of_run(conn, run_id))
+        for ids in (last, [run.id for run in runs[:1]])
+    )
+    return Novelty(frozenset(learned), seen, tried)

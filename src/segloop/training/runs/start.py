@@ -1,6 +1,5 @@
 """Start a training run: freeze the cases and their split, and submit its job, in one transaction."""
 
-import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +12,7 @@ from segloop.errors import Conflict, InvalidInput
 from segloop.imaging.labels import LabelSet
 from segloop.jobs.job import Job, JobKind
 from segloop.jobs.submit import submit, training_active
-from segloop.jobs.table import lock_name
+from segloop.jobs.table import lock_training
 from segloop.model_versions import table as model_versions_table
 from segloop.projects import table as projects_table
 from segloop.training.cases.case import Case, list_cases, usable
@@ -24,7 +23,6 @@ from segloop.training.runs import table
 from segloop.training.runs.lineage import Novelty, novelty
 from segloop.training.split import Split, split
 
-log = logging.getLogger(__name__)
 Trigger = Literal["manual", "automatic"]
 
 
@@ -57,7 +55,7 @@ def start(
         InvalidInput: `too_few_corrections`, `too_few_cases`, `labels_missing`, `label_set_gaps`, `recipe_invalid`,
             `idempotency_key_reused`.
     """
-    lock_name(conn, f"training/{project_id}")
+    lock_training(conn, project_id=project_id)
     production = model_versions_table.find_production(conn, project_id=project_id)
     job, new = _submit(conn, project_id, wanted, production, request, idempotency_key)
     if not new:
@@ -98,41 +96,6 @@ def start(
         trigger=wanted.trigger,
     )
     return job, True
-
-
-def is_due(conn: Connection, *, project_id: str) -> bool:
-    """Say whether the project's policy wants a retraining now; asked in the transaction that stores feedback."""
-    policy = current(conn, project_id=project_id)
-    if not policy.automatic:
-        return False
-    production = model_versions_table.find_production(conn, project_id=project_id)
-    known = novelty(conn, project_id=project_id, production_id=production.id if production else None)
-    counting = [
-        case
-        for case in _free(conn, project_id, usable(list_cases(conn, project_id=project_id)))
-        if known.counts(case)
-    ]
-    return len(counting) >= policy.minimum_corrections
-
-
-def start_if_due(conn: Connection, *, project_id: str, actor: str) -> Job | None:
-    """Start the policy's retraining if it is due and possible; feedback is never refused because it is not."""
-    if not is_due(conn, project_id=project_id):
-        return None
-    policy = current(conn, project_id=project_id)
-    wanted = Wanted(policy.automatic_kind, {}, "automatic", actor)
-    try:
-        with conn.begin_nested():
-            job, _ = start(
-                conn,
-                project_id=project_id,
-                wanted=wanted,
-                request={"kind": "train", "training": policy.automatic_kind, "trigger": "automatic"},
-            )
-    except (Conflict, InvalidInput) as error:
-        log.info("no retraining by itself: %s", error.code)
-        return None
-    return job
 
 
 def _submit(
@@ -191,10 +154,10 @@ def _require_enough(
     """Check the minimum of new corrections.
 
     A person counts what production has not learned from, so that after a bad run the same corrections can be used again; by
-    itself nothing starts on what the last run saw.
+    itself nothing starts on what a run has taken up.
     """
-    free = _free(conn, project_id, cases)
-    n = sum(known.counts(case) if trigger == "automatic" else known.is_new(case) for case in free)
+    able = free(conn, project_id, cases)
+    n = sum(known.starts(case) if trigger == "automatic" else known.is_new(case) for case in able)
     if n < policy.minimum_corrections:
         raise InvalidInput(
             "too_few_corrections",
@@ -205,7 +168,7 @@ def _require_enough(
         )
 
 
-def _free(conn: Connection, project_id: str, cases: Sequence[Case]) -> list[Case]:
+def free(conn: Connection, project_id: str, cases: Sequence[Case]) -> list[Case]:
     """Return the cases that may train: nothing is learned from test patients."""
     tested = {row.patient_id for row in policies_table.list_test_patients(conn, project_id=project_id)}
     return [case for case in cases if case.patient_id not in tested]

@@ -243,3 +243,31 @@ def report(conn: Connection, run_id: str, *, attempt: int, log: str = "", **valu
 def set_version(conn: Connection, run_id: str, version_id: str) -> None:
     """Name the candidate that a run made, in the transaction that finishes its job."""
     conn.execute(update(training_runs).where(training_runs.c.id == run_id).values(version_id=version_id))
+
+
+def forget_checkpoints(conn: Connection, run_ids: Sequence[str]) -> list[str]:
+    """Return those of these runs that nothing goes on from, and let their rows name no checkpoint.
+
+    They ended well, were cancelled, or failed before another run of their project gave a version: who tries such a run
+    again begins it anew.
+    """
+    other, others_job = training_runs.alias(), jobs.alias()
+    outdated = (
+        select(other.c.id)
+        .join(others_job, others_job.c.id == other.c.job_id)
+        .where(
+            other.c.project_id == training_runs.c.project_id,
+            other.c.version_id.is_not(None),
+            others_job.c.finished_at > jobs.c.finished_at,
+        )
+    )
+    over = or_(
+        jobs.c.state.in_(["succeeded", "cancelled"]), and_(jobs.c.state == "failed", outdated.exists())
+    )
+    forgotten = conn.execute(
+        update(training_runs)
+        .where(training_runs.c.id.in_(run_ids), jobs.c.id == training_runs.c.job_id, over)
+        .values(checkpoint_key=None)
+        .returning(training_runs.c.id)
+    )
+    return [str(run_id) for run_id in forgotten.scalars()]

@@ -67,6 +67,36 @@ function l(e) {
 	return e < 60 ? `${Math.ceil(e)} s` : `${Math.floor(e / 60)} min ${Math.round(e % 60)} s`;
 }
 var u = class {
+	root = n("details", { class: "annotated" });
+	summary = n("summary");
+	list = n("div", {});
+	checks = [];
+	constructor() {
+		this.root.append(this.summary, n("p", {}, "A label that nobody looked for is unknown in this mask, not absent. Untick it."), this.list);
+	}
+	offer(e) {
+		if (this.root.hidden = !e.length && !this.checks.length, e.length && JSON.stringify(e.map(({ index: e }) => e)) !== JSON.stringify(this.checks.map(([e]) => e))) {
+			this.checks = e.map(({ index: e, name: t }) => [e, n("input", {
+				type: "checkbox",
+				checked: "",
+				"aria-label": `${t} annotated`
+			})]), this.list.replaceChildren(...this.checks.map(([, t], r) => n("label", {}, t, n("span", {}, e[r].name))));
+			for (let [, e] of this.checks) e.addEventListener("change", () => this.tell());
+			this.tell();
+		}
+	}
+	get indices() {
+		let e = this.checks.filter(([, e]) => e.checked).map(([e]) => e);
+		return e.length === this.checks.length ? null : e;
+	}
+	set disabled(e) {
+		for (let [, t] of this.checks) t.disabled = e;
+	}
+	tell() {
+		let e = this.checks.length;
+		this.summary.textContent = `Annotated in the mask: ${this.indices === null ? `all ${e} labels` : `${this.indices.length} of ${e} labels`}`;
+	}
+}, d = class {
 	data;
 	root = n("div", {
 		class: "su",
@@ -77,6 +107,7 @@ var u = class {
 	choose = n("button", { type: "button" }, "Choose a file");
 	what = n("span");
 	kind = n("select", { "aria-label": "What the mask is" }, n("option", { value: "ground_truth" }, "ground truth"), n("option", { value: "imported" }, "another tool's result"));
+	annotated = new u();
 	fields = n("div", { class: "fields" });
 	patient = n("input", {
 		type: "text",
@@ -105,7 +136,7 @@ var u = class {
 	constructor(e) {
 		this.data = e;
 		let t = (e, t) => n("label", {}, n("span", {}, e), t);
-		e.volumeId === null ? (this.input.multiple = !0, this.what.textContent = "Drop a CT here, or a CT and its mask, or", this.fields.append(t("Patient reference (optional, stored as a pseudonym)", this.patient), t("Case reference (optional)", this.caseName))) : this.what.textContent = "Drop a mask on the CT's own grid here, or", this.fields.append(t(e.volumeId === null ? "A mask that comes with it is" : "The mask is", this.kind)), this.root.append(n("style", {}, ".su{font:15px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:10px;display:flex}.su *{box-sizing:border-box}[hidden]{display:none!important}.fields{flex-wrap:wrap;gap:10px;display:flex}.fields label{flex-direction:column;flex:240px;gap:3px;font-size:14px;display:flex}.fields :is(input,select){font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:6px;padding:7px 9px}.zone{border:2px dashed var(--st-border-color,#999);background:var(--st-secondary-background-color,#f0f2f6);border-radius:8px;flex-wrap:wrap;justify-content:center;align-items:center;gap:10px;padding:26px 12px;display:flex}.zone.over{border-color:var(--st-primary-color,#1f6feb)}.zone input{display:none}button{font:inherit;color:inherit;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:6px;padding:6px 14px}button:hover:enabled,button:focus-visible{border-color:var(--st-primary-color,#1f6feb);box-shadow:0 0 0 1px var(--st-primary-color,#1f6feb);outline:none}button:disabled{opacity:.5;cursor:default}.progress{flex-wrap:wrap;align-items:center;gap:10px;padding:14px 0;display:flex}progress{height:14px;accent-color:var(--st-primary-color,#1f6feb);flex:200px}.text{font-variant-numeric:tabular-nums}.message:empty{display:none}.message.error{color:var(--st-red-text-color,#c62828);font-weight:600}"), this.fields, this.zone, this.progress, this.message);
+		e.volumeId === null ? (this.input.multiple = !0, this.what.textContent = "Drop a CT here, or a CT and its mask, or", this.fields.append(t("Patient reference (optional, stored as a pseudonym)", this.patient), t("Case reference (optional)", this.caseName))) : this.what.textContent = "Drop a mask on the CT's own grid here, or", this.fields.append(t(e.volumeId === null ? "A mask that comes with it is" : "The mask is", this.kind)), this.root.append(n("style", {}, ".su{font:15px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:10px;display:flex}.su *{box-sizing:border-box}[hidden]{display:none!important}.fields{flex-wrap:wrap;gap:10px;display:flex}.fields label{flex-direction:column;flex:240px;gap:3px;font-size:14px;display:flex}.fields :is(input,select){font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:6px;padding:7px 9px}.annotated{font-size:14px}.annotated summary{cursor:pointer}.annotated p{margin:6px 0}.annotated div{flex-wrap:wrap;gap:4px 14px;display:flex}.annotated label{align-items:center;gap:5px;display:flex}.zone{border:2px dashed var(--st-border-color,#999);background:var(--st-secondary-background-color,#f0f2f6);border-radius:8px;flex-wrap:wrap;justify-content:center;align-items:center;gap:10px;padding:26px 12px;display:flex}.zone.over{border-color:var(--st-primary-color,#1f6feb)}.zone input{display:none}button{font:inherit;color:inherit;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:6px;padding:6px 14px}button:hover:enabled,button:focus-visible{border-color:var(--st-primary-color,#1f6feb);box-shadow:0 0 0 1px var(--st-primary-color,#1f6feb);outline:none}button:disabled{opacity:.5;cursor:default}.progress{flex-wrap:wrap;align-items:center;gap:10px;padding:14px 0;display:flex}progress{height:14px;accent-color:var(--st-primary-color,#1f6feb);flex:200px}.text{font-variant-numeric:tabular-nums}.message:empty{display:none}.message.error{color:var(--st-red-text-color,#c62828);font-weight:600}"), this.fields, this.annotated.root, this.zone, this.progress, this.message);
 		for (let e of [
 			"keydown",
 			"keyup",
@@ -118,12 +149,15 @@ var u = class {
 			e.preventDefault(), this.zone.classList.add("over");
 		}), this.zone.addEventListener("dragleave", () => this.zone.classList.remove("over")), this.zone.addEventListener("drop", (e) => {
 			e.preventDefault(), this.zone.classList.remove("over"), this.start([...e.dataTransfer?.files ?? []]);
-		}), this.cancel.addEventListener("click", () => this.running?.abort()), this.setState("idle");
+		}), this.cancel.addEventListener("click", () => this.running?.abort()), this.setState("idle"), this.show(e);
+	}
+	show(e) {
+		this.data = e, this.annotated.offer(e.labels);
 	}
 	setState(e) {
 		this.root.dataset.state = e;
 		let t = e === "busy";
-		this.progress.hidden = !t, this.zone.hidden = t, this.patient.disabled = this.caseName.disabled = this.kind.disabled = t;
+		this.progress.hidden = !t, this.zone.hidden = t, this.patient.disabled = this.caseName.disabled = this.kind.disabled = this.annotated.disabled = t;
 	}
 	say(e, t = !1) {
 		this.message.textContent = e, this.message.classList.toggle("error", t);
@@ -133,6 +167,7 @@ var u = class {
 		let { data: t } = this, n = t.volumeId === null ? 2 : 1;
 		if (e.length > n) return this.say(n === 2 ? "Drop one CT, or one CT and its mask." : "Drop one file at a time.", !0);
 		if (e.some(({ size: e }) => !e)) return this.say("This file is empty.", !0);
+		if ((t.volumeId !== null || e.length === 2) && this.annotated.indices?.length === 0) return this.say("Tick the labels that were annotated in the mask.", !0);
 		let i = this.running = new AbortController();
 		delete this.root.dataset.volume, this.setState("busy"), this.say("");
 		let a = (e, n = {}) => r(`${t.apiBase}/v1${e}`, n, i.signal, (e) => this.say(e, !!e));
@@ -176,36 +211,41 @@ var u = class {
 	async send(e, n, r, i) {
 		let { data: s } = this;
 		this.bar.value = 0, this.text.textContent = `Starting the ${n} ...`, this.cancel.disabled = !1;
-		let c = n === "CT" ? [this.patient.value.trim(), this.caseName.value.trim()] : [r, this.kind.value], l = a(s, e, c), u = null;
+		let c = this.annotated.indices, l = n === "CT" ? [this.patient.value.trim(), this.caseName.value.trim()] : [
+			r,
+			this.kind.value,
+			String(c)
+		], u = a(s, e, l), d = null;
 		try {
-			if (u = await this.resume(l, i), !u) {
+			if (d = await this.resume(u, i), !d) {
 				let t = n === "CT" ? {
-					patient_reference: c[0] || void 0,
-					case_reference: c[1] || void 0
+					patient_reference: l[0] || void 0,
+					case_reference: l[1] || void 0
 				} : {
 					purpose: "mask",
 					volume_id: r,
-					mask_kind: this.kind.value
+					mask_kind: this.kind.value,
+					annotated_labels: c
 				};
-				u = await i(`/projects/${encodeURIComponent(s.project)}/uploads`, {
+				d = await i(`/projects/${encodeURIComponent(s.project)}/uploads`, {
 					method: "POST",
 					headers: { "Content-Type": "application/json" },
 					body: JSON.stringify({
 						size_bytes: e.size,
 						...t
 					})
-				}), o(l, u.id);
+				}), o(u, d.id);
 			}
-			await this.sendParts(e, u, n, i), this.text.textContent = `Checking the ${n} ...`, this.cancel.disabled = !0;
-			let t = await i(`/uploads/${u.id}/complete`, { method: "POST" });
-			return o(l, null), t;
+			await this.sendParts(e, d, n, i), this.text.textContent = `Checking the ${n} ...`, this.cancel.disabled = !0;
+			let t = await i(`/uploads/${d.id}/complete`, { method: "POST" });
+			return o(u, null), t;
 		} catch (e) {
-			if (this.running?.signal.aborted) throw o(l, null), u && await fetch(`${s.apiBase}/v1/uploads/${u.id}`, {
+			if (this.running?.signal.aborted) throw o(u, null), d && await fetch(`${s.apiBase}/v1/uploads/${d.id}`, {
 				method: "DELETE",
 				credentials: "same-origin"
 			}).catch(() => null), e;
 			let n = e instanceof t;
-			n && e.status !== 401 && e.status !== 403 && o(l, null);
+			n && e.status !== 401 && e.status !== 403 && o(u, null);
 			let r = e instanceof Error ? e.message : String(e);
 			throw n ? e : /* @__PURE__ */ Error(`${r} Choose the same file again to go on where it stopped.`);
 		}
@@ -235,11 +275,11 @@ var u = class {
 		}
 		return o(e, null), null;
 	}
-}, d = /* @__PURE__ */ new Map();
-function f({ data: e, parentElement: t, setTriggerValue: n }) {
-	let r = d.get(e.instance) ?? new u(e);
-	return d.set(e.instance, r), r.data = e, r.trigger = n, r.root.parentNode !== t && t.append(r.root), () => {
+}, f = /* @__PURE__ */ new Map();
+function p({ data: e, parentElement: t, setTriggerValue: n }) {
+	let r = f.get(e.instance) ?? new d(e);
+	return f.set(e.instance, r), r.show(e), r.trigger = n, r.root.parentNode !== t && t.append(r.root), () => {
 		r.root.parentNode === t && r.root.remove();
 	};
 }
-export { f as default };
+export { p as default };
