@@ -72,11 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     bench = commands.add_parser("bench", help="measure and record")
-    bench.add_argument("what", choices=["demo", "viewer", "partial", "learning"])
+    bench.add_argument("what", choices=["demo", "viewer", "inference", "partial", "learning"])
     bench.add_argument(
         "--short", action="store_true", help="something small, once: shows that it works, measures nothing"
     )
-    bench.add_argument("--data", type=Path, help="partial, learning: an nnU-Net raw dataset folder")
+    bench.add_argument(
+        "--data", type=Path, help="inference, partial, learning: an nnU-Net raw dataset folder"
+    )
     bench.add_argument(
         "--minutes", type=float, help="partial, learning: pause after so many; the same command goes on"
     )
@@ -169,6 +171,8 @@ def _bench(root: Path, options: argparse.Namespace) -> None:
 
     if options.what == "viewer":
         bench.viewer(root, _say, short=options.short)
+    elif options.what == "inference":
+        bench.inference(root, options.data, _say, short=options.short)
     elif options.what == "partial":
         from segloop.stack.learning import partial
 

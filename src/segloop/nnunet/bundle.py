@@ -121,6 +121,22 @@ def load_weights(folder: Path, fold: str) -> dict[str, torch.Tensor]:
     return tensors | {name: tensors[source] for name, source in aliases.items()}
 
 
+def write_nnunet_folder(source: Path, folder: Path) -> None:
+    """Write a bundle as a model folder that nnU-Net's own commands predict with; no state of the training is in it."""
+    info = read_bundle(source)
+    for fold in info.folds:
+        checkpoint = {
+            "network_weights": load_weights(source, fold),
+            "trainer_name": "nnUNetTrainer",
+            "init_args": {"configuration": info.configuration},
+            "inference_allowed_mirroring_axes": tuple(info.mirroring_axes),
+        }
+        (folder / f"fold_{fold}").mkdir(parents=True, exist_ok=True)
+        torch.save(checkpoint, folder / f"fold_{fold}" / "checkpoint_final.pth")
+    (folder / "plans.json").write_text(json.dumps(info.plans))
+    (folder / "dataset.json").write_text(json.dumps(info.dataset))
+
+
 def _info(
     plans: dict[str, Any],
     dataset: dict[str, Any],

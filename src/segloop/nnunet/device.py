@@ -54,6 +54,15 @@ def on_first_with_room(device: torch.device, do: Callable[[torch.device], Answer
         ) from error
 
 
+def gpu_peak_bytes() -> int:
+    """Return the most GPU memory that this process's arrays have taken since the last call; 0 without a GPU."""
+    if not torch.cuda.is_available():
+        return 0
+    peak = torch.cuda.max_memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    return peak
+
+
 @contextmanager
 def threads_kept() -> Iterator[None]:
     """Restore torch's number of threads, which functions of nnU-Net change and, when they fail, leave changed."""

@@ -44,6 +44,19 @@ def viewer(root: Path, say: Callable[[str], None], *, short: bool) -> None:
     say(f"Recorded in {root / RESULTS}")
 
 
+def inference(root: Path, data: Path | None, say: Callable[[str], None], *, short: bool) -> None:
+    """Measure the engine beside nnU-Net's command, then the whole service on the stack, which is started if it isn't up."""
+    # Only here: the stack's own commands need neither torch nor nnU-Net.
+    from segloop.stack.inference import proof, queue
+
+    folder = root / "bench-inference"
+    rows = proof.engine(folder, data, say, short=short)
+    if not state.read(root).is_up:
+        control.up(root, say)
+    _record(root, "inference", engine=rows, service=queue.measure(root, folder / "queue", say, short=short))
+    say(f"Recorded in {root / RESULTS}")
+
+
 def _upload(api: httpx.Client, path: Path, **options: object) -> dict[str, Any]:
     return demonstration.upload(api, path, lambda _: None, **options)
 

@@ -48,7 +48,7 @@ def run(root: Path, ct: Path | None, say: Say, *, hu_offset: float | None = None
         raise NotFound("no_such_file", f"There is no file {case.path}.")
     headers = {"Authorization": f"Bearer {environment['SEGLOOP_TOKEN']}"}
     with httpx.Client(base_url=environment["SEGLOOP_API_URL"], headers=headers, timeout=60) as api:
-        _ensure_model(api, environment, say)
+        ensure_model(api, environment, say)
         began = time.monotonic()
         volume = upload(api, case.path, say)
         job = _segment(api, volume["id"], say, hu_offset)
@@ -71,7 +71,8 @@ def _phantom(folder: Path) -> Case:
     return Case(path, truth)
 
 
-def _ensure_model(api: httpx.Client, environment: dict[str, str], say: Say) -> None:
+def ensure_model(api: httpx.Client, environment: dict[str, str], say: Say) -> None:
+    """Put the starter model into production where the project has no other."""
     versions = _call(api, "GET", "/v1/projects/default/model-versions").json()["items"]
     if any(version["stage"] == "production" for version in versions):
         return

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from segloop.imaging import nifti
 from segloop.imaging.geometry import Geometry
 from segloop.model_versions.profiles import Profile
+from segloop.nnunet.device import gpu_peak_bytes
 from segloop.nnunet.predict import Predictor
 from segloop.nnunet.window import Network
 from segloop.stack.inference.measured import Peak
@@ -32,7 +32,7 @@ class Timed(Predictor):
         for network in super().networks(profile):
             yield lambda patch, network=network: self._timed(network, patch)  # type: ignore[misc]
 
-    def _timed(self, network: Network, patch: torch.Tensor) -> torch.Tensor:
+    def _timed(self, network: Network, patch: Any) -> Any:
         cpu, wall = time.process_time(), time.monotonic()
         outputs = network(patch)
         self.network_cpu_s += time.process_time() - cpu
@@ -53,9 +53,7 @@ def main(request: Path) -> None:
 def _one(predictor: Predictor, case: Path, mask: Path, profile: Profile) -> dict[str, Any]:
     assert isinstance(predictor, Timed)
     predictor.network_cpu_s = predictor.network_wall_s = 0.0
-    on_gpu = predictor.device.type == "cuda"
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats()
+    gpu_peak_bytes()
     stages, peak = _Stages(), Peak(os.getpid())
     wall, cpu = time.monotonic(), time.process_time()
     stages.enter("reading", 0.0)
@@ -72,7 +70,7 @@ def _one(predictor: Predictor, case: Path, mask: Path, profile: Profile) -> dict
         "network_wall_s": predictor.network_wall_s,
         "stages_s": stages.seconds,
         "peak_bytes": peak.stop(),
-        "gpu_bytes": torch.cuda.max_memory_allocated() if on_gpu else 0,
+        "gpu_bytes": gpu_peak_bytes(),
     }
 
 

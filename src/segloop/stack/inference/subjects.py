@@ -1,12 +1,10 @@
 """What is predicted in the benchmark: phantoms as NIfTI files, and models in nnU-Net's and in our own form."""
 
 import gzip
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
-import torch
 
 from segloop.imaging import phantom
 from segloop.nnunet import bundle
@@ -39,24 +37,16 @@ def of_bundle(folder: Path, source: Path) -> Model:
     """Return a model from a bundle of ours, written for nnU-Net, too."""
     info = bundle.read_bundle(source)
     root = folder / "results" / DATASET / f"{TRAINER}__nnUNetPlans__{info.configuration}"
-    for fold in info.folds:
-        checkpoint = {
-            "network_weights": bundle.load_weights(source, fold),
-            "trainer_name": TRAINER,
-            "init_args": {"configuration": info.configuration},
-            "inference_allowed_mirroring_axes": tuple(info.mirroring_axes),
-        }
-        (root / f"fold_{fold}").mkdir(parents=True, exist_ok=True)
-        torch.save(checkpoint, root / f"fold_{fold}" / "checkpoint_final.pth")
-    (root / "plans.json").write_text(json.dumps(info.plans))
-    (root / "dataset.json").write_text(json.dumps(info.dataset))
+    bundle.write_nnunet_folder(source, root)
     return Model("starter", folder / "results", source, info.configuration)
 
 
-def write_phantom(path: Path, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> Path:
+def write_phantom(
+    path: Path, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float], *, seed: int = 1
+) -> Path:
     """Write a phantom of a shape (x, y, z) as int16 gzip NIfTI, as a scanner's converter would; kept if it is there."""
     if not path.exists():
-        ct, _, geometry = phantom.head_and_neck(shape=shape, spacing_mm=spacing_mm, seed=1)
+        ct, _, geometry = phantom.head_and_neck(shape=shape, spacing_mm=spacing_mm, seed=seed)
         image = nibabel.Nifti1Image(ct, geometry.affine)  # type: ignore[no-untyped-call]
         draft = path.with_suffix(".new")
         draft.write_bytes(gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))
