@@ -232,3 +232,27 @@ def test_two_folds_are_averaged_as_nnunet_does(tmp_path: Path, device: str) -> N
     mask = Predictor.load(tmp_path / "bundle", device=device).predict(volume, geometry)
     np.testing.assert_array_equal(mask, expected)
     assert len(np.unique(expected)) > 1
+
+
+@pytest.mark.parametrize("patch", [(16, 16, 16), (16, 24)], ids=["3D", "2D"])
+@pytest.mark.parametrize("n_folds", [1, 2])
+def test_fast_differs_from_exact_in_single_voxels_at_most(
+    tmp_path: Path, device: str, patch: tuple[int, ...], n_folds: int
+) -> None:
+    spacing_mm = (3.0, 3.0, 3.0)[-len(patch) :]
+    for fold in range(n_folds):
+        options = {"weights": "random", "labels": 6, "patch": patch, "spacing_mm": spacing_mm, "seed": fold}
+        model = write_tiny_model(tmp_path / f"model{fold}", **options)
+        (model / "fold_0").rename(tmp_path / "model0" / f"fold_{fold}")
+    bundle.import_model(tmp_path / "model0", tmp_path / "bundle")
+    geometry = Geometry((44, 36, 30), np.diag([2.5, 3.5, 3.0, 1.0]))
+    volume = np.random.default_rng(5).normal(200, 600, geometry.shape).astype(np.float32)
+    predictor = Predictor.load(tmp_path / "bundle", device=device)
+    bytes_before = predictor.memory_bytes
+    exact, fast = predictor.predict(volume, geometry), predictor.predict(volume, geometry, profile="fast")
+    assert len(np.unique(exact)) >= 5
+    # Noise has a boundary in every voxel, so this is the hardest that there is.
+    assert np.mean(fast != exact) <= (1e-3 if device == "cpu" else 1e-2)
+    assert predictor.memory_bytes == 2 * bytes_before
+    np.testing.assert_array_equal(predictor.predict(volume, geometry), exact)
+    np.testing.assert_array_equal(predictor.predict(volume, geometry, profile="fast"), fast)

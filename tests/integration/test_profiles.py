@@ -17,12 +17,13 @@ def test_the_profile_asked_for_is_done_and_recorded(settings: Settings, tmp_path
     service = Service(settings, tmp_path, open_engine(settings.database_url))
     volume_id = service.upload(asymmetric((17, 14, 12)), AFFINE)
     found = {}
-    for profile in ("exact", "exact+mirroring"):
+    for profile in ("exact", "exact+mirroring", "fast"):
         assert service.ask(volume_id, profile=profile).status_code == 202
         mask, image = service.run()
         assert mask["profile"] == profile
         found[profile] = np.asarray(image.dataobj)
     assert (found["exact"] != found["exact+mirroring"]).any()
+    assert np.mean(found["exact"] != found["fast"]) < 1e-2
     refused = service.ask(volume_id, profile="fastest")
     assert (refused.status_code, refused.json()["code"]) == (422, "request_invalid")
     service.engine.dispose()

@@ -5,9 +5,10 @@ from typing import Literal
 
 from segloop.errors import Conflict
 
-Profile = Literal["exact", "exact+mirroring"]
+Profile = Literal["exact", "exact+mirroring", "fast"]
 """`exact`: nnU-Net's own masks without mirroring (`--disable_tta`). `exact+mirroring`: nnU-Net's default, which averages over
-mirrored patches, 2 to 8 times as much work."""
+mirrored patches, 2 to 8 times as much work. `fast`: as `exact`, but the network's sums are made in the order and memory layout
+that suits the processor, so that single voxels on boundaries may differ."""
 
 MIRRORING_AXES = "mirroring_axes"
 """The entry of a version's details with the axes its training allowed to mirror; absent for versions from before it was kept."""

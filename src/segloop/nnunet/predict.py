@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from nnunetv2.inference.export_prediction import (
 )
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from numpy.typing import NDArray
+from torch import nn
 
 from segloop.errors import InvalidInput
 from segloop.imaging.geometry import Geometry, reorient, restore
@@ -19,6 +21,7 @@ from segloop.model_versions.profiles import Profile, require_profile
 from segloop.nnunet import bundle, memory, preprocess
 from segloop.nnunet.device import choose, on_first_with_room, threads_kept
 from segloop.nnunet.export import write_labels
+from segloop.nnunet.openvino_network import compile_network
 from segloop.nnunet.plans import build_network
 from segloop.nnunet.window import Network, Window
 
@@ -57,9 +60,10 @@ class Predictor:
         # Strict: a weight too many or too few is an error now, not a strange mask later.
         for state in weights:
             self._network.load_state_dict(state, strict=True)
-        self._weights = weights
+        self._weights, self._fold = weights, len(weights) - 1
+        self._made_fast: dict[int, Network] = {}
         self._network.to(device).eval()
-        self.memory_bytes = sum(t.numel() * t.element_size() for state in weights for t in state.values())
+        self.memory_bytes = sum(self._bytes_of(fold) for fold in range(len(weights)))
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto", threads: int = 0) -> "Predictor":
@@ -165,11 +169,35 @@ class Predictor:
         )
 
     def networks(self, profile: Profile) -> Iterator[Network]:
-        """Yield the network with each fold's weights in turn; a next one replaces the one before."""
-        for state in self._weights:
-            if len(self._weights) > 1:
-                self._network.load_state_dict(state)
-            yield self._network
+        """Yield the network with each fold's weights in turn; a next one may replace the one before."""
+        for fold in range(len(self._weights)):
+            yield self._fast(fold) if profile == "fast" else self._network_of(fold)
+
+    def _network_of(self, fold: int) -> nn.Module:
+        if fold != self._fold:
+            self._network.load_state_dict(self._weights[fold])
+            self._fold = fold
+        return self._network
+
+    def _fast(self, fold: int) -> Network:
+        """Return a fold's network made for speed, kept from its first use on."""
+        if fold not in self._made_fast:
+            network = self._network_of(fold)
+            if self.device.type == "cuda":
+                # The same half precision as always there; its memory layout is the one that the GPU's convolutions like.
+                layout = (
+                    torch.channels_last_3d if len(self.configuration.patch_size) == 3 else torch.channels_last
+                )
+                self._made_fast[fold] = deepcopy(network).half().to(memory_format=layout)  # type: ignore[call-overload]
+            else:
+                strides = self.configuration.configuration["architecture"]["arch_kwargs"]["strides"]
+                patch = self.configuration.patch_size
+                self._made_fast[fold] = compile_network(network, patch, strides, torch.get_num_threads())
+            self.memory_bytes += self._bytes_of(fold)
+        return self._made_fast[fold]
+
+    def _bytes_of(self, fold: int) -> int:
+        return sum(tensor.numel() * tensor.element_size() for tensor in self._weights[fold].values())
 
     def _predict_zyx(
         self,

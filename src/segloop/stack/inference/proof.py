@@ -13,7 +13,7 @@ Say = Callable[[str], None]
 SMALL = ((200, 200, 125), (0.9, 0.9, 1.1))
 LARGE = ((512, 512, 300), (0.8, 0.8, 1.1))
 SHORT = ((64, 64, 48), (2.0, 2.0, 2.0))
-PROFILES: tuple[Profile, ...] = ("exact",)
+PROFILES: tuple[Profile, ...] = ("exact", "fast")
 
 
 def engine(folder: Path, data: Path | None, say: Say, *, short: bool) -> list[dict[str, Any]]:
