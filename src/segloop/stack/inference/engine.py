@@ -4,7 +4,6 @@ It does what a worker does with a case, without queue and store: read the file, 
 """
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from segloop.model_versions.profiles import Profile
 from segloop.nnunet.device import gpu_peak_bytes
 from segloop.nnunet.predict import Predictor
 from segloop.nnunet.window import Network
-from segloop.stack.inference.measured import Peak
+from segloop.stack.inference.measured import own_peak_bytes
 
 
 class Timed(Predictor):
@@ -54,7 +53,8 @@ def _one(predictor: Predictor, case: Path, mask: Path, profile: Profile) -> dict
     assert isinstance(predictor, Timed)
     predictor.network_cpu_s = predictor.network_wall_s = 0.0
     gpu_peak_bytes()
-    stages, peak = _Stages(), Peak(os.getpid())
+    own_peak_bytes()
+    stages = _Stages()
     wall, cpu = time.monotonic(), time.process_time()
     stages.enter("reading", 0.0)
     array, geometry = nifti.load(case)
@@ -69,7 +69,7 @@ def _one(predictor: Predictor, case: Path, mask: Path, profile: Profile) -> dict
         "network_cpu_s": predictor.network_cpu_s,
         "network_wall_s": predictor.network_wall_s,
         "stages_s": stages.seconds,
-        "peak_bytes": peak.stop(),
+        "peak_bytes": own_peak_bytes(),
         "gpu_bytes": gpu_peak_bytes(),
     }
 
