@@ -21,7 +21,6 @@ from segloop.model_versions.profiles import Profile, require_profile
 from segloop.nnunet import bundle, memory, preprocess
 from segloop.nnunet.device import choose, on_first_with_room, threads_kept
 from segloop.nnunet.export import write_labels
-from segloop.nnunet.openvino_network import compile_network
 from segloop.nnunet.plans import build_network
 from segloop.nnunet.window import Network, Window
 
@@ -190,6 +189,9 @@ class Predictor:
                 )
                 self._made_fast[fold] = deepcopy(network).half().to(memory_format=layout)  # type: ignore[call-overload]
             else:
+                # Only where it is asked for: the library takes memory of its own.
+                from segloop.nnunet.openvino_network import compile_network
+
                 strides = self.configuration.configuration["architecture"]["arch_kwargs"]["strides"]
                 patch = self.configuration.patch_size
                 self._made_fast[fold] = compile_network(network, patch, strides, torch.get_num_threads())
