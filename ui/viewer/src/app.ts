@@ -346,6 +346,9 @@ export class App implements PointerHost, StoreHost {
     this.set({ layout: this.state.layout === 'all' ? pane.plane.index : 'all' })
   }
 
+  /** Whether the card of keys lies over the pictures; then Escape closes it before anything else. */
+  get isCardOpen(): boolean { return this.card !== null }
+
   toggleHelp(): void {
     this.card?.remove()
     this.card = this.card ? null : helpCard(() => this.toggleHelp(), this.editor !== null)

@@ -1559,7 +1559,7 @@ var Mt = class {
 		if (t) this.change({ tool: t });
 		else if (e === "[" || e === "]") this.change({ sizeMm: Math.max(0, this.settings.sizeMm + (e === "]" ? 1 : -1)) });
 		else if (e === "v") this.reviewSlice();
-		else if (e === "Escape" && this.settings.tool !== "look") this.pen.giveUp() || this.change({ tool: "look" }), this.app.draw();
+		else if (e === "Escape" && this.settings.tool !== "look" && !this.app.isCardOpen) this.pen.giveUp() || this.change({ tool: "look" }), this.app.draw();
 		else return !1;
 		return !0;
 	}
@@ -2880,6 +2880,9 @@ var gn = class {
 	}
 	toggleLarge(e) {
 		this.set({ layout: this.state.layout === "all" ? e.plane.index : "all" });
+	}
+	get isCardOpen() {
+		return this.card !== null;
 	}
 	toggleHelp() {
 		this.card?.remove(), this.card = this.card ? null : Vt(() => this.toggleHelp(), this.editor !== null), this.card && this.root.append(this.card);

@@ -174,7 +174,7 @@ export class Editor implements EditorHost {
     if (tool) this.change({ tool })
     else if (key === '[' || key === ']') this.change({ sizeMm: Math.max(0, this.settings.sizeMm + (key === ']' ? 1 : -1)) })
     else if (key === 'v') this.reviewSlice()
-    else if (key === 'Escape' && this.settings.tool !== 'look') {
+    else if (key === 'Escape' && this.settings.tool !== 'look' && !this.app.isCardOpen) {
       if (!this.pen.giveUp()) this.change({ tool: 'look' })
       this.app.draw()
     } else return false
