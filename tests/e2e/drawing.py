@@ -63,8 +63,8 @@ class Drawing:
 
     def wait(self) -> None:
         """Wait until the draft can be edited."""
-        self.viewer.wait_for(timeout=30_000)
-        self.page.locator("[data-state=saved]").wait_for(timeout=20_000)
+        self.viewer.wait_for(timeout=60_000)
+        self.page.locator("[data-state=saved]").wait_for(timeout=60_000)
 
     @property
     def viewer(self) -> Locator:
