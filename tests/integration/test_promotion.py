@@ -231,6 +231,22 @@ def test_nobody_promotes_what_is_being_compared(engine: Engine, versions: list[A
     assert stages(engine, versions)[1] == "production"
 
 
+def test_nobody_promotes_what_could_not_be_compared(engine: Engine, versions: list[Any]) -> None:
+    body = {"project_id": versions[1].project_id, "model_version_id": versions[1].id}
+    with transaction(engine) as conn:
+        job, _ = compare.request(conn, **body, actor="t", body={"kind": "evaluate"})
+        conn.execute(
+            text("UPDATE jobs SET state='failed', error_code='prediction_overflow' WHERE id=:id"),
+            {"id": job.id},
+        )
+    with pytest.raises(Conflict) as refused:
+        promote(engine, versions[1])
+    assert refused.value.code == "comparison_failed" and "prediction_overflow" in refused.value.message
+    assert stages(engine, versions)[1] == "candidate"
+    compared(engine, versions[1], versions[0], "not_enough_cases")
+    promote(engine, versions[1])
+
+
 def test_rolling_back_takes_a_reason_and_no_comparison(engine: Engine, versions: list[Any]) -> None:
     promote(engine, versions[1])
     compared(engine, versions[0], versions[1], "reject")

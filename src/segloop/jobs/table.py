@@ -332,14 +332,11 @@ def is_busy(conn: Connection, *, queue: str) -> bool:
     return conn.execute(open_jobs.limit(1)).one_or_none() is not None
 
 
-def has_open_evaluation(conn: Connection, *, model_version_id: str) -> bool:
-    """Say whether a comparison of a model version waits or runs."""
-    query = select(jobs.c.id).where(
-        jobs.c.kind == "evaluate",
-        jobs.c.model_version_id == model_version_id,
-        jobs.c.state.in_(["queued", "running"]),
-    )
-    return conn.execute(query.limit(1)).one_or_none() is not None
+def find_last_evaluation(conn: Connection, *, model_version_id: str) -> Job | None:
+    """Return the newest comparison of a model version, whatever became of it."""
+    query = select(jobs).where(jobs.c.kind == "evaluate", jobs.c.model_version_id == model_version_id)
+    row = conn.execute(query.order_by(jobs.c.created_at.desc()).limit(1)).one_or_none()
+    return None if row is None else _job(row)
 
 
 def list_expired(conn: Connection, *, limit: int) -> list[Job]:

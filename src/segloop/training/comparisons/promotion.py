@@ -8,6 +8,7 @@ from segloop.audit.record import record
 from segloop.database import Connection
 from segloop.errors import Conflict, InvalidInput
 from segloop.jobs import table as jobs_table
+from segloop.jobs.job import JobState
 from segloop.jobs.table import lock_name
 from segloop.model_versions import promote as production
 from segloop.model_versions import table as model_versions_table
@@ -28,11 +29,12 @@ def promote(
     """Put a version into production as far as its comparison allows, and return it; a repeat changes nothing.
 
     What counts is the newest comparison with the version in production now; a version without one counts as *not enough
-    cases*, unless its comparison is under way or another version beat it: then it is to be compared first. A retired version was in production before: a person may roll back to it with a reason and without a comparison,
-    policy may not.
+    cases*, unless its comparison failed, for then it may be no good at all, or is under way, or another version beat it: then it
+    is to be compared first. A retired version was in production before: a person may roll back to it with a reason and
+    without a comparison, policy may not.
 
     Raises:
-        Conflict: `gate_rejected`, `model_version_rejected`, `comparison_missing`.
+        Conflict: `gate_rejected`, `model_version_rejected`, `comparison_missing`, `comparison_failed`.
         Forbidden: `promotion_admin_only`, `promotion_not_automatic`.
         InvalidInput: `promotion_reason`.
     """
@@ -75,7 +77,14 @@ def _require_no_comparison_due(conn: Connection, version: Row[Any]) -> None:
             f"Version v{version.number} was found worse than the version in production before. Compare it with the "
             "present one first.",
         )
-    if jobs_table.has_open_evaluation(conn, model_version_id=version.id):
+    last = jobs_table.find_last_evaluation(conn, model_version_id=version.id)
+    if last is not None and last.state is JobState.FAILED:
+        raise Conflict(
+            "comparison_failed",
+            f"The comparison of version v{version.number} failed ({last.error_code}: {last.error_message}) A version that "
+            "can't be compared can't go live. Compare it again, or reject it.",
+        )
+    if last is not None and last.state in (JobState.QUEUED, JobState.RUNNING):
         raise Conflict(
             "comparison_missing",
             f"Version v{version.number} is being compared with the one in production. Wait for the result, or cancel that "
