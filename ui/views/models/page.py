@@ -69,7 +69,7 @@ def _standing(state: LearningState, rules: Policy) -> None:
     """Say in one row how far the next retraining is and what it could be tested on."""
     facts = {
         "New corrections": (
-            f"{state.n_new} of {rules.minimum_corrections}",
+            f"{state.n_new} ({rules.minimum_corrections} needed)",
             "Accepted, corrected or uploaded masks that the version in production did not learn from. So many allow a retraining.",
         ),
         "Since the last run": (

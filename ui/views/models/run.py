@@ -118,7 +118,8 @@ def _live(api: ApiClient, run_id: str) -> None:
     if run.state not in ACTIVE:
         st.rerun(scope="app")
     with st.container(border=True):
-        st.markdown(f"**{KINDS[run.kind]}**, started by {plain(run.created_by)}, {moment(run.created_at)}")
+        by = "itself, as the policy says" if run.trigger == "automatic" else plain(run.created_by)
+        st.markdown(f"**{KINDS[run.kind]}**, started by {by}, {moment(run.created_at)}")
         st.progress(run.progress, text=where(run, job.queue_position))
         _cancel(api, run)
         charts.curves(run.epochs)

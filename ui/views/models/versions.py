@@ -172,7 +172,7 @@ def _decide(api: ApiClient, version: ModelVersion, comparison: Comparison | None
             )
         else:
             _promote(api, version, is_rollback=is_rollback, is_override=outcome == "not_enough_cases")
-        if version.stage == "candidate":
+        if version.stage in ("candidate", "retired"):
             _reject(api, version)
 
 

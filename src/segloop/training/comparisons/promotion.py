@@ -57,7 +57,8 @@ def promote(
         approval = approve(outcome, by=actor, role=role, reason=reason, automatic=automatic)
     row = production.promote(conn, version.id, actor=actor, reason=approval.reason)
     if present is not None:
-        _change(conn, present, "retired", approval=approval, reason=f"v{version.number} took its place")
+        why = f"v{version.number} took its place: {approval.reason}"
+        _change(conn, present, "retired", approval=approval, reason=why)
     _change(
         conn,
         row,
