@@ -88,7 +88,7 @@ def test_corrections_are_learned_compared_promoted_used_and_taken_back(
     open_tab(page, "Policy")
     page.get_by_label("Minimum of new corrections").fill("100")
     page.get_by_role("button", name="Save").click()
-    page.get_by_text("of 100").first.wait_for(timeout=20_000)
+    page.get_by_text("(100 needed)").first.wait_for(timeout=20_000)
     open_tab(page, "Training")
     expect(page.get_by_role("button", name="Trigger retraining")).to_be_disabled()
     page.get_by_text("of 100 new corrections are there").wait_for()
