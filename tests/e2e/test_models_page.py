@@ -95,7 +95,7 @@ def test_corrections_are_learned_compared_promoted_used_and_taken_back(
     open_tab(page, "Policy")
     page.get_by_label("Minimum of new corrections").fill("2")
     page.get_by_role("button", name="Save").click()
-    page.get_by_text("of 2").first.wait_for(timeout=20_000)
+    page.get_by_text("(2 needed)").first.wait_for(timeout=20_000)
 
     # One patient is kept for tests.
     open_tab(page, "Cases")
