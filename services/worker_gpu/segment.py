@@ -52,15 +52,15 @@ class Segmenter:
             )
         attempt.report("loading model", 0.0)
         predictor = self.cache.get(version.id, lambda: self._load(version))
+        # Jobs from before there were profiles have none.
+        profile: Profile = job.parameters.get("profile", "exact")
         # Here, and not only in the prediction: what can't fit is not even downloaded.
-        predictor.require_room(geometry_of(volume), self.available())
+        predictor.require_room(geometry_of(volume), self.available(), profile)
         attempt.check()
         attempt.report("fetching", 0.05)
         offset = float(job.parameters.get("hu_offset") or 0.0)
         array = voxels.read(self.store, volume, scratch=self.scratch, hu_offset=offset)
         attempt.check()
-        # Jobs from before there were profiles have none.
-        profile: Profile = job.parameters.get("profile", "exact")
         mask = self._predict(attempt, predictor, array, volume, profile)
         attempt.report("encoding", PREDICTING[1])
         # The key names the attempt: a zombie writes beside the owner's objects, never over them.

@@ -5,14 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from numpy.typing import NDArray
 
+from segloop.imaging import nifti
 from segloop.imaging.geometry import Geometry
 from segloop.nnunet import bundle
 from segloop.nnunet.plans import build_network
@@ -256,3 +259,45 @@ def test_fast_differs_from_exact_in_single_voxels_at_most(
     assert predictor.memory_bytes == 2 * bytes_before
     np.testing.assert_array_equal(predictor.predict(volume, geometry), exact)
     np.testing.assert_array_equal(predictor.predict(volume, geometry, profile="fast"), fast)
+
+
+@pytest.mark.parametrize("tilt", [0.1, 0.3, 0.5, -0.4])
+@pytest.mark.parametrize(
+    ("spacing_mm", "target_mm"), [((1.0, 1.0, 3.0), (2.0, 2.0, 2.0)), ((0.75, 0.75, 1.5), (1.5, 1.5, 1.5))]
+)
+def test_an_oblique_file_equals_nnunet_with_its_own_reader(
+    tmp_path: Path,
+    device: str,
+    spacing_mm: tuple[float, float, float],
+    target_mm: tuple[float, float, float],
+    tilt: float,
+) -> None:
+    # The last bits of an oblique affine's column lengths decide here: 3 mm to 1 mm is nnU-Net's limit for thick slices, and
+    # 33 voxels of 0.75 mm are 16.5 of 1.5 mm.
+    turn = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
+    about = np.array([[np.cos(tilt), -np.sin(tilt), 0], [np.sin(tilt), np.cos(tilt), 0], [0, 0, 1]])
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ about @ np.diag(spacing_mm)
+    values = np.random.default_rng(8).normal(200, 600, (33, 33, 21)).astype(np.int16)
+    image = nib.Nifti1Image(values, affine)  # type: ignore[no-untyped-call]
+    image.header.set_zooms(spacing_mm)  # type: ignore[no-untyped-call]
+    nib.save(image, tmp_path / "ct.nii.gz")  # type: ignore[no-untyped-call]
+
+    write_tiny_model(tmp_path / "model", weights="random", labels=4, patch=(16, 16, 16), spacing_mm=target_mm)
+    bundle.import_model(tmp_path / "model", tmp_path / "bundle")
+    data, properties = SimpleITKIO().read_images([str(tmp_path / "ct.nii.gz")])
+    nnunet = _nnunet(tmp_path / "bundle", device)
+    expected = nnunet.predict_single_npy_array(data, properties, None, None, False).transpose(2, 1, 0)
+    array, geometry = nifti.load(tmp_path / "ct.nii.gz")
+    mask = Predictor.load(tmp_path / "bundle", device=device).predict(array, geometry)
+    assert np.count_nonzero(mask != expected) <= 2
+
+
+def test_fold_all_beside_numbered_folds_is_left_out_as_nnunet_does(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "model", weights="random", labels=4, patch=(16, 16, 16))
+    other = write_tiny_model(tmp_path / "other", weights="random", labels=4, patch=(16, 16, 16), seed=1)
+    (other / "fold_0").rename(model / "fold_all")
+    assert nnUNetPredictor.auto_detect_available_folds(str(model), "checkpoint_final.pth") == [0]
+    assert bundle.import_model(model, tmp_path / "bundle").folds == ["0"]
+    (model / "fold_0" / "checkpoint_final.pth").unlink()
+    assert bundle.import_model(model, tmp_path / "alone").folds == ["all"]

@@ -152,3 +152,17 @@ def test_an_oblique_grid_comes_back_as_it_was(service: Service) -> None:
 
 def test_thick_slices_come_back_as_they_were(service: Service) -> None:
     check(service, Geometry((30, 26, 9), np.diag([1.0, 1.0, 5.0, 1.0])), ["LPS", "PIR", "SAL", "IRA"])
+
+
+def test_the_voxel_size_that_a_file_states_is_the_one_on_record(service: Service) -> None:
+    a = 0.3
+    turn = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ np.diag([0.7, 0.75, 3.0])
+    image = nib.Nifti1Image(asymmetric((17, 14, 12)), affine)
+    image.header.set_zooms((0.7, 0.75, 3.0))
+    stated = [float(mm) for mm in image.header["pixdim"][1:4]]
+    in_float32 = np.linalg.norm(affine.astype(np.float32)[:3, :3].astype(float), axis=0)
+    assert list(in_float32) != stated  # else this shows nothing
+    volume_id = service.upload(asymmetric((17, 14, 12)), affine)
+    assert service.client.get(f"/v1/volumes/{volume_id}").json()["spacing_mm"] == stated

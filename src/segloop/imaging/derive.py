@@ -30,6 +30,7 @@ def derive_volume(path: Path, folder: Path) -> dict[str, Any]:
     return {
         "shape": list(geometry.shape),
         "affine": [float(value) for value in geometry.affine.ravel()],
+        "spacing_mm": list(geometry.spacing_mm),
         "hu_min": inspection.hu_min,
         "hu_max": inspection.hu_max,
         "hu_like": inspection.hu_like,

@@ -24,6 +24,9 @@ T = TypeVar("T", bound=np.generic)
 class Geometry:
     """A voxel grid: `shape` (x, y, z) and `affine`, 4x4, voxel index to world RAS+ mm.
 
+    `stated_mm` is the voxel size that a file states apart from its affine. Of an oblique affine in single precision the
+    size is the same but for its last bits, and those decide how nnU-Net resamples: its readers take what is stated.
+
     Raises:
         InvalidInput: `singular_affine` when voxels have no volume or a value is not finite,
             `sheared_affine` when the axes are not at right angles.
@@ -31,6 +34,7 @@ class Geometry:
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
+    stated_mm: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)
@@ -40,13 +44,18 @@ class Geometry:
         _check(affine)
 
     @classmethod
-    def from_flat(cls, shape: Sequence[int], affine: Sequence[float]) -> "Geometry":
-        """Return the grid of three sizes and the sixteen row-major numbers of an affine."""
-        return cls((shape[0], shape[1], shape[2]), np.array(affine, dtype=np.float64).reshape(4, 4))
+    def from_flat(
+        cls, shape: Sequence[int], affine: Sequence[float], stated_mm: Sequence[float] | None = None
+    ) -> "Geometry":
+        """Return the grid of three sizes, the sixteen row-major numbers of an affine and what was stated."""
+        stated = None if stated_mm is None else (stated_mm[0], stated_mm[1], stated_mm[2])
+        return cls((shape[0], shape[1], shape[2]), np.array(affine, dtype=np.float64).reshape(4, 4), stated)
 
     @cached_property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Voxel size in mm along each array axis."""
+        """Voxel size in mm along each array axis: as stated, else the affine's."""
+        if self.stated_mm is not None:
+            return self.stated_mm
         x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(x), float(y), float(z)
 
@@ -84,7 +93,11 @@ def reorient(array: NDArray[T], geometry: Geometry, orientation: str) -> tuple[N
     change: NDArray[Any] = nio.ornt_transform(nio.io_orientation(geometry.affine), _axes(orientation))
     moved = nio.apply_orientation(array, change)
     affine = geometry.affine @ nio.inv_ornt_aff(change, geometry.shape)
-    return moved, Geometry((moved.shape[0], moved.shape[1], moved.shape[2]), affine)
+    stated = geometry.stated_mm
+    if stated is not None:
+        old_of = {int(new): old for old, new in enumerate(change[:, 0])}
+        stated = (stated[old_of[0]], stated[old_of[1]], stated[old_of[2]])
+    return moved, Geometry((moved.shape[0], moved.shape[1], moved.shape[2]), affine, stated)
 
 
 def restore(array: NDArray[T], geometry: Geometry, orientation: str) -> NDArray[T]:

@@ -82,7 +82,7 @@ def read_header(path: Path, *, max_ratio: float = MAX_RATIO) -> NiftiHeader:
     slope, inter = _scaling(header)
     checked = NiftiHeader(
         raw=raw[: int(header["sizeof_hdr"])],
-        geometry=Geometry(shape=shape, affine=nifti_affine.affine_of(header, shape)),
+        geometry=Geometry(shape, nifti_affine.affine_of(header, shape), _stated_mm(header)),
         dtype=np.dtype(_DTYPES[code]).newbyteorder(header.endianness),
         slope=slope,
         inter=inter,
@@ -90,6 +90,11 @@ def read_header(path: Path, *, max_ratio: float = MAX_RATIO) -> NiftiHeader:
     )
     _check_size(path, checked, max_ratio)
     return checked
+
+
+def _stated_mm(header: RawHeader) -> tuple[float, float, float]:
+    x, y, z = header["pixdim"][1:4]
+    return float(x), float(y), float(z)
 
 
 def parse(raw: bytes) -> RawHeader:

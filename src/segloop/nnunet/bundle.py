@@ -73,6 +73,8 @@ def import_model(path: Path, out: Path, *, orientation: str | None = None) -> Bu
     }
     if not checkpoints:
         raise _incomplete("fold_*/checkpoint_final.pth")
+    if len(checkpoints) > 1:
+        checkpoints.pop("all", None)  # nnU-Net never averages it with the numbered folds
     first = next(iter(checkpoints.values()))
     if orientation is not None:
         dataset = dataset | {"orientation": orientation}

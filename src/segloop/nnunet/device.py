@@ -47,11 +47,16 @@ def on_first_with_room(device: torch.device, do: Callable[[torch.device], Answer
     try:
         return do(torch.device("cpu"))
     except torch.OutOfMemoryError as error:
-        raise InvalidInput(
-            "gpu_memory_short",
-            "The GPU has not enough free memory for one patch of this model. Free it of other work, or let the worker "
-            "compute on the CPU (SEGLOOP_DEVICE=cpu).",
-        ) from error
+        raise no_room_on_gpu() from error
+
+
+def no_room_on_gpu() -> InvalidInput:
+    """Return the error that says what to do where not even the network and one patch have room."""
+    return InvalidInput(
+        "gpu_memory_short",
+        "The GPU has not enough free memory for one patch of this model. Free it of other work, or let the worker "
+        "compute on the CPU (SEGLOOP_DEVICE=cpu).",
+    )
 
 
 def gpu_peak_bytes() -> int:

@@ -19,8 +19,9 @@ from segloop.errors import InvalidInput
 from segloop.imaging.geometry import Geometry, reorient, restore
 from segloop.model_versions.profiles import Profile, require_profile
 from segloop.nnunet import bundle, memory, preprocess
-from segloop.nnunet.device import choose, on_first_with_room, threads_kept
+from segloop.nnunet.device import choose, no_room_on_gpu, on_first_with_room, threads_kept
 from segloop.nnunet.export import write_labels
+from segloop.nnunet.openvino_network import Compiled
 from segloop.nnunet.plans import build_network
 from segloop.nnunet.window import Network, Window
 
@@ -69,7 +70,7 @@ class Predictor:
         """Load a bundle folder onto "cpu", "cuda" or what there is; `threads` > 0 bounds the CPU's threads.
 
         Raises:
-            InvalidInput: `model_incomplete` or `model_unsafe`.
+            InvalidInput: `model_incomplete`, `model_unsafe` or `gpu_memory_short`.
             Unavailable: `device_unavailable` when a GPU is asked for and there is none.
         """
         device = choose(device)
@@ -82,16 +83,18 @@ class Predictor:
                 [bundle.load_weights(folder, fold) for fold in info.folds],
                 torch.device(device),
             )
+        except torch.OutOfMemoryError as error:
+            raise no_room_on_gpu() from error
         except RuntimeError as error:
             raise InvalidInput("model_incomplete", "The model's weights do not fit its plans.") from error
 
-    def require_room(self, geometry: Geometry, available: int) -> None:
+    def require_room(self, geometry: Geometry, available: int, profile: Profile = "exact") -> None:
         """Check that a volume on this grid can be predicted with `available` bytes of memory, before any work on it.
 
         Raises:
             InvalidInput: `volume_too_large`, with both amounts; `volume_too_small`.
         """
-        memory.require_room(geometry, self.info, available)
+        memory.require_room(geometry, self.info, available, profile)
 
     def predict(
         self,
@@ -119,7 +122,7 @@ class Predictor:
                 f"The volume has shape {volume.shape} and its grid {geometry.shape}.",
             )
         require_profile(profile, self.info.mirroring_axes)
-        self.require_room(geometry, available() + volume.nbytes)
+        self.require_room(geometry, available() + volume.nbytes, profile)
         if not np.isfinite(volume).all():
             raise InvalidInput(
                 "not_finite",
@@ -159,13 +162,18 @@ class Predictor:
             self.device,
             mirroring_axes=tuple(self.info.mirroring_axes) if profile == "exact+mirroring" else (),
         )
-        return window.logits(
-            self.networks(profile),
-            image,
-            n_networks=len(self._weights),
-            kept_on=kept_on,
-            step=step,
-        )
+        try:
+            return window.logits(
+                self.networks(profile),
+                image,
+                n_networks=len(self._weights),
+                kept_on=kept_on,
+                step=step,
+            )
+        finally:
+            for network in self._made_fast.values():
+                if isinstance(network, Compiled):
+                    network.release_memory()
 
     def networks(self, profile: Profile) -> Iterator[Network]:
         """Yield the network with each fold's weights in turn; a next one may replace the one before."""
@@ -189,17 +197,16 @@ class Predictor:
                 )
                 self._made_fast[fold] = deepcopy(network).half().to(memory_format=layout)  # type: ignore[call-overload]
             else:
-                # Only where it is asked for: the library takes memory of its own.
-                from segloop.nnunet.openvino_network import compile_network
-
                 strides = self.configuration.configuration["architecture"]["arch_kwargs"]["strides"]
                 patch = self.configuration.patch_size
-                self._made_fast[fold] = compile_network(network, patch, strides, torch.get_num_threads())
+                self._made_fast[fold] = Compiled(network, patch, strides, torch.get_num_threads())
             self.memory_bytes += self._bytes_of(fold)
         return self._made_fast[fold]
 
     def _bytes_of(self, fold: int) -> int:
-        return sum(tensor.numel() * tensor.element_size() for tensor in self._weights[fold].values())
+        # A tensor that has several names is there once.
+        tensors = {tensor.data_ptr(): tensor for tensor in self._weights[fold].values()}
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
     def _predict_zyx(
         self,

@@ -104,10 +104,10 @@ class Window:
                 weights[tile[1:]] += gaussian
         torch.div(logits, weights, out=logits)
         # Class by class: over all at once, the check would need more memory than the prediction.
-        if any(bool(torch.isinf(of_class).any()) for of_class in logits):
+        if not all(bool(torch.isfinite(of_class).all()) for of_class in logits):
             raise InvalidInput(
                 "prediction_overflow",
-                "The network's outputs overflow; the model can't be used here.",
+                "The network's outputs overflow or are no numbers; the model can't be used here.",
             )
         return logits
 

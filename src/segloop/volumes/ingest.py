@@ -83,7 +83,7 @@ def insert(
         is_gzip=stored.is_gzip,
         shape=stored.found["shape"],
         affine=stored.found["affine"],
-        spacing_mm=[float(value) for value in geometry.spacing_mm],
+        spacing_mm=stored.found["spacing_mm"],
         orientation=geometry.orientation,
         hu_min=stored.found["hu_min"],
         hu_max=stored.found["hu_max"],
@@ -108,7 +108,7 @@ def insert(
 
 def geometry_of(volume: Row[Any]) -> Geometry:
     """Return the grid a volume's row records."""
-    return Geometry.from_flat(volume.shape, volume.affine)
+    return Geometry.from_flat(volume.shape, volume.affine, volume.spacing_mm)
 
 
 def require_same_patient(conn: Connection, volume: Row[Any], *, upload: Row[Any], pseudonym_key: str) -> None:

@@ -108,3 +108,13 @@ def test_the_way_back_is_exact_also_where_an_axis_lies_halfway_between_two_direc
         # Each voxel kept its place in the world on the way.
         i, j, k = np.unravel_index(int(np.flatnonzero(turned.ravel() == array[1, 2, 3])[0]), turned.shape)
         assert np.allclose(grid.affine @ [i, j, k, 1], affine @ [1, 2, 3, 1])
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_a_stated_size_stays_with_its_axis(orientation: str) -> None:
+    affine = _oblique((1.0, 2.0, 5.0)).affine
+    geometry = Geometry(SHAPE, affine, (1.001, 2.001, 5.001))
+    assert geometry.spacing_mm == (1.001, 2.001, 5.001)
+    turned, grid = reorient(np.zeros(SHAPE), geometry, orientation)
+    assert np.allclose(grid.spacing_mm, np.linalg.norm(grid.affine[:3, :3], axis=0) + 0.001, atol=1e-9)
+    assert [SHAPE[(1.001, 2.001, 5.001).index(mm)] for mm in grid.spacing_mm] == list(turned.shape)

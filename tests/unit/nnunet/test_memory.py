@@ -121,6 +121,17 @@ def test_outputs_of_one_patch_count_where_the_classes_are_many(tmp_path: Path) -
     assert small > 12 * 101 * 32**3
 
 
+def test_profiles_that_hold_more_of_a_patch_need_more(tmp_path: Path) -> None:
+    info = import_model(
+        write_tiny_model(tmp_path / "model", labels=100, patch=(32, 32, 32)), tmp_path / "bundle"
+    )
+    exact, mirrored, fast = (
+        memory.needed_bytes(_grid((32, 32, 32)), info, profile)
+        for profile in ("exact", "exact+mirroring", "fast")
+    )
+    assert mirrored - exact == 4 * 101 * 32**3 and fast - exact == 8 * 101 * 32**3
+
+
 @pytest.mark.parametrize(
     ("files", "expected"),
     [

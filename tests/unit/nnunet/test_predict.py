@@ -109,3 +109,27 @@ def test_cancelling_between_tiles_stops_and_leaves_the_threads_as_they_were(thre
     assert seen == sorted(seen)
     assert torch.get_num_threads() == threads
     np.testing.assert_array_equal(threshold.predict(volume, geometry), expected_labels(volume, 3))
+
+
+def test_a_network_that_gives_no_numbers_is_refused_and_not_taken_for_background(tmp_path: Path) -> None:
+    predictor = _predictor(tmp_path, "random")
+    network = next(iter(predictor.networks("exact")))
+    assert isinstance(network, torch.nn.Module)
+    with torch.no_grad():
+        next(network.parameters()).fill_(torch.nan)
+    with pytest.raises(InvalidInput) as refused:
+        predictor.predict(*_volume((12, 10, 9)))
+    assert refused.value.code == "prediction_overflow"
+
+
+def test_a_gpu_that_is_full_when_a_model_is_loaded_is_not_called_a_broken_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    _predictor(tmp_path, "threshold")
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    with pytest.raises(InvalidInput) as refused:
+        Predictor.load(tmp_path / "bundle", device="cpu")
+    assert refused.value.code == "gpu_memory_short"
