@@ -53,6 +53,10 @@ class ApiClient:
         """Return a project's model versions, newest first."""
         return self._page(schemas.ModelVersion, f"/v1/projects/{project}/model-versions")
 
+    def versions_of_patient(self, volume_id: str) -> list[schemas.ModelVersion]:
+        """Return the versions that were trained on the patient of a volume, oldest first."""
+        return self._page(schemas.ModelVersion, f"/v1/volumes/{volume_id}/model-versions")
+
     def promote(self, model_version_id: str, reason: str) -> schemas.ModelVersion:
         """Put a version into production from the next job on."""
         answer = self._call("POST", f"/v1/model-versions/{model_version_id}/promote", json={"reason": reason})

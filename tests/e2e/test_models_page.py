@@ -55,9 +55,9 @@ def open_page(page: Page) -> None:
     page.get_by_text("New corrections").first.wait_for(timeout=60_000)
 
 
-def choose_case(page: Page, api: httpx.Client, name: str) -> None:
+def choose_case(page: Page, api: httpx.Client, name: str, *, among: str = "Cases") -> None:
     """Choose one of many cases: a long list draws only its first options, and a page that is drawn anew closes it."""
-    box, option = page.get_by_role("combobox", name="Cases"), page.get_by_role("option", name=name)
+    box, option = page.get_by_role("combobox", name=among), page.get_by_role("option", name=name)
     for _ in range(6):
         page.wait_for_timeout(1000)
         box.click()
@@ -112,12 +112,16 @@ def test_corrections_are_learned_compared_promoted_used_and_taken_back(
     page.get_by_label("Iterations per epoch").fill("2")
     page.get_by_label("Learning rate").fill("0.0001")
     page.get_by_label("Learning rate").press("Tab")
+    open_tab(page, "Cases")  # a look at another tab loses nothing that was typed
+    open_tab(page, "Training")
+    expect(page.get_by_label("Epochs", exact=True)).to_have_value("2")
     page.get_by_role("button", name="Trigger retraining").click()
     page.get_by_text("Quick tune, started by").wait_for(timeout=30_000)
     page.get_by_text("Last run:").wait_for(timeout=240_000)
     run = api.get("/v1/projects/default/training-runs").json()["items"][0]
     assert run["state"] == "succeeded", run["error_message"]
-    parts = {c["volume_id"]: c["part"] for c in api.get(f"/v1/training-runs/{run['id']}").json()["cases"]}
+    run_cases = api.get(f"/v1/training-runs/{run['id']}").json()["cases"]
+    parts = {case["volume_id"]: case["part"] for case in run_cases}
     assert parts[volumes[0]] in ("test", "held back") and "training" in parts.values()
     expect(page.locator("[data-testid=stVegaLiteChart]").first).to_be_visible()
 
@@ -130,6 +134,7 @@ def test_corrections_are_learned_compared_promoted_used_and_taken_back(
     reason.fill("ok then")
     button.click()
     page.get_by_text("promotion_reason").wait_for(timeout=20_000)
+    expect(page.get_by_role("tab", name="Decisions")).to_be_visible()  # a refusal takes nothing else away
     assert production(api) == first
     reason.fill(REASON)
     button.click()
@@ -140,6 +145,14 @@ def test_corrections_are_learned_compared_promoted_used_and_taken_back(
     job = api.post("/v1/jobs", json={"kind": "segment", "input": {"volume_id": volumes[1]}}).json()
     mask = api.get(f"/v1/masks/{finished(api, job['id'])}").json()
     assert mask["model_version_id"] == run["version_id"]
+
+    # Who asks which versions learned from a patient is told.
+    open_tab(page, "Cases")
+    page.get_by_text("Which versions were trained on a patient?").click()
+    learned = next(c["case_reference"] for c in run_cases if c["part"] == "training")
+    choose_case(page, api, learned, among="Patient of the case")
+    page.get_by_text(f"v{candidate} (production)").wait_for(timeout=20_000)
+    open_tab(page, "Versions")
 
     # And it is taken back.
     page.get_by_role("combobox", name="Version").click()

@@ -322,6 +322,19 @@ def test_a_cancelled_run_gives_its_cases_back(http: TestClient, project: str) ->
     assert train(http, project=project).status_code == 202
 
 
+def test_who_validates_is_said_before_a_run_starts(http: TestClient, project: str) -> None:
+    http.patch(f"/v1/projects/{project}/training-policy", json={"validation_share": 0.5})
+    said: dict[str, bool] = {}
+    while len(set(said.values())) < 2 or len(said) < 3:  # until the hash has put patients on both sides
+        give(http, segmented(http, project), "accepted")
+        said = {volume_id: case["is_validation"] for volume_id, case in cases(http, project).items()}
+    assert state(http, project)["n_validating"] == sum(said.values())
+    assert train(http, project=project).status_code == 202
+    run = http.get(f"/v1/projects/{project}/training-runs").json()["items"][0]
+    placed = http.get(f"/v1/training-runs/{run['id']}").json()["cases"]
+    assert {case["volume_id"]: case["part"] == "validation" for case in placed} == said
+
+
 def test_the_same_idempotency_key_starts_one_run(http: TestClient, project: str) -> None:
     for _ in range(2):
         give(http, segmented(http, project), "accepted")

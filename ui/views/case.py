@@ -58,8 +58,6 @@ def show(
     `again` offers another segmentation, `compare` goes to where masks are compared.
     """
     st.session_state["feedback"] = api.feedback(volume.id)
-    if st.session_state.pop("thanks", False):
-        st.toast("Thank you. Your feedback is stored. Next case: the button at the top right.")
     with st.container(horizontal=True, vertical_alignment="center"):
         mask = _choose(api, masks) if masks else None
         if mask is not None:
@@ -72,6 +70,8 @@ def show(
             st.rerun()
         if mask is not None and not editing:
             _feedback(api, mask)
+        if st.session_state.pop("thanks", False):
+            st.badge("Feedback stored, thank you", icon=":material/check:", color="green")
         if len(masks) > 1 and not editing and st.button("Compare"):
             compare()
         if editing:
@@ -185,6 +185,7 @@ def _feedback(api: ApiClient, mask: Mask) -> None:
         )
         reason = st.selectbox("Reason", REASONS)
         notes = st.text_area("Notes", max_chars=5000, help="Nothing that names a patient.")
+        st.caption("How good is it? (optional)")
         stars = st.feedback("stars")
         if not st.form_submit_button("Submit feedback", type="primary"):
             return

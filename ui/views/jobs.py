@@ -57,9 +57,14 @@ def _row(api: ApiClient, job: JobOut) -> None:
 
 
 def _case(api: ApiClient, job: JobOut) -> str:
-    """Return the case's name as a link to it; names never change, so each is asked for once."""
+    """Return what the job is about, a case as a link to it; names never change, so each is asked for once."""
+    if job.model_version_id is not None and job.volume_id is None:
+        versions = st.session_state.setdefault("versions", {})
+        if job.model_version_id not in versions:
+            versions[job.model_version_id] = api.model_version(job.model_version_id)
+        return f"v{versions[job.model_version_id].number}"
     if job.volume_id is None:
-        return "no CT"
+        return "all cases"
     names = st.session_state.setdefault("case_names", {})
     if job.volume_id not in names:
         names[job.volume_id] = api.volume(job.volume_id).case_reference

@@ -95,7 +95,7 @@ def _list(api: ApiClient, states: tuple[CaseState, ...], search: str) -> None:
     if not found.counts and not search:
         st.info(
             "**Segloop** - research use only, not a medical device.  \n"
-            "Drop a CT (.nii or .nii.gz) into the box on the left. It is checked, segmented and shown."
+            f"Drop a CT (.nii or .nii.gz) into the box on the left. {_what_follows(api)}"
         )
     if found.next_cursor and shown < LONGEST and st.button("Show more"):
         st.session_state["worklist_shown"] = min(shown + PAGE, LONGEST)
@@ -121,6 +121,16 @@ def _row(case: Case) -> None:
     who.caption(" · ".join([f"{plain(case.touched_by)}, {age(case.touched_at)}", *notes]))
     if action.button("Open", key=f"open-{case.id}"):
         _go(case.id)
+
+
+def _what_follows(api: ApiClient) -> str:
+    """Return what becomes of an uploaded CT; without a model nothing segments it."""
+    if any(version.stage == "production" for version in api.model_versions(PROJECT)):
+        return "It is checked, segmented and shown."
+    return (
+        "It is checked and shown. The project has no model yet: draw masks by hand or upload them with their CTs, and train "
+        "a first version of them on the page Models & training; or have operations import one."
+    )
 
 
 def _labels(api: ApiClient) -> list[Label]:

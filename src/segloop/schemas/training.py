@@ -20,6 +20,9 @@ class LearningState(BaseModel):
         "took them up, however it ended; `is_due` says so."
     )
     n_test_patients: int
+    n_validating: int = Field(
+        description="Usable cases whose patients validate: a run watches itself on them and learns nothing from them."
+    )
     n_frozen_cases: int = Field(description="Test cases with dense labels.")
     n_corrected_cases: int = Field(description="Held-back cases that people had to correct.")
     is_due: bool
@@ -42,6 +45,9 @@ class TrainingCase(BaseModel):
         description="Fit for tests: dense, and not a version's output accepted as it is."
     )
     is_test: bool
+    is_validation: bool = Field(
+        description="Its patient validates: looked at in training, never learned from."
+    )
     why_not: str | None
 
 

@@ -67,7 +67,8 @@ def import_model(
             )
             if reason:
                 promote(conn, version.id, actor=LOCAL_ACTOR, reason=reason)
-    say(f"v{version.number} '{version.name}' {'registered' if is_new else 'was registered already'}")
+    live = " and is in production from the next job on" if reason else ""
+    say(f"v{version.number} '{version.name}' {'registered' if is_new else 'was registered already'}{live}")
 
 
 def _convert(path: Path, target: Path, orientation: str | None) -> None:

@@ -53,6 +53,8 @@ def approve(outcome: Outcome, *, by: str, role: Role, reason: str, automatic: bo
     if len(words) < (MINIMUM_REASON if override else 1):
         raise InvalidInput(
             "promotion_reason",
-            "Say why it may go live without enough test cases." if override else "Say why it goes live.",
+            f"Say in at least {MINIMUM_REASON} characters why it may go live without enough test cases."
+            if override
+            else "Say why it goes live.",
         )
     return Approval(by, words, override)

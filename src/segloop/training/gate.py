@@ -32,6 +32,16 @@ class Finding:
     lower_bound: float | None = None
     margin: float | None = None
 
+    @property
+    def lacks_patients(self) -> bool:
+        """Of a label there are so few patients that no bound could be given: nothing else is to say about it."""
+        return (
+            self.label is not None
+            and self.standing == "unclear"
+            and self.lower_bound is None
+            and self.check != "no_catastrophe"
+        )
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -46,9 +56,14 @@ class Decision:
 
     @property
     def reasons(self) -> list[str]:
-        """What stands against promotion, the gravest first; all that passed if nothing does."""
+        """What stands against promotion, the gravest first; all that passed if nothing does.
+
+        What lacks patients alone is said once for all labels.
+        """
         against = [f for f in self.findings if f.standing != "passed"]
-        return [f.reason for f in sorted(against or self.findings, key=lambda f: f.standing != "failed")]
+        few = [f for f in against if f.lacks_patients]
+        said = [f for f in against or self.findings if f not in few]
+        return [f.reason for f in sorted(said, key=lambda f: f.standing != "failed")] + _too_few(few)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -103,6 +118,17 @@ def _verdict(protocol: Protocol, findings: Sequence[Finding], n: int) -> Decisio
         elif failed == {"calibration"}:
             summary = "Its probabilities hold less well than those in production: it must not be promoted."
     return Decision(outcome, summary, n, needed, tuple(findings), protocol.to_dict())
+
+
+def _too_few(findings: Sequence[Finding]) -> list[str]:
+    """Return one reason for all labels of which there are too few patients for a bound."""
+    if not findings:
+        return []
+    labels = list(dict.fromkeys(f.label for f in findings if f.label is not None))
+    counts = [f.n_patients for f in findings]
+    n = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    who = "1 patient" if n == "1" else f"{n} patients"
+    return [f"Measured in {who}, too few to judge: {', '.join(labels)}."]
 
 
 Pairs = list[tuple[CaseScores, CaseScores]]
@@ -175,7 +201,8 @@ def _non_inferior(pairs: Pairs, label: str, metric: Metric, protocol: Protocol) 
     if n < 2:
         some = "1 patient" if n == 1 else f"{n} patients"
         reason = f"{what} could be compared in {some} only, {needed} are needed."
-        return Finding("non_inferior", "unclear", reason, label, metric, n, needed, margin=margin)
+        only = found[0] if found else None
+        return Finding("non_inferior", "unclear", reason, label, metric, n, needed, only, margin=margin)
     name, n_checks = f"{label}/{metric}", len(METRICS) * len(protocol.labels)
     mean, low = fmean(found), _bound(found, protocol, name)
     change = "the same" if mean == 0 else f"{abs(mean):.3f} {'higher' if mean > 0 else 'lower'}"

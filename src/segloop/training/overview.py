@@ -9,8 +9,10 @@ from segloop.model_versions import table as model_versions_table
 from segloop.projects import table as projects_table
 from segloop.training.cases.case import list_cases, usable
 from segloop.training.policies import table as policies_table
+from segloop.training.policies.policy import current
 from segloop.training.runs import automatic, table
 from segloop.training.runs.lineage import Novelty, novelty
+from segloop.training.split import part_of
 
 ACTIVE = ("queued", "running")
 
@@ -24,6 +26,7 @@ class State:
     n_new: int
     n_counting: int
     n_test_patients: int
+    n_validating: int
     n_frozen_cases: int
     n_corrected_cases: int
     is_due: bool
@@ -38,6 +41,7 @@ def state(conn: Connection, *, project_id: str) -> State:
     held = [case for case in tests if case.patient_id in tested]
     free = [case for case in able if case.patient_id not in tested]
     classes = _classes(conn, project_id)
+    rule = current(conn, project_id=project_id).split_policy(project_id)
     runs = table.list_(conn, project_id=project_id, limit=1)
     return State(
         n_cases=len(found),
@@ -45,6 +49,7 @@ def state(conn: Connection, *, project_id: str) -> State:
         n_new=sum(known.is_new(case) for case in free),
         n_counting=sum(known.counts(case) for case in free),
         n_test_patients=len(tested),
+        n_validating=sum(part_of(case.patient_id, rule) == "validation" for case in free),
         n_frozen_cases=sum(case.is_reference(classes) for case in held),
         n_corrected_cases=sum(case.is_corrected for case in held),
         is_due=automatic.is_due(conn, project_id=project_id),
@@ -55,6 +60,7 @@ def state(conn: Connection, *, project_id: str) -> State:
 def cases(conn: Connection, *, project_id: str) -> list[dict[str, Any]]:
     """Return each case with how it stands, oldest decision first."""
     known, tested, classes = _novelty(conn, project_id), _tested(conn, project_id), _classes(conn, project_id)
+    rule = current(conn, project_id=project_id).split_policy(project_id)
     return [
         {
             **vars(case),
@@ -62,6 +68,7 @@ def cases(conn: Connection, *, project_id: str) -> list[dict[str, Any]]:
             "is_dense": case.is_dense(classes),
             "is_reference": case.is_reference(classes),
             "is_test": case.patient_id in tested,
+            "is_validation": case.patient_id not in tested and part_of(case.patient_id, rule) == "validation",
             "why_not": case.why_not,
         }
         for case in list_cases(conn, project_id=project_id)

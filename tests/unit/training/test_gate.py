@@ -331,3 +331,14 @@ def test_a_protocol_that_makes_no_sense_is_refused(change: dict[str, object]) ->
     with pytest.raises(InvalidInput) as refused:
         Protocol.from_dict(PROTOCOL.to_dict() | change)
     assert refused.value.code == "gate_protocol"
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_too_few_patients_are_said_once_for_all_labels_and_their_differences_are_kept(n: int) -> None:
+    decision = decide(evaluate(n), evaluate(n, lambda rng: 0.01), PROTOCOL)
+    assert decision.outcome == "not_enough_cases"
+    assert [reason for reason in decision.reasons if "parotid_left" in reason] == [
+        f"Measured in {n} patient{'s' if n > 1 else ''}, too few to judge: parotid_left, spinal_cord."
+    ]
+    found = [f.mean_difference for f in decision.findings if f.check == "non_inferior"]
+    assert found == pytest.approx([0.01] * 4)

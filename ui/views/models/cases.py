@@ -26,6 +26,7 @@ def show(api: ApiClient) -> None:
             "Open the case, mark what you reviewed, finalize and submit feedback again."
         )
     _freeze(api, found)
+    _learned_by(api, found)
 
 
 def standing(case: TrainingCase) -> str:
@@ -36,7 +37,9 @@ def standing(case: TrainingCase) -> str:
         return "nothing: a test patient, and a version's own mask would test itself"
     if case.is_test:
         return "test" if case.is_dense else "test, reviewed in part"
-    return "to learn" if case.is_new else "learned by production"
+    if case.is_validation:
+        return "to validate" if case.is_new else "production validated on it"
+    return "to learn" if case.is_new else "production learned from it"
 
 
 def _row(case: TrainingCase) -> dict[str, object]:
@@ -72,3 +75,27 @@ def _freeze(api: ApiClient, found: list[TrainingCase]) -> None:
             api.freeze_patients(PROJECT, chosen)
             st.toast("Kept for tests.")
             st.rerun()
+
+
+def _learned_by(api: ApiClient, found: list[TrainingCase]) -> None:
+    """Say which versions were trained on a patient: what somebody asks who wants to be left out."""
+    with st.expander("Which versions were trained on a patient?"):
+        by_id = {case.volume_id: case for case in found}
+        chosen = st.selectbox(
+            "Patient of the case",
+            list(by_id),
+            index=None,
+            format_func=lambda volume_id: by_id[volume_id].case_reference,
+            key="trained_on",
+            placeholder="Choose a case",
+        )
+        if chosen is None:
+            return
+        versions = api.versions_of_patient(chosen)
+        names = ", ".join(f"v{version.number} ({version.stage})" for version in versions)
+        case = plain(by_id[chosen].case_reference)
+        st.markdown(
+            f"Trained on the patient of **{case}**: {names}."
+            if names
+            else f"No version here was trained on the patient of **{case}**."
+        )

@@ -48,7 +48,7 @@ def _lines(rows: list[dict[str, Any]], value: str, color: str, *, zero: bool) ->
         .encode(
             x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(zero=False)),
             y=alt.Y(f"{value}:Q", scale=alt.Scale(zero=zero)),
-            color=alt.Color(f"{color}:N", title=None, legend=alt.Legend(orient="top", columns=4)),
+            color=alt.Color(f"{color}:N", title=None, legend=alt.Legend(orient="top", columns=3)),
             tooltip=["epoch:Q", f"{color}:N", alt.Tooltip(f"{value}:Q", format=".3f")],
         )
     )
@@ -70,7 +70,7 @@ def across_versions(found: Sequence[VersionFigures]) -> None:
         return
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("version:N", sort=alt.EncodingSortField("number"), title=None, axis=alt.Axis(labelAngle=0)),
-        color=alt.Color("name:N", title=None, legend=alt.Legend(orient="top", columns=4)),
+        color=alt.Color("name:N", title=None, legend=alt.Legend(orient="top", columns=3)),
         xOffset="name:N",
     )
     title = TITLES[metric or "dice"]
@@ -92,7 +92,7 @@ def across_versions(found: Sequence[VersionFigures]) -> None:
 
 
 def differences(findings: Sequence[dict[str, Any]]) -> None:
-    """Show the mean difference of each label with its lower bound and the margin it must stay above."""
+    """Show the mean difference of each label, its lower bound where there is one, and the margin it must stay above."""
     rows = [
         {
             "label": finding["label"],
@@ -104,7 +104,7 @@ def differences(findings: Sequence[dict[str, Any]]) -> None:
         for finding in findings
         if finding["check"] == "non_inferior" and finding["mean_difference"] is not None
     ]
-    rows = [row for row in rows if row["low"] is not None and row["low"] > -10]
+    rows = [{**row, "low": row["mean"] if row["low"] is None else row["low"]} for row in rows]
     if not rows:
         return
     data = alt.Data(values=rows)
@@ -119,5 +119,6 @@ def differences(findings: Sequence[dict[str, Any]]) -> None:
     chart = alt.layer(bars, points, margins).properties(height=alt.Step(22))
     st.altair_chart(chart.facet(column=alt.Column("metric:N", title=None)))
     st.caption(
-        "Dot: mean difference; line: down to its lower bound; red: the margin that the bound must stay above."
+        "Dot: mean difference; line: down to its lower bound; red: the margin that the bound must stay above. "
+        "A dot alone: too few patients for a bound."
     )

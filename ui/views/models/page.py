@@ -30,7 +30,8 @@ def page(api: ApiClient) -> None:
             (opinions, lambda: feedback.show(api.feedback_statistics(PROJECT))),
             (settings, lambda: policy.show(api, rules)),
         ):
-            if tab.open:
+            # Those two are forms: what was typed there would be gone after a look at another tab.
+            if tab.open or tab in (training, settings):
                 with tab:
                     show()
     except SegloopError as error:

@@ -77,6 +77,11 @@ def _form(api: ApiClient, state: LearningState, rules: Policy, known: Sequence[M
             st.rerun()
         if reason:
             st.caption(reason)
+        elif 2 * state.n_validating > state.n_usable:
+            st.warning(
+                f"{state.n_validating} of {state.n_usable} cases are of patients that validate, so little is left to learn "
+                "from (see the tab Cases). Add cases of other patients, or lower the share that validates on the tab Policy."
+            )
         elif has_production and state.n_frozen_cases < (needed := _test_patients_needed(rules)):
             st.caption(
                 f"{state.n_frozen_cases} of {needed} test cases that a comparison needs are there: a candidate "

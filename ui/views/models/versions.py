@@ -5,12 +5,13 @@ from typing import Any
 
 import streamlit as st
 
-from segloop.schemas import Comparison, ModelVersion, VersionLineage
+from segloop.errors import SegloopError
+from segloop.schemas import Comparison, JobOut, ModelVersion, VersionLineage
 from ui.api_client import ApiClient
 from ui.views.masks import PROJECT
 from ui.views.models import charts
 from ui.views.models.run import case_rows
-from ui.views.text import moment, plain
+from ui.views.text import explain, moment, plain
 
 WORDS = {
     "promote": ("No worse in any label, and better on corrected cases", "success"),
@@ -45,8 +46,13 @@ def show(api: ApiClient, known: Sequence[ModelVersion]) -> None:
     found = api.lineage(version.id)
     comparison = next((item for item in found.comparisons if item.is_current), None)
     if version.stage != "production":
-        if _compared(api, version, found, comparison, known):
-            _decide(api, version, comparison)
+        last = _last_comparing(api, version)
+        if last is not None and last.state in ("queued", "running") and comparison is None:
+            _wait(api, version.id)
+        else:
+            has_failed = comparison is None and last is not None and last.state == "failed"
+            _compared(api, version, found, comparison, known, last if has_failed else None)
+            _decide(api, version, comparison, has_failed=has_failed)
     elif found.comparisons:
         with st.expander("The comparison before it went live"):
             _verdict(found.comparisons[0], by_id)
@@ -82,13 +88,14 @@ def _compared(
     found: VersionLineage,
     comparison: Comparison | None,
     known: Sequence[ModelVersion],
-) -> bool:
-    """Show the comparison, or that it is being made; say whether there is something to decide by."""
+    failed: JobOut | None,
+) -> None:
+    """Show the comparison, or why there is none, and offer another."""
     if comparison is not None:
         _verdict(comparison, {one.id: one for one in known})
-    elif _is_comparing(api, version):
-        _wait(api, version.id)
-        return False
+    elif failed is not None:
+        code, message = (failed.error.code, failed.error.message) if failed.error else ("", "")
+        st.error(f"Its comparison failed, so nobody knows what it is worth. {plain(message)} (`{code}`)")
     else:
         live = any(one.stage == "production" for one in known)
         st.info(
@@ -101,15 +108,13 @@ def _compared(
     ):
         api.compare_version(PROJECT, version.id)
         st.rerun()
-    return True
 
 
-def _is_comparing(api: ApiClient, version: ModelVersion) -> bool:
-    return any(
-        job.kind == "evaluate" and job.model_version_id == version.id
-        for state in ("queued", "running")
-        for job in api.jobs(state)
-    )
+def _last_comparing(api: ApiClient, version: ModelVersion) -> JobOut | None:
+    """Return the newest comparison of a version that is open or failed."""
+    jobs = [job for state in ("queued", "running", "failed") for job in api.jobs(state)]
+    own = [job for job in jobs if job.kind == "evaluate" and job.model_version_id == version.id]
+    return max(own, key=lambda job: job.created_at, default=None)
 
 
 @st.fragment(run_every=2.0)
@@ -134,9 +139,9 @@ def _verdict(comparison: Comparison, by_id: dict[str, ModelVersion]) -> None:
     more = len(decision["reasons"]) - 6
     rest = f"\n- and {more} more below" if more > 0 else ""
     getattr(st, color)(f"{text}\n\n{reasons}{rest}")
+    charts.differences(decision["findings"])
     with st.expander("Every check"):
         st.dataframe([_finding(item) for item in decision["findings"]], hide_index=True)
-        charts.differences(decision["findings"])
 
 
 def _finding(item: dict[str, Any]) -> dict[str, Any]:
@@ -158,7 +163,9 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None or abs(value) == float("inf") else round(value, 4)
 
 
-def _decide(api: ApiClient, version: ModelVersion, comparison: Comparison | None) -> None:
+def _decide(
+    api: ApiClient, version: ModelVersion, comparison: Comparison | None, *, has_failed: bool
+) -> None:
     """Offer what may be done: promote, override, roll back, reject; always with a reason."""
     if version.stage == "rejected":
         st.caption("This version was rejected and stays out.")
@@ -170,6 +177,8 @@ def _decide(api: ApiClient, version: ModelVersion, comparison: Comparison | None
             st.markdown(
                 "It can't be promoted: the comparison rejected it. Train again, or compare again with more cases."
             )
+        elif has_failed and not is_rollback:
+            st.markdown("It can't be promoted without a comparison. Compare it, train again, or reject it.")
         else:
             _promote(api, version, is_rollback=is_rollback, is_override=outcome == "not_enough_cases")
         if version.stage in ("candidate", "retired"):
@@ -191,7 +200,11 @@ def _promote(api: ApiClient, version: ModelVersion, *, is_rollback: bool, is_ove
             if not reason.strip():
                 st.error("Say why: it is what others will read later.")
                 return
-            api.promote(version.id, reason.strip())
+            try:
+                api.promote(version.id, reason.strip())
+            except SegloopError as error:
+                st.error(explain(error))
+                return
             st.toast(f"v{version.number} is in production from the next job on.")
             st.rerun()
 
@@ -203,7 +216,11 @@ def _reject(api: ApiClient, version: ModelVersion) -> None:
             if not reason.strip():
                 st.error("Say why: it is what others will read later.")
                 return
-            api.reject(version.id, reason.strip())
+            try:
+                api.reject(version.id, reason.strip())
+            except SegloopError as error:
+                st.error(explain(error))
+                return
             st.rerun()
 
 
