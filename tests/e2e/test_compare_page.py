@@ -163,7 +163,7 @@ def test_feedback_on_an_older_mask_leaves_that_mask_on_the_page(page: Page, api:
     page.get_by_text("Choose a verdict first.").wait_for(timeout=20_000)  # none is given by a press too many
     page.get_by_text("Accept as it is").click()
     page.get_by_role("button", name="Submit feedback").click()
-    page.get_by_text("Your feedback is stored").wait_for(timeout=20_000)
+    page.get_by_text("Feedback stored").wait_for(timeout=20_000)
     page.wait_for_timeout(1_500)  # a later run of the page must not choose another one either
     assert viewer.evaluate("root => root.segloop.app.data.maskId") == older
     page.get_by_text("accepted by").first.wait_for(timeout=10_000)

@@ -99,7 +99,7 @@ def test_a_finalized_correction_takes_feedback_with_what_it_cost(page: Page, api
     page.get_by_role("button", name="Feedback").click(timeout=30_000)
     page.get_by_role("textbox", name="Notes").fill("lower pole")
     page.get_by_role("button", name="Submit feedback").click()
-    page.get_by_text("Your feedback is stored").wait_for(timeout=20_000)
+    page.get_by_text("Feedback stored").wait_for(timeout=20_000)
     (given,) = api.get(f"/v1/volumes/{volume_id}/feedback").json()["items"]
     assert (given["verdict"], given["notes"]) == ("corrected", "lower pole")
     assert given["voxels_changed"] == int((drawing.expected > 0).sum())

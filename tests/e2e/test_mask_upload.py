@@ -62,7 +62,7 @@ def test_a_ct_and_its_mask_are_dropped_together_edited_and_submitted(
     page.get_by_role("dialog").get_by_role("button", name="Whole volume").click()
     page.get_by_role("button", name="Feedback").click(timeout=30_000)
     page.get_by_role("button", name="Submit feedback").click()
-    page.get_by_text("Your feedback is stored").wait_for(timeout=20_000)
+    page.get_by_text("Feedback stored").wait_for(timeout=20_000)
     (given,) = api.get(f"/v1/volumes/{volume_id}/feedback").json()["items"]
     assert given["verdict"] == "corrected"
     page.get_by_role("button", name="Worklist").click()

@@ -1,6 +1,7 @@
 """Our masks are those of nnU-Net's own predictor, voxel by voxel, with and without mirroring."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def _nnunet(folder: Path, device: str, *, mirroring: bool = False) -> nnUNetPred
         allow_tqdm=False,
     )
     predictor.manual_initialization(
-        build_network(info.plans, info.configuration, n_channels=1, n_classes=len(info.labels) + 1)
+        build_network(info.plans, info.configuration, n_channels=1, n_classes=info.n_outputs)
         .eval()
         .to(device),
         plans,
@@ -119,7 +120,7 @@ def _check(
     ours = Predictor.load(tmp_path / "bundle", device=device)
     mask = ours.predict(volume, geometry, profile="exact+mirroring" if mirroring else "exact")
     assert (mask.shape, mask.dtype) == (expected.shape, expected.dtype)
-    assert np.count_nonzero(mask != expected) <= 2
+    assert np.count_nonzero(mask != expected) <= max(2, mask.size // 10_000)
     _require_ties(nnunet, volume, geometry.spacing_mm, (mask, expected))
 
 
@@ -222,6 +223,44 @@ def test_what_plans_may_say_equals_nnunet(
     for file, body in zip(files, (plans, dataset), strict=True):
         file.write_text(json.dumps(body))
     _check(tmp_path, device, (44, 40, 12), (1.7, 2.0, thickness_mm), at_least=6)
+
+
+@pytest.mark.parametrize("thickness_mm", [2.0, 6.0], ids=["resampled", "separate z"])
+@pytest.mark.parametrize("change", [None, _torch_resampling], ids=["ours", "nnU-Net's resampling"])
+def test_overlapping_regions_are_painted_as_nnunet_does(
+    tmp_path: Path,
+    device: str,
+    change: Callable[[dict[str, Any], dict[str, Any]], None] | None,
+    thickness_mm: float,
+) -> None:
+    write_tiny_model(tmp_path / "model", weights="random", labels=3, patch=(16, 16, 16))
+    files = tmp_path / "model" / "plans.json", tmp_path / "model" / "dataset.json"
+    plans, dataset = (json.loads(file.read_text()) for file in files)
+    # Four outputs; the last ones are painted over the first, and the order of the numbers is not that of the outputs.
+    dataset["labels"] = {"background": 0, "whole": [1, 2, 3], "bone": 4, "core": [2, 3], "inner": 3}
+    dataset["regions_class_order"] = [1, 4, 2, 3]
+    if change is not None:
+        change(plans, dataset)
+    for file, body in zip(files, (plans, dataset), strict=True):
+        file.write_text(json.dumps(body))
+    _balance(tmp_path / "model")
+    _check(tmp_path, device, (44, 40, 12), (1.7, 2.0, thickness_mm), at_least=4)
+
+
+def _balance(model: Path) -> None:
+    """Shift the outputs' biases so that each region takes about a third of noise; random weights make all or nothing."""
+    file = model / "fold_0" / "checkpoint_final.pth"
+    checkpoint = torch.load(file, weights_only=False)
+    weights = checkpoint["network_weights"]
+    plans = json.loads((model / "plans.json").read_text())
+    network = build_network(plans, "3d_fullres", n_channels=1, n_classes=4).eval()
+    network.load_state_dict(weights)
+    noise = torch.from_numpy(np.random.default_rng(3).normal(0.2, 0.6, (1, 1, 16, 16, 16))).float()
+    with torch.no_grad():
+        outputs = network(noise)[0].flatten(1)
+    (head,) = [name for name in weights if re.fullmatch(r"decoder\.seg_layers\.\d+\.bias", name)]
+    weights[head] -= outputs.quantile(0.66, dim=1)
+    torch.save(checkpoint, file)
 
 
 def test_two_folds_are_averaged_as_nnunet_does(tmp_path: Path, device: str) -> None:

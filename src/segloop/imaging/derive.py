@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from segloop.errors import InvalidInput
 from segloop.imaging import nifti
 from segloop.imaging.geometry import Geometry
-from segloop.imaging.labels import LabelSet, count_voxels
+from segloop.imaging.labels import LabelSet
 from segloop.imaging.pyramid import LEVELS, slabs, viewer_level
 
 MASK_FILE = "mask.nii.gz"
@@ -65,10 +65,10 @@ def write_mask_files(
     Raises:
         InvalidInput: `mask_labels`; `grid_mismatch` for another shape.
     """
-    labels.require_known_values(array)
+    counts = labels.require_known_values(array)
     nifti.write_mask(folder / MASK_FILE, array, geometry)
     write_level(folder, array, geometry, level=0)
-    return {"counts": count_voxels(array)[: max(labels.indices, default=0) + 1].tolist()}
+    return {"counts": counts[: max(labels.indices, default=0) + 1].tolist()}
 
 
 def write_level(folder: Path, array: NDArray[Any], geometry: Geometry, *, level: int) -> None:

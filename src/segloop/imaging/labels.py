@@ -72,13 +72,14 @@ class LabelSet:
         each = [f"{label.index} {label.name}" for label in self.labels]
         return ", ".join([*each[:MOST_NAMED], "..."] if len(each) > MOST_NAMED else each)
 
-    def require_known_values(self, mask: NDArray[np.integer[Any]]) -> None:
-        """Check that a mask holds nothing but background and these labels.
+    def require_known_values(self, mask: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """Check that a mask holds nothing but background and these labels; return how many voxels each value has.
 
         Raises:
             InvalidInput: `mask_labels`, naming the values.
         """
-        unknown = sorted(set(np.flatnonzero(count_voxels(mask)).tolist()) - {0, *self.indices})
+        counts = _count_voxels(mask)
+        unknown = sorted(set(np.flatnonzero(counts).tolist()) - {0, *self.indices})
         if unknown:
             some = ", ".join(str(value) for value in unknown[:10])
             raise InvalidInput(
@@ -86,9 +87,10 @@ class LabelSet:
                 f"The mask holds values that are no labels of this project: {some}{' ...' if len(unknown) > 10 else ''}. "
                 f"Give its labels the project's numbers and send it again: {self._numbers()}.",
             )
+        return counts
 
 
-def count_voxels(mask: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+def _count_voxels(mask: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """Return how many voxels each value of a mask has, 0 to 65535, a part at a time."""
     counts = np.zeros(1 << 16, np.int64)
     flat = mask.ravel(order="K")  # in the memory's own order, which is quick for any permutation of axes

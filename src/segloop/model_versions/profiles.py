@@ -13,6 +13,9 @@ that suits the processor, so that single voxels on boundaries may differ."""
 MIRRORING_AXES = "mirroring_axes"
 """The entry of a version's details with the axes its training allowed to mirror; absent for versions from before it was kept."""
 
+REGIONS = "regions"
+"""The entry of a version's details that says whether its network was trained on overlapping regions."""
+
 
 def require_profile(profile: Profile, mirroring_axes: Sequence[int] | None) -> None:
     """Check that a model version offers a profile, by the axes it allows to mirror; None where they are not known.

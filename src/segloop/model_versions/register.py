@@ -17,7 +17,7 @@ from segloop.errors import Conflict
 from segloop.imaging.labels import LabelSet
 from segloop.jobs.table import lock_name
 from segloop.model_versions import table
-from segloop.model_versions.profiles import MIRRORING_AXES
+from segloop.model_versions.profiles import MIRRORING_AXES, REGIONS
 from segloop.projects import table as projects_table
 from segloop.storage import ObjectStore
 
@@ -97,7 +97,7 @@ class StoredBundle:
     object_key: str
     sha256: str
     size_bytes: int
-    mirroring_axes: list[int]
+    details: dict[str, Any]
 
 
 def store_bundle(store: ObjectStore, folder: Path) -> StoredBundle:
@@ -106,8 +106,11 @@ def store_bundle(store: ObjectStore, folder: Path) -> StoredBundle:
     digest = hashlib.sha256(body).hexdigest()
     key = f"model_versions/{digest}"
     store.put_bytes(key, body)
-    axes = json.loads((folder / "model.json").read_text())["mirroring_axes"]
-    return StoredBundle(key, digest, len(body), axes)
+    model = json.loads((folder / "model.json").read_text())
+    is_of_regions = any(isinstance(value, list) for value in model["dataset"]["labels"].values())
+    return StoredBundle(
+        key, digest, len(body), {MIRRORING_AXES: model["mirroring_axes"], REGIONS: is_of_regions}
+    )
 
 
 def insert(
@@ -147,7 +150,7 @@ def insert(
         parent_id=parent_id,
         orientation=orientation,
         card=card,
-        details={**details, MIRRORING_AXES: stored.mirroring_axes},
+        details={**details, **stored.details},
     )
     record(
         conn,

@@ -23,7 +23,9 @@ from safetensors.torch import load_file, save_file
 from segloop.errors import InvalidInput
 from segloop.nnunet.plans import require_safe_plans
 from segloop.nnunet.verify import (
+    count_outputs,
     read_labels,
+    read_regions,
     require_fitting_weights,
     require_mirroring_axes,
     require_one_channel,
@@ -46,6 +48,16 @@ class BundleInfo:
     plans: dict[str, Any]
     dataset: dict[str, Any]
     mirroring_axes: list[int]
+
+    @property
+    def regions(self) -> list[int]:
+        """For each output of a model of regions the label that it paints, in that order; none for other models."""
+        return read_regions(self.dataset)
+
+    @property
+    def n_outputs(self) -> int:
+        """How many outputs the network has."""
+        return count_outputs(self.dataset)
 
 
 def import_model(path: Path, out: Path, *, orientation: str | None = None) -> BundleInfo:
@@ -84,7 +96,8 @@ def import_model(path: Path, out: Path, *, orientation: str | None = None) -> Bu
     out.mkdir(parents=True, exist_ok=True)
     for fold, checkpoint in checkpoints.items():
         _save_weights(checkpoint["network_weights"], out / f"fold_{fold}.safetensors")
-    (out / "model.json").write_text(json.dumps({"format": FORMAT, **vars(info)}, indent=1, sort_keys=True))
+    # In their own order: that of the labels is the order of the outputs where they stand for regions.
+    (out / "model.json").write_text(json.dumps({"format": FORMAT, **vars(info)}, indent=1))
     return info
 
 
@@ -192,7 +205,7 @@ def _require_weights(info: BundleInfo, state: object) -> None:
         for tensor in state.values()
     ):
         raise _incomplete("network_weights")
-    require_fitting_weights(info.plans, info.configuration, state, n_classes=len(info.labels) + 1)
+    require_fitting_weights(info.plans, info.configuration, state, n_classes=info.n_outputs)
 
 
 def _save_weights(state: dict[str, torch.Tensor], path: Path) -> None:

@@ -71,7 +71,7 @@ def needed_bytes(geometry: Geometry, info: BundleInfo, profile: Profile = "exact
     patch = settings["patch_size"]
     padded = [max(n, p) for n, p in zip(places.resampled[-len(patch) :], patch, strict=True)]
     full, low = prod(places.full), prod(places.resampled[: 3 - len(patch)]) * prod(padded)
-    classes = len(info.labels) + 1
+    classes = info.n_outputs
 
     # Of one patch at a time: the first stage's activations, or what comes out of the network, whichever is more.
     features = settings["architecture"]["arch_kwargs"]["features_per_stage"][0]

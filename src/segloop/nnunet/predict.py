@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from segloop.model_versions.profiles import Profile, require_profile
 from segloop.nnunet import bundle, memory, preprocess
 from segloop.nnunet.device import choose, no_room_on_gpu, on_first_with_room, threads_kept
 from segloop.nnunet.export import write_labels
+from segloop.nnunet.onednn import OneDnn
 from segloop.nnunet.openvino_network import Compiled
 from segloop.nnunet.plans import build_network
 from segloop.nnunet.window import Network, Window
@@ -55,7 +57,7 @@ class Predictor:
             info.plans,
             info.configuration,
             n_channels=1,
-            n_classes=max(label["index"] for label in info.labels) + 1,
+            n_classes=info.n_outputs,
         )
         # Strict: a weight too many or too few is an error now, not a strange mask later.
         for state in weights:
@@ -163,13 +165,15 @@ class Predictor:
             mirroring_axes=tuple(self.info.mirroring_axes) if profile == "exact+mirroring" else (),
         )
         try:
-            return window.logits(
-                self.networks(profile),
-                image,
-                n_networks=len(self._weights),
-                kept_on=kept_on,
-                step=step,
-            )
+            # Not what is compiled: its convolutions are translated by name.
+            with nullcontext() if profile == "fast" else OneDnn():
+                return window.logits(
+                    self.networks(profile),
+                    image,
+                    n_networks=len(self._weights),
+                    kept_on=kept_on,
+                    step=step,
+                )
         finally:
             for network in self._made_fast.values():
                 if isinstance(network, Compiled):
@@ -223,13 +227,17 @@ class Predictor:
         del data
         report("exporting", 0.9)
         way = preprocess.way_back(self.configuration, placement)
-        if way is None or self._labels.has_regions:
+        if way is None:
             return self._export_by_nnunet(logits.cpu(), placement, spacing_mm)
-        kind = np.uint8 if len(self._labels.foreground_labels) < 255 else np.uint16
+        kind = np.uint8 if max(label["index"] for label in self.info.labels) < 255 else np.uint16
         mask: Any = np.zeros(placement.full, kind)
         inside = tuple(slice(first, stop) for first, stop in placement.box)
         write_labels(
-            logits, mask[inside], way, step=lambda fraction: report("exporting", 0.9 + 0.1 * fraction)
+            logits,
+            mask[inside],
+            way,
+            regions=self.info.regions,
+            step=lambda fraction: report("exporting", 0.9 + 0.1 * fraction),
         )
         turned: Mask = mask.transpose(self.plans.transpose_backward)
         return turned

@@ -15,6 +15,8 @@ from nnunetv2.preprocessing.resampling.default_resampling import determine_do_se
 from scipy import ndimage
 
 SPLINE = "resample_data_or_seg_to_shape"
+ROWS_OF_A_BAND = 16
+NEGLIGIBLE = 1e-9
 Shape = tuple[int, ...]
 
 
@@ -83,13 +85,37 @@ def operator(n: int, m: int, order: int) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(matrix, dtype=np.float32))
 
 
+@lru_cache(maxsize=64)
+def bands(n: int, m: int, order: int) -> list[tuple[slice, slice, torch.Tensor]]:
+    """Return `operator` in parts of some rows each: (rows, the columns that matter to them, that part of the matrix).
+
+    A spline's weights fall off to a quarter from one voxel to the next; what is left out is below the rounding of the sum.
+    """
+    matrix, found = operator(n, m, order), []
+    for start in range(0, m, ROWS_OF_A_BAND):
+        rows = slice(start, min(start + ROWS_OF_A_BAND, m))
+        there = (matrix[rows].abs() > NEGLIGIBLE).any(0).nonzero()[:, 0]
+        columns = slice(int(there[0]), int(there[-1]) + 1)
+        found.append((rows, columns, matrix[rows, columns].contiguous()))
+    return found
+
+
 def _along(image: torch.Tensor, axis: int, m: int, order: int) -> torch.Tensor:
-    matrix = operator(image.shape[axis], m, order).to(image.device)
-    if axis == 2:
-        return image @ matrix.T
-    if axis == 1:
-        return matrix @ image
-    return (matrix @ image.reshape(image.shape[0], -1)).reshape(m, *image.shape[1:])
+    n = image.shape[axis]
+    if image.device.type != "cpu":  # there one large product is quicker than many small ones
+        parts = [(slice(None), slice(None), operator(n, m, order).to(image.device))]
+    else:
+        parts = bands(n, m, order)
+    shape = [*image.shape[:axis], m, *image.shape[axis + 1 :]]
+    found = image.new_empty(shape)
+    for rows, columns, part in parts:
+        if axis == 2:
+            found[..., rows] = image[..., columns] @ part.T
+        elif axis == 1:
+            found[:, rows] = part @ image[:, columns]
+        else:
+            torch.mm(part, image[columns].flatten(1), out=found[rows].view(len(part), -1))
+    return found
 
 
 def _slice_by_slice(image: torch.Tensor, shape: Shape, order: int, apart: int) -> torch.Tensor:

@@ -31,19 +31,17 @@ CT_STATISTICS = ("mean", "std", "percentile_00_5", "percentile_99_5")
 def read_labels(dataset: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the labels of a dataset.json as {"name", "index"} by index, without background and "ignore".
 
-    nnU-Net numbers the network's outputs 0, 1, 2 ...; where labels have gaps its masks are wrong without a word.
+    nnU-Net numbers the network's outputs 0, 1, 2 ...; where labels have gaps its masks are wrong without a word. For a model of
+    regions they are what its masks hold: of each region what no later one covers, named so.
 
     Raises:
-        InvalidInput: `model_label_less`, `model_labels_invalid`, or `model_unsupported` for regions.
+        InvalidInput: `model_label_less` or `model_labels_invalid`.
     """
     labels = dataset.get("labels", {})
     if not isinstance(labels, dict):
         raise _labels_invalid("they are not an object of names and numbers")
     if any(isinstance(value, list) for value in labels.values()):
-        raise InvalidInput(
-            "model_unsupported",
-            "Models trained on regions (overlapping labels) are not supported yet.",
-        )
+        return _labels_of_regions(labels, dataset.get("regions_class_order"))
     if not all(type(value) is int for value in labels.values()) or not all(name.strip() for name in labels):
         raise _labels_invalid("each needs a name and a whole number")
     indices = sorted(index for name, index in labels.items() if name != "ignore")
@@ -58,6 +56,42 @@ def read_labels(dataset: dict[str, Any]) -> list[dict[str, Any]]:
         raise _labels_invalid("'ignore' must be the number after the last label")
     named = [{"name": name, "index": index} for name, index in labels.items() if name != "ignore" and index]
     return sorted(named, key=lambda label: int(label["index"]))
+
+
+def read_regions(dataset: dict[str, Any]) -> list[int]:
+    """Return for each output of a model of regions the label that it paints, in that order; none for other models."""
+    is_of_regions = any(isinstance(value, list) for value in dataset["labels"].values())
+    return list(dataset["regions_class_order"]) if is_of_regions else []
+
+
+def count_outputs(dataset: dict[str, Any]) -> int:
+    """Return how many outputs the network has: one for each region, or for each label and the background."""
+    return len(read_regions(dataset)) or len(read_labels(dataset)) + 1
+
+
+def _labels_of_regions(labels: dict[str, Any], order: object) -> list[dict[str, Any]]:
+    parts = {name: value if isinstance(value, list) else [value] for name, value in labels.items()}
+    if not all(
+        name.strip() and part and all(type(n) is int and 0 <= n < 255 for n in part)
+        for name, part in parts.items()
+    ):
+        raise _labels_invalid("each region needs a name and its labels, whole numbers")
+    ignore = parts.pop("ignore", None)
+    if parts.pop("background", None) != [0] or any(0 in part for part in parts.values()):
+        raise _labels_invalid("background must be 0 and in no region")
+    known = {n for part in parts.values() for n in part}
+    if not any(len(part) > 1 for part in parts.values()) or (ignore or [max(known) + 1]) != [max(known) + 1]:
+        raise _labels_invalid("write single labels as numbers, and 'ignore' as the number after the last")
+    if not isinstance(order, list) or len(order) != len(parts) or not all(type(n) is int for n in order):
+        raise _labels_invalid("regions_class_order must name a label for each region")
+    if len(set(order)) != len(order) or not set(order) <= known:
+        raise _labels_invalid("regions_class_order must name a label of its own for each region")
+    found = []
+    names = list(parts)
+    for at, (name, index) in enumerate(zip(names, order, strict=True)):
+        over = [later for later in names[at + 1 :] if set(parts[later]) & set(parts[name])]
+        found.append({"name": f"{name} without {', '.join(over)}" if over else name, "index": index})
+    return sorted(found, key=lambda label: int(label["index"]))
 
 
 def require_one_channel(dataset: dict[str, Any]) -> None:

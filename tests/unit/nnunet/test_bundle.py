@@ -131,7 +131,6 @@ def test_which_of_several_exported_models_is_meant_is_not_guessed(
     ("change", "code"),
     [
         ({"labels": {"background": 0}}, "model_label_less"),
-        ({"labels": {"background": 0, "whole": [1, 2], "part": 2}}, "model_unsupported"),
         ({"channel_names": {"0": "CT", "1": "PET"}}, "model_unsupported"),
     ],
 )

@@ -15,6 +15,7 @@ from segloop.imaging.geometry import Geometry
 from segloop.nnunet.bundle import import_model, read_bundle
 from segloop.nnunet.predict import Predictor
 from segloop.nnunet.tiny import write_tiny_model
+from segloop.nnunet.verify import count_outputs, read_labels, read_regions
 
 Body = dict[str, Any]
 
@@ -54,7 +55,7 @@ def _write(path: Path, body: object) -> None:
         ({"air": 0, "liver": 1, "spleen": 2}, "model_labels_invalid"),
         ({"background": 0, " ": 1, "spleen": 2}, "model_labels_invalid"),
         ({"background": 0, "liver": 1, "spleen": 2, "ignore": 7}, "model_labels_invalid"),
-        ({"background": 0, "whole": [1, 2], "part": 2}, "model_unsupported"),
+        ({"background": 0, "whole": [1, 2], "part": 2}, "model_labels_invalid"),  # no regions_class_order
         ({"background": 0, "liver": 1}, "model_incomplete"),
         ({"background": 0} | {f"n{i}": i for i in range(1, 301)}, "model_incomplete"),
     ],
@@ -201,3 +202,36 @@ def test_a_prediction_prints_nothing(model: Path, tmp_path: Path, capfd: pytest.
     geometry = Geometry((9, 9, 9), np.diag([3.0, 3.0, 3.0, 1.0]))
     Predictor.load(tmp_path / "bundle", device="cpu").predict(np.ones(geometry.shape, np.int16), geometry)
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_labels_of_a_model_of_regions_say_what_its_masks_hold() -> None:
+    labels = {"background": 0, "tumour": [1, 2, 3], "core": [2, 3], "enhancing": 3, "ignore": 4}
+    dataset = {"labels": labels, "regions_class_order": [1, 2, 3]}
+    assert read_labels(dataset) == [
+        {"name": "tumour without core, enhancing", "index": 1},
+        {"name": "core without enhancing", "index": 2},
+        {"name": "enhancing", "index": 3},
+    ]
+    assert read_regions(dataset) == [1, 2, 3] and count_outputs(dataset) == 3
+
+
+@pytest.mark.parametrize(
+    ("regions", "order"),
+    [
+        ({"whole": [1, 2], "part": 2}, [1]),
+        ({"whole": [1, 2], "part": 2}, [1, 1]),
+        ({"whole": [1, 2], "part": 2}, [1, 9]),
+        ({"whole": [1, 2], "part": 2}, ["1", "2"]),
+        ({"whole": [1, 2], "part": 2}, None),
+        ({"whole": [], "part": 2}, [1, 2]),
+        ({"whole": [0, 1], "part": 2}, [1, 2]),
+        ({"whole": [1, 300], "part": 2}, [1, 2]),
+        ({"whole": [1, 2], "part": 2, "ignore": 7}, [1, 2]),
+        ({"whole": [1], "part": 2}, [1, 2]),
+        ({"whole": [1, [2]], "part": 2}, [1, 2]),
+    ],
+)
+def test_regions_that_leave_doubt_are_refused(regions: dict[str, object], order: object) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read_labels({"labels": {"background": 0, **regions}, "regions_class_order": order})
+    assert refused.value.code == "model_labels_invalid"

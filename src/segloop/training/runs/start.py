@@ -14,6 +14,7 @@ from segloop.jobs.job import Job, JobKind
 from segloop.jobs.submit import submit, training_active
 from segloop.jobs.table import lock_training
 from segloop.model_versions import table as model_versions_table
+from segloop.model_versions.profiles import REGIONS
 from segloop.projects import table as projects_table
 from segloop.training.cases.case import Case, list_cases, usable
 from segloop.training.policies import table as policies_table
@@ -51,7 +52,7 @@ def start(
 
     Raises:
         Conflict: `training_active` while a run of the project waits or runs; `no_model` for a quick tune without a
-            version in production; `test_patient_trained`, `test_patient_unknown`.
+            version in production, `regions_not_tunable` for one of a version of overlapping regions; `test_patient_trained`, `test_patient_unknown`.
         InvalidInput: `too_few_corrections`, `too_few_cases`, `labels_missing`, `label_set_gaps`, `recipe_invalid`,
             `idempotency_key_reused`.
     """
@@ -110,6 +111,12 @@ def _submit(
         raise Conflict(
             "no_model",
             "There is no version in production to start from. Train the first one with a full retrain, or import one.",
+        )
+    if wanted.kind == "quick_tune" and production is not None and production.details.get(REGIONS):
+        raise Conflict(
+            "regions_not_tunable",
+            "The version in production was trained on overlapping regions, from which a quick tune can't go on. Start a full "
+            "retrain: its classes are the labels of the masks.",
         )
     try:
         with conn.begin_nested():
