@@ -1,5 +1,6 @@
 """Model versions kept warm in memory, least recently used out first."""
 
+import gc
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -24,8 +25,11 @@ class ModelCache:
             if model_version_id not in self._kept:
                 self._kept[model_version_id] = load()
             self._kept.move_to_end(model_version_id)
+            n_before = len(self._kept)
             while len(self._kept) > 1 and self._used_bytes() > self._max_bytes:
                 self._kept.popitem(last=False)
+            if len(self._kept) < n_before:
+                gc.collect()  # traced networks hold on to themselves, and Python would free them at some later time
             return self._kept[model_version_id]
 
     def _used_bytes(self) -> int:

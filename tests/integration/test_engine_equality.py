@@ -295,7 +295,7 @@ def test_fast_differs_from_exact_in_single_voxels_at_most(
     assert len(np.unique(exact)) >= 5
     # Noise has a boundary in every voxel, so this is the hardest that there is.
     assert np.mean(fast != exact) <= (1e-3 if device == "cpu" else 1e-2)
-    assert predictor.memory_bytes == 2 * bytes_before
+    assert predictor.memory_bytes == (3 if device == "cpu" else 2) * bytes_before
     np.testing.assert_array_equal(predictor.predict(volume, geometry), exact)
     np.testing.assert_array_equal(predictor.predict(volume, geometry, profile="fast"), fast)
 

@@ -20,6 +20,8 @@ from segloop.masks.table import masks
 from segloop.model_versions import promote
 from segloop.model_versions import table as versions_table
 from segloop.model_versions.table import model_versions
+from segloop.nnunet.bundle import import_model
+from segloop.nnunet.tiny import write_tiny_model
 from segloop.projects import table as projects_table
 from segloop.settings import Settings
 from segloop.training.policies import table as policies_table
@@ -333,6 +335,23 @@ def test_who_validates_is_said_before_a_run_starts(http: TestClient, project: st
     run = http.get(f"/v1/projects/{project}/training-runs").json()["items"][0]
     placed = http.get(f"/v1/training-runs/{run['id']}").json()["cases"]
     assert {case["volume_id"]: case["part"] == "validation" for case in placed} == said
+
+
+def test_no_quick_tune_goes_on_from_overlapping_regions(
+    http: TestClient, engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    slug = new_project(http, f"p{next(FRESH)}", minimum_corrections=1, test_share=0.0, validation_share=0.0)
+    model = write_tiny_model(tmp_path / "model", weights="random", labels=len(NAMES) - 1)
+    dataset = json.loads((model / "dataset.json").read_text())
+    regions = {name: [i, len(NAMES)] if i == 1 else i for i, name in enumerate(NAMES, 1)}
+    dataset |= {"labels": {"background": 0, **regions}, "regions_class_order": list(range(1, len(NAMES) + 1))}
+    (model / "dataset.json").write_text(json.dumps(dataset))
+    import_model(model, tmp_path / "regions")
+    put_into_production(engine, settings, tmp_path / "regions", project=slug)
+    give(http, segmented(http, slug), "accepted")
+    answer = train(http, project=slug)
+    assert (answer.status_code, answer.json()["code"]) == (409, "regions_not_tunable")
+    assert http.get(f"/v1/projects/{slug}/training-runs").json()["items"] == []
 
 
 def test_the_same_idempotency_key_starts_one_run(http: TestClient, project: str) -> None:

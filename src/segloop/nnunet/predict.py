@@ -59,12 +59,12 @@ class Predictor:
             n_channels=1,
             n_classes=info.n_outputs,
         )
-        # Strict: a weight too many or too few is an error now, not a strange mask later.
-        for state in weights:
-            self._network.load_state_dict(state, strict=True)
-        self._weights, self._fold = weights, len(weights) - 1
-        self._made_fast: dict[int, Network] = {}
         self._network.to(device).eval()
+        self._weights, self._fold = weights, -1
+        # Each once: a weight too many or too few is an error now, not a strange mask later.
+        for fold in range(len(weights)):
+            self._network_of(fold)
+        self._made_fast: dict[int, Network] = {}
         self.memory_bytes = sum(self._bytes_of(fold) for fold in range(len(weights)))
 
     @classmethod
@@ -186,7 +186,8 @@ class Predictor:
 
     def _network_of(self, fold: int) -> nn.Module:
         if fold != self._fold:
-            self._network.load_state_dict(self._weights[fold])
+            # In main memory the network takes the tensors themselves, so that they are there once.
+            self._network.load_state_dict(self._weights[fold], strict=True, assign=self.device.type == "cpu")
             self._fold = fold
         return self._network
 
@@ -200,11 +201,12 @@ class Predictor:
                     torch.channels_last_3d if len(self.configuration.patch_size) == 3 else torch.channels_last
                 )
                 self._made_fast[fold] = deepcopy(network).half().to(memory_format=layout)  # type: ignore[call-overload]
+                self.memory_bytes += self._bytes_of(fold)
             else:
                 strides = self.configuration.configuration["architecture"]["arch_kwargs"]["strides"]
                 patch = self.configuration.patch_size
                 self._made_fast[fold] = Compiled(network, patch, strides, torch.get_num_threads())
-            self.memory_bytes += self._bytes_of(fold)
+                self.memory_bytes += 2 * self._bytes_of(fold)  # a copy, and OpenVINO's own in another order
         return self._made_fast[fold]
 
     def _bytes_of(self, fold: int) -> int:
