@@ -6,6 +6,7 @@ from sqlalchemy import text
 # The declared tables, so that migrations can be checked against them.
 import segloop.audit.table
 import segloop.feedback.table
+import segloop.identities.table
 import segloop.jobs.table
 import segloop.masks.drafts.table
 import segloop.masks.table
@@ -25,7 +26,11 @@ def run() -> None:
     engine = open_engine(url, pool_size=1)
     with engine.connect() as conn:
         context.configure(
-            connection=conn, target_metadata=metadata, compare_type=True, compare_server_default=False
+            connection=conn,
+            target_metadata=metadata,
+            compare_type=True,
+            compare_server_default=False,
+            include_schemas=True,
         )
         with context.begin_transaction():
             conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('segloop.migrations', 0))"))

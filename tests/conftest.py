@@ -95,6 +95,13 @@ def database_url(stack: Stack, database: str) -> str:
     return stack.url(database, owner=False)
 
 
+@pytest.fixture(scope="module")
+def identity_url(stack: Stack, database: str) -> str:
+    """The module's database as the role of the identity store."""
+    password, port = stack.servers.credentials.postgres_identity, stack.servers.ports["postgres"]
+    return postgres.url(password, port, user=postgres.IDENTITY, database=database)
+
+
 @pytest.fixture
 def redis_url(stack: Stack) -> str:
     """An empty broker."""
@@ -125,7 +132,12 @@ def object_store_settings(stack: Stack) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def environment(
-    database_url: str, owner_url: str, redis_url: str, object_store_settings: dict[str, str], tmp_path: Path
+    database_url: str,
+    owner_url: str,
+    identity_url: str,
+    redis_url: str,
+    object_store_settings: dict[str, str],
+    tmp_path: Path,
 ) -> dict[str, str]:
     """All settings as environment variables, for tests that start a process."""
     return {
@@ -136,6 +148,8 @@ def environment(
         "SEGLOOP_TOKEN": "test-token",
         "SEGLOOP_TICKET_KEY": "test-ticket-key",
         "SEGLOOP_PSEUDONYM_KEY": "test-pseudonym-key",
+        "SEGLOOP_IDENTITY_DATABASE_URL": identity_url,
+        "SEGLOOP_IDENTITY_KEY": "test-identity-key",
         "SEGLOOP_SCRATCH": str(tmp_path),
         "SEGLOOP_LEASE_S": "3",
         "SEGLOOP_HEARTBEAT_S": "0.5",

@@ -14,6 +14,7 @@ from segloop.accounts import tickets
 from segloop.accounts.actor import Actor, authenticate
 from segloop.database import Connection, Engine, transaction
 from segloop.errors import InvalidInput
+from segloop.identities.store import IdentityStore
 from segloop.imaging.sandbox import Sandbox
 from segloop.projects.table import is_uuid
 from segloop.settings import Settings
@@ -29,6 +30,7 @@ class Parts:
     store: ObjectStore
     celery: Celery
     sandbox: Sandbox
+    identities: IdentityStore | None
 
 
 def parts(request: Request) -> Parts:

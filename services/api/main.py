@@ -9,6 +9,7 @@ from fastapi_offline import FastAPIOffline
 from segloop import __version__, logs
 from segloop.broker import make_celery
 from segloop.database import open_engine
+from segloop.identities import store as identities
 from segloop.imaging.sandbox import Sandbox
 from segloop.settings import Settings
 from segloop.storage import open_store
@@ -16,6 +17,7 @@ from services.api import errors, openapi
 from services.api.deps import Parts
 from services.api.routes import (
     compare,
+    dicom,
     draft_entries,
     draft_tools,
     drafts,
@@ -52,12 +54,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ),
         make_celery(settings.redis_url),
         Sandbox(memory_bytes=settings.parse_memory_bytes, limit_s=settings.parse_limit_s),
+        identities.open_store(settings),
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         parts.engine.dispose()
+        if parts.identities is not None:
+            parts.identities.engine.dispose()
 
     app = FastAPIOffline(title="Segloop", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.parts = parts
@@ -70,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         jobs,
         masks,
         compare,
+        dicom,
         drafts,
         draft_entries,
         draft_tools,

@@ -64,6 +64,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "hu_min": -1024,
         "hu_max": 3071,
         "is_hu_like": True,
+        "is_dicom": True,
+        "notes": ["localizer_dropped"],
         **_AT,
     },
     "NewJob": {

@@ -17,7 +17,7 @@ def make_app(settings: Settings) -> Celery:
     """Return the worker's app, wired from settings."""
     logs.configure(settings.log_level)
     celery = make_celery(settings.redis_url)
-    engine = open_engine(settings.database_url, pool_size=3)
+    engine = open_engine(settings.database_url, pool_size=6)  # two jobs at a time, each with its heartbeat
     store = open_store(
         endpoint=settings.s3_endpoint,
         access_key=settings.s3_access_key,

@@ -10,13 +10,13 @@ from sqlalchemy import Row
 
 from segloop.database import Connection, Engine, transaction
 from segloop.imaging.labels import LabelSet
-from segloop.jobs.run import Attempt, Finish, Stopped
+from segloop.jobs.run import Attempt, Finish, Rest, Stopped
 from segloop.masks import save
 from segloop.model_versions import table as model_versions_table
 from segloop.model_versions.fetch import fetch_bundle
 from segloop.model_versions.profiles import Profile
 from segloop.nnunet.memory import available_bytes
-from segloop.nnunet.predict import Cancelled, Predictor
+from segloop.nnunet.predict import Cancelled, Mask, Predictor
 from segloop.projects import table as projects_table
 from segloop.storage import ObjectStore
 from segloop.volumes import table as volumes_table
@@ -41,8 +41,8 @@ class Segmenter:
     available: Callable[[], int] = available_bytes
     """How many bytes of memory are free."""
 
-    def work(self, attempt: Attempt) -> Finish:
-        """Segment the job's volume; returns what inserts the mask in the finishing transaction."""
+    def work(self, attempt: Attempt) -> Rest:
+        """Segment the job's volume; to encode and store the mask is left for beside the next job."""
         job = attempt.job
         with transaction(self.engine) as conn:
             volume = volumes_table.get(conn, job.volume_id or "")
@@ -52,8 +52,7 @@ class Segmenter:
             )
         attempt.report("loading model", 0.0)
         predictor = self.cache.get(version.id, lambda: self._load(version))
-        # Jobs from before there were profiles have none.
-        profile: Profile = job.parameters.get("profile", "exact")
+        profile = _profile(attempt)
         # Here, and not only in the prediction: what can't fit is not even downloaded.
         predictor.require_room(geometry_of(volume), self.available(), profile)
         attempt.check()
@@ -63,6 +62,13 @@ class Segmenter:
         attempt.check()
         mask = self._predict(attempt, predictor, array, volume, profile)
         attempt.report("encoding", PREDICTING[1])
+        return Rest(lambda: self._store(attempt, mask, volume, version, label_set))
+
+    def _store(
+        self, attempt: Attempt, mask: Mask, volume: Row[Any], version: Row[Any], label_set: Row[Any]
+    ) -> Finish:
+        """Store the mask's objects; returns what inserts its row in the finishing transaction."""
+        job = attempt.job
         # The key names the attempt: a zombie writes beside the owner's objects, never over them.
         stored = save.store_objects(
             self.store,
@@ -83,7 +89,7 @@ class Segmenter:
                 actor=job.created_by,
                 model_version_id=version.id,
                 job_id=job.id,
-                profile=profile,
+                profile=_profile(attempt),
             )
             return {"mask_id": row.id}
 
@@ -113,3 +119,9 @@ class Segmenter:
             )
         except Cancelled:
             raise Stopped from None
+
+
+def _profile(attempt: Attempt) -> Profile:
+    # Jobs from before there were profiles have none.
+    profile: Profile = attempt.job.parameters.get("profile", "exact")
+    return profile

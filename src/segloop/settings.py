@@ -26,6 +26,8 @@ class Settings:
     ticket_key: str
     pseudonym_key: str
     owner_database_url: str = ""
+    identity_database_url: str = ""
+    identity_key: str = ""
     s3_bucket: str = "segloop"
     s3_secure: bool = False
     api_url: str = "http://127.0.0.1:8000"
@@ -48,6 +50,7 @@ class Settings:
     part_bytes: int = 8 * 2**20
     parse_memory_bytes: int = 8 * 2**30
     parse_limit_s: int = 300
+    gateway_spool: Path = Path("/tmp/segloop-gateway")
     scratch: Path = Path("/tmp")
     log_level: str = "INFO"
 

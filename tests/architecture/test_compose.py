@@ -94,6 +94,8 @@ def test_secrets_are_only_where_they_are_used() -> None:
         "SEGLOOP_TOKEN": {"api", "ui", "flower"},
         "SEGLOOP_TICKET_KEY": {"api", "ui"},
         "SEGLOOP_PSEUDONYM_KEY": {"api"},
+        "SEGLOOP_IDENTITY_KEY": {"api"},
+        "POSTGRES_IDENTITY_PASSWORD": {"postgres", "api"},
     }
     for secret, expected in users.items():
         found = {name for name, service in SERVICES.items() if given[secret] in json.dumps(service)}

@@ -54,7 +54,7 @@ def _expect_voxels(page: Page, array: Any) -> None:
 
 
 def test_a_reloaded_page_shows_the_same_ct_and_goes_on_watching(page: Page, tmp_path: Path) -> None:
-    array = np.random.default_rng(3).choice(np.array([-1000, 40, 700], np.int16), size=(160, 160, 96))
+    array = np.random.default_rng(3).choice(np.array([-1000, 40, 700], np.int16), size=(256, 256, 160))
     path = tmp_path / "another.nii.gz"
     nibabel.save(nibabel.Nifti1Image(array, np.diag([3.0, 3.0, 3.0, 1.0])), path)  # type: ignore[no-untyped-call]
     page.locator("input[type=file]").set_input_files(path)  # the job starts by itself

@@ -159,7 +159,7 @@ def test_a_ct_goes_in_and_the_right_mask_comes_out(client: TestClient, start: An
 def test_a_worker_killed_in_mid_inference_loses_nothing(client: TestClient, start: Any) -> None:
     start(RELAY)
     worker = start(WORKER)
-    body, array = volume_bytes(200, (128, 128, 80), np.diag([3.0, 3.0, 3.0, 1.0]))
+    body, array = volume_bytes(200, (224, 224, 160), np.diag([3.0, 3.0, 3.0, 1.0]))
     job_id = submit(client, body)
     end = time.monotonic() + 60
     while client.get(f"/v1/jobs/{job_id}").json()["stage"] != "predicting":
@@ -198,7 +198,7 @@ def test_a_killed_relay_and_an_emptied_broker_lose_nothing(
 def test_a_running_job_is_cancelled_between_two_tiles(client: TestClient, start: Any) -> None:
     start(RELAY)
     start(WORKER)
-    body, _ = volume_bytes(400, (160, 160, 96), np.diag([3.0, 3.0, 3.0, 1.0]))
+    body, _ = volume_bytes(400, (256, 256, 160), np.diag([3.0, 3.0, 3.0, 1.0]))
     job_id = submit(client, body)
     while client.get(f"/v1/jobs/{job_id}").json()["stage"] != "predicting":
         time.sleep(0.02)

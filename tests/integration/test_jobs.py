@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import redis
@@ -12,10 +13,12 @@ from segloop import broker
 from segloop.database import Engine, open_engine, transaction
 from segloop.errors import Conflict, InvalidInput, Unavailable
 from segloop.jobs import outbox, submit, table
+from segloop.jobs.bell import Bell
 from segloop.jobs.job import Job, JobKind, JobState, Priority
-from segloop.jobs.run import Attempt, Finish, Limits, run_next
+from segloop.jobs.run import Attempt, Finish, Limits, Rest, Work, run_next
 from segloop.jobs.statistics import table as statistics
 from segloop.projects import table as projects_table
+from segloop.settings import Settings
 
 LIMITS = Limits(lease_s=2.0, heartbeat_s=0.2, max_failures=3, max_interruptions=5)
 
@@ -412,3 +415,112 @@ def test_connections_that_all_stay_busy_make_the_database_unavailable(database_u
     with transaction(few), pytest.raises(Unavailable), transaction(few):
         pass
     few.dispose()
+
+
+def bell_of(engine: Engine, queue: str, work: Work, settings: Settings) -> Bell:
+    quick = replace(settings, lease_s=2.0, heartbeat_s=0.2)
+    return Bell(engine, queue=queue, works={"selftest": work}, settings=quick)
+
+
+def test_a_result_is_stored_while_the_next_job_computes(
+    engine: Engine, queue: str, settings: Settings
+) -> None:
+    first, second = add(engine, queue), add(engine, queue)
+    computing, order = threading.Event(), []
+
+    def work(attempt: Attempt) -> Rest:
+        order.append(f"compute {attempt.job.id == second.id}")
+        if attempt.job.id == second.id:
+            computing.set()
+
+        def store() -> Finish:
+            if attempt.job.id == first.id:
+                assert computing.wait(10), "the next job waits for the storing of this one"
+            order.append(f"store {attempt.job.id == second.id}")
+            return lambda conn: {}
+
+        return Rest(store)
+
+    bell = bell_of(engine, queue, work, settings)
+    assert bell.ring("x").endswith("running")
+    bell.ring("y")
+    until(lambda: get(engine, second).state == JobState.SUCCEEDED)
+    assert get(engine, first).state == JobState.SUCCEEDED
+    assert order == ["compute False", "compute True", "store False", "store True"]
+
+
+def test_no_more_than_one_result_waits_to_be_stored(engine: Engine, queue: str, settings: Settings) -> None:
+    jobs = [add(engine, queue) for _ in range(3)]
+    may_store, computed = threading.Event(), []
+
+    def work(attempt: Attempt) -> Rest:
+        computed.append(attempt.job.id)
+
+        def store() -> Finish:
+            assert may_store.wait(10)
+            return lambda conn: {}
+
+        return Rest(store)
+
+    bell = bell_of(engine, queue, work, settings)
+    ringing = threading.Thread(target=lambda: [bell.ring("x") for _ in jobs])
+    ringing.start()
+    until(lambda: len(computed) == 2)
+    time.sleep(0.5)
+    assert len(computed) == 2, "the third would be held in memory beside two that are not stored"
+    may_store.set()
+    ringing.join(20)
+    until(lambda: all(get(engine, job).state == JobState.SUCCEEDED for job in jobs))
+
+
+@pytest.mark.parametrize("how", ["cancel", "shutdown"])
+def test_what_is_being_stored_can_be_cancelled_and_is_given_back_on_shutdown(
+    engine: Engine, queue: str, settings: Settings, how: str
+) -> None:
+    job = add(engine, queue)
+
+    def work(attempt: Attempt) -> Rest:
+        def store() -> Finish:
+            until(attempt.stopped)
+            attempt.check()
+            return lambda conn: {}
+
+        return Rest(store)
+
+    bell = bell_of(engine, queue, work, settings)
+    bell.ring("x")
+    if how == "cancel":
+        with transaction(engine) as conn:
+            submit.cancel(conn, job.id, actor="tester")
+    else:
+        bell.close()
+    wanted = JobState.CANCELLED if how == "cancel" else JobState.QUEUED
+    until(lambda: get(engine, job).state == wanted)
+
+
+def test_a_rest_that_fails_fails_its_own_job_and_the_next_goes_on(
+    engine: Engine, queue: str, settings: Settings
+) -> None:
+    broken, good_one = add(engine, queue), add(engine, queue)
+
+    def work(attempt: Attempt) -> Rest:
+        def store() -> Finish:
+            if attempt.job.id == broken.id:
+                raise InvalidInput("mask_labels", "no such label")
+            return lambda conn: {}
+
+        return Rest(store)
+
+    bell = bell_of(engine, queue, work, settings)
+    bell.ring("x")
+    bell.ring("y")
+    until(lambda: get(engine, good_one).state == JobState.SUCCEEDED)
+    failed = get(engine, broken)
+    assert (failed.state, failed.error_code) == (JobState.FAILED, "mask_labels")
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 15
+    while not true():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.05)

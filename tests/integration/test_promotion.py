@@ -289,7 +289,7 @@ def test_a_bundle_that_another_is_registering_just_now_is_one_version(
     def insert_it(conn: Connection) -> None:
         version, new = register.insert(
             conn,
-            StoredBundle("key", f"bytes of {versions[0].id}", 1, []),
+            StoredBundle("key", f"bytes of {versions[0].id}", 1, {}),
             project_id=versions[0].project_id,
             name="one",
             labels=[{"name": "a", "index": 1}],

@@ -61,7 +61,9 @@ def show(
     with st.container(horizontal=True, vertical_alignment="center"):
         mask = _choose(api, masks) if masks else None
         if mask is not None:
-            st.markdown(f"[Download mask (NIfTI)]({API_BASE}/v1/masks/{mask.id}/content)", width="content")
+            place = f"{API_BASE}/v1/masks/{mask.id}"
+            dicom = f" · [DICOM SEG]({place}/dicom-seg)" if volume.is_dicom else ""
+            st.markdown(f"[Download mask (NIfTI)]({place}/content){dicom}", width="content")
         editing = is_editing(volume, mask)
         if mask is not None and not editing:
             again()

@@ -12,7 +12,7 @@ from ui.api_client import ApiClient
 from ui.views import case
 from ui.views.masks import PROJECT
 from ui.views.navigation import Open, next_case
-from ui.views.text import explain, job_line, plain, waiting_hint
+from ui.views.text import explain, job_line, plain, source_notes, waiting_hint
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,10 @@ def _show(api: ApiClient, volume: Volume, ways: Ways) -> None:
         if st.button("Worklist", icon=":material/arrow_back:"):
             ways.to_worklist()
         st.markdown(
-            f"**{plain(volume.case_reference)}** · {' x '.join(map(str, volume.shape))} voxels of {spacing} mm",
+            f"**{plain(volume.case_reference)}** · {' x '.join(map(str, volume.shape))} voxels of {spacing} mm"
+            f"{' · DICOM' if volume.is_dicom else ''}",
             width="stretch",
+            help=source_notes(volume.notes) or None,
         )
         if st.button("Next case", icon=":material/arrow_forward:", icon_position="right"):
             next_case(api, PROJECT, volume.id, ways.to_case)

@@ -24,6 +24,16 @@ HINTS = {
     "no_model": "On the server: `./segloop models import FOLDER_OR_ZIP --promote REASON`. The CT can be looked at already.",
 }
 
+NOTES = {
+    "localizer_dropped": "A localizer among the slices was left out.",
+    "rescale_varies": "The slices have rescales of their own; each was applied.",
+    "derived": "The scanner calls this series derived, not original.",
+    "lossy": "The images were compressed with loss before they came here.",
+    "not_axial": "The slices are not axial.",
+    "thickness_differs": "Slices are thicker or thinner than their distance.",
+}
+"""What to know of a volume that came as DICOM, by the API's codes."""
+
 
 def duration(seconds: float) -> str:
     """Return a length of time such as "42 s", "3 min" or "2 h 05 min"."""
@@ -78,6 +88,11 @@ def explain(error: SegloopError) -> str:
 def plain(name: str) -> str:
     """Return a name that somebody typed as Markdown that shows it and nothing else."""
     return name.translate(_MARKDOWN)
+
+
+def source_notes(notes: Sequence[str]) -> str:
+    """Return what a person should know of where a volume came from."""
+    return "  \n".join(NOTES.get(note, note) for note in notes)
 
 
 def as_csv(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:

@@ -95,7 +95,7 @@ def _list(api: ApiClient, states: tuple[CaseState, ...], search: str) -> None:
     if not found.counts and not search:
         st.info(
             "**Segloop** - research use only, not a medical device.  \n"
-            f"Drop a CT (.nii or .nii.gz) into the box on the left. {_what_follows(api)}"
+            f"Drop a CT (.nii, .nii.gz, or a zip of its DICOM files) into the box on the left. {_what_follows(api)}"
         )
     if found.next_cursor and shown < LONGEST and st.button("Show more"):
         st.session_state["worklist_shown"] = min(shown + PAGE, LONGEST)

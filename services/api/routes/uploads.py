@@ -12,6 +12,7 @@ from sqlalchemy import Row
 from segloop import schemas
 from segloop.database import Connection, transaction
 from segloop.errors import Conflict, InvalidInput, NotFound
+from segloop.imaging.derive import is_zip
 from segloop.imaging.labels import LabelSet
 from segloop.masks import save
 from segloop.masks import table as masks_table
@@ -165,12 +166,19 @@ def _complete(
                 table.finish_upload(conn, row.id, state="completed", result_id=result_id)
             result = _result(conn, table.get_upload(conn, row.id))
     except (Conflict, InvalidInput):
-        if prefix:
-            upload.discard(parts.store, prefix)
+        _take_back(parts, prefix)
         raise
-    if prefix and not new:
-        upload.discard(parts.store, prefix)
+    if not new:
+        _take_back(parts, prefix)
     return result, new
+
+
+def _take_back(parts: Parts, prefix: str | None) -> None:
+    """Delete what was stored for a volume or mask that is not to be."""
+    if prefix:
+        upload.discard(parts.store, prefix)
+        if parts.identities is not None:
+            parts.identities.erase(prefix.rpartition("/")[2])
 
 
 def _prepare_volume(
@@ -180,10 +188,29 @@ def _prepare_volume(
         known = table.find_by_sha256(conn, project_id=row.project_id, sha256=digest)
         if known is not None:
             key = parts.settings.pseudonym_key
-            ingest.require_same_patient(conn, known, upload=row, pseudonym_key=key)
+            named = row.patient_reference_hmac
+            ingest.require_same_patient(conn, known, named=named, pseudonym_key=key)
     if known is not None:
         return lambda conn: (known.id, False), None
-    stored = ingest.store_objects(parts.store, parts.sandbox, folder, digest=digest, upload_id=row.id)
+    if is_zip(folder / "input") and parts.identities is None:
+        raise InvalidInput(
+            "dicom_not_set_up",
+            "This installation takes no DICOM: it has no identity store. Upload the CT as NIfTI, or ask operations.",
+        )
+    stored = ingest.store_objects(
+        parts.store,
+        parts.sandbox,
+        folder,
+        digest=digest,
+        upload_id=row.id,
+        pseudonym_key=parts.settings.pseudonym_key,
+    )
+    if stored.headers is not None and parts.identities is not None:
+        # First the headers, then the row that names them: headers that nothing names are swept, a row without them is lost.
+        assert stored.source_key is not None
+        parts.identities.save(
+            stored.headers, source_key=stored.source_key, project_id=row.project_id, actor=actor
+        )
 
     def insert(conn: Connection) -> tuple[str, bool]:
         key = parts.settings.pseudonym_key

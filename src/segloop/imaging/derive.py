@@ -1,7 +1,9 @@
 """What is made of a file before it is stored: facts about it and files beside it; runs in a process of its own."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,21 @@ from segloop.imaging.pyramid import LEVELS, slabs, viewer_level
 MASK_FILE = "mask.nii.gz"
 
 
+ORIGINAL, HEADERS, SEG_FILE = "original", "headers.zip", "seg.dcm"
+
+
 def derive_volume(path: Path, folder: Path) -> dict[str, Any]:
-    """Check an uploaded CT, write its viewer levels into `folder`, and return its grid and HU range.
+    """Check an uploaded CT, write `original` and its viewer levels into `folder`, and return its grid and HU range.
+
+    A zip is taken for a DICOM study: its CT becomes an uncompressed NIfTI in HU, and its headers a zip beside `folder`.
 
     Raises:
-        InvalidInput: whatever `nifti.inspect` finds wrong.
+        InvalidInput: whatever `nifti.inspect` finds wrong, or `dicom.series` in a study.
     """
+    of_dicom = _from_dicom(path, folder) if is_zip(path) else {}
+    if not of_dicom:
+        path.rename(folder / ORIGINAL)
+    path = folder / ORIGINAL
     inspection = nifti.inspect(path)
     array, geometry = nifti.load(path)
     for level in LEVELS:
@@ -34,6 +45,38 @@ def derive_volume(path: Path, folder: Path) -> dict[str, Any]:
         "hu_min": inspection.hu_min,
         "hu_max": inspection.hu_max,
         "hu_like": inspection.hu_like,
+        **of_dicom,
+    }
+
+
+def is_zip(path: Path) -> bool:
+    """Say whether a file is a zip by its first bytes; its name says nothing."""
+    with path.open("rb") as file:
+        return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def _from_dicom(path: Path, folder: Path) -> dict[str, Any]:
+    """Write a study's CT as NIfTI; return whose it is and what a person should know."""
+    # Here, and below: only the API has these libraries, and a worker writes masks with this module, too.
+    from segloop.imaging.dicom import archive
+    from segloop.imaging.dicom.convert import write_nifti
+    from segloop.imaging.dicom.series import choose
+
+    unpacked = folder.parent / "dicom"
+    unpacked.mkdir()
+    series, left_out = choose(archive.series_in(archive.unpack(path, unpacked)))
+    write_nifti(folder / ORIGINAL, series)
+    archive.pack_headers(series.headers, folder.parent / HEADERS)
+    shutil.rmtree(unpacked)
+    header = series.headers[0]
+    issuer, patient = (
+        str(header.get(keyword) or "").strip() for keyword in ("IssuerOfPatientID", "PatientID")
+    )
+    instances = sorted(str(one.SOPInstanceUID) for one in series.headers)
+    return {
+        "patient_reference": f"{issuer}|{patient}" if patient else None,
+        "series": "/".join([header.StudyInstanceUID, header.SeriesInstanceUID, *instances]),
+        "notes": [*series.warnings, *left_out],
     }
 
 
@@ -87,11 +130,42 @@ def write_level(folder: Path, array: NDArray[Any], geometry: Geometry, *, level:
     (folder / f"level-{level}.json").write_text(json.dumps(meta))
 
 
+def derive_seg(
+    path: Path, folder: Path, *, labels: list[dict[str, Any]], origin: dict[str, Any], deflated: bool
+) -> dict[str, Any]:
+    """Write a mask and the headers beside it as `folder`/seg.dcm; return how many bytes it has.
+
+    Raises:
+        InvalidInput: as `make_seg`.
+    """
+    from segloop.imaging.dicom import archive
+    from segloop.imaging.dicom.result import Origin
+    from segloop.imaging.dicom.seg import make_seg
+    from segloop.imaging.dicom.series import require_volume
+
+    array, _ = nifti.load_mask(path)
+    series = require_volume(archive.unpack_headers(path.parent / HEADERS))
+    made_at = datetime.fromisoformat(origin["made_at"])
+    found = make_seg(
+        series,
+        array,
+        LabelSet.from_dicts(labels).labels,
+        Origin(**{**origin, "made_at": made_at}),
+        deflated=deflated,
+    )
+    found.save_as(folder / SEG_FILE)
+    return {"size_bytes": (folder / SEG_FILE).stat().st_size}
+
+
 def run(task: str, folder: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Do the named task on `folder`/input with `folder`/output as its place to write.
 
     Raises:
         KeyError: an unknown task.
     """
-    tasks: dict[str, Callable[..., dict[str, Any]]] = {"volume": derive_volume, "mask": derive_mask}
+    tasks: dict[str, Callable[..., dict[str, Any]]] = {
+        "volume": derive_volume,
+        "mask": derive_mask,
+        "seg": derive_seg,
+    }
     return tasks[task](folder / "input", folder / "output", **arguments)

@@ -3,18 +3,23 @@
 import logging
 import socket
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from segloop.database import Engine
 from segloop.errors import SegloopError
 from segloop.jobs.job import Job
-from segloop.jobs.run import Attempt, Finish, Limits, Work, run_next
+from segloop.jobs.run import Attempt, Finish, Limits, Rest, Work, run_next
 from segloop.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
 class Bell:
-    """Runs jobs of one queue, one at a time; on shutdown the running one is given back."""
+    """Runs jobs of one queue, one at a time; while one computes, what is left of the one before it may be done.
+
+    On shutdown what runs is given back.
+    """
 
     def __init__(self, engine: Engine, *, queue: str, works: dict[str, Work], settings: Settings) -> None:
         self._engine = engine
@@ -27,7 +32,9 @@ class Bell:
             settings.max_interruptions,
         )
         self._worker = f"{queue}@{socket.gethostname()}"
-        self._current: Attempt | None = None
+        self._running: set[Attempt] = set()
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="aside")
+        self._last: Future[None] | None = None
         self._closing = threading.Event()
 
     def ring(self, job_id: str) -> str:
@@ -43,6 +50,7 @@ class Bell:
                 works=self._works,
                 worker=self._worker,
                 limits=self._limits,
+                aside=self._beside_the_next,
             )
         except SegloopError as error:
             # The database is away: the job waits for a later bell.
@@ -52,18 +60,43 @@ class Bell:
     def close(self) -> None:
         """Take no more work and stop the present one between two tiles: another worker takes it up."""
         self._closing.set()
-        if self._current is not None:
-            self._current.stop()
+        for attempt in list(self._running):
+            attempt.stop()
+
+    def _beside_the_next(self, do: Callable[[], None]) -> None:
+        # One at a time: if results came faster than they are stored, they would fill the memory.
+        if self._last is not None:
+            wait([self._last])
+        self._last = self._aside.submit(self._logged, do)
+
+    def _logged(self, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except SegloopError as error:
+            # The database is away: the lease ends, and another attempt does it again.
+            log.warning("job not ended: %s", error.code)
+        except Exception:
+            log.exception("job not ended")
 
     def _watched(self, work: Work) -> Work:
-        def run(attempt: Attempt) -> Finish:
-            self._current = attempt
+        def run(attempt: Attempt) -> Finish | Rest:
+            self._running.add(attempt)
+            rest: Rest | None = None
             try:
-                return work(attempt)
+                found = work(attempt)
+                rest = found if isinstance(found, Rest) else None
             finally:
-                self._current = None
+                if rest is None:
+                    self._running.discard(attempt)
+            return found if rest is None else Rest(lambda do=rest.do: self._end(attempt, do))  # type: ignore[misc]
 
         return run
+
+    def _end(self, attempt: Attempt, do: Callable[[], Finish]) -> Finish:
+        try:
+            return do()
+        finally:
+            self._running.discard(attempt)
 
 
 def selftest(attempt: Attempt) -> Finish:

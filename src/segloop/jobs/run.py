@@ -19,7 +19,7 @@ class Stopped(Exception):
     """Raised by the work when `Attempt.stopped()` says so: cancelled, or the lease is lost."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Attempt:
     """One running attempt, as the work sees it. Thread-safe: the heartbeat reads what the work reports."""
 
@@ -54,7 +54,18 @@ class Attempt:
 
 Finish = Callable[[Connection], dict[str, object]]
 """Stores the result's rows in the finishing transaction and returns columns for the job (such as `mask_id`)."""
-Work = Callable[[Attempt], Finish]
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What is left of a job when the next one may begin, such as to encode and store a mask that is there."""
+
+    do: Callable[[], Finish]
+
+
+Work = Callable[[Attempt], Finish | Rest]
+Aside = Callable[[Callable[[], None]], None]
+"""Does something beside whatever its caller does next."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +79,19 @@ class Limits:
 
 
 def run_next(
-    engine: Engine, *, queue: str, works: dict[str, Work], worker: str, limits: Limits
+    engine: Engine,
+    *,
+    queue: str,
+    works: dict[str, Work],
+    worker: str,
+    limits: Limits,
+    aside: Aside | None = None,
 ) -> Job | None:
-    """Claim the most urgent job of the queue, do it, and return it as it ended; None when nothing waits.
+    """Claim the most urgent job of the queue, do it, and return it as it ended; None when nothing waits or it was fenced.
 
     The bell's own id is only a hint: whoever hears a bell takes what is most urgent, so a stat
-    job overtakes routine ones whose bells rang earlier.
+    job overtakes routine ones whose bells rang earlier. Where the work leaves a rest and there is an `aside`, that does it and
+    ends the job, and what is returned is the job as it was claimed.
     """
     with transaction(engine) as conn:
         job = table.claim_next(conn, queue=queue, kinds=list(works), worker=worker, lease_s=limits.lease_s)
@@ -81,16 +99,51 @@ def run_next(
             return None
         table.add_event(conn, job, reason="claimed")
     with logs.bind(job_id=job.id, attempt=str(job.attempt)):
-        return _run(engine, job, works[job.kind], limits)
+        return _run(engine, job, works[job.kind], limits, aside)
 
 
-def _run(engine: Engine, job: Job, work: Work, limits: Limits) -> Job | None:
+def _run(engine: Engine, job: Job, work: Work, limits: Limits, aside: Aside | None) -> Job | None:
     attempt = Attempt(job)
     done = threading.Event()
     pulse = threading.Thread(target=_keep_alive, args=(engine, attempt, done, limits), daemon=True)
     pulse.start()
+    left: Rest | Job | None = None
     try:
-        finish = work(attempt)
+        left = _attempt(engine, attempt, limits, lambda: work(attempt))
+        if isinstance(left, Rest) and aside is None:
+            left = _attempt(engine, attempt, limits, left.do)
+    finally:
+        if not isinstance(left, Rest):
+            done.set()
+            pulse.join()
+    if not isinstance(left, Rest) or aside is None:
+        return left if isinstance(left, Job) else None
+    rest = left.do
+
+    def end() -> None:
+        with logs.bind(job_id=job.id, attempt=str(job.attempt)):
+            try:
+                _attempt(engine, attempt, limits, rest)
+            finally:
+                done.set()
+                pulse.join()
+
+    try:
+        aside(end)
+    except BaseException:
+        done.set()  # nobody will end it: its lease must
+        raise
+    return job
+
+
+def _attempt(
+    engine: Engine, attempt: Attempt, limits: Limits, do: Callable[[], Finish | Rest]
+) -> Job | Rest | None:
+    """Do some of a job's work; return what is left of it, or end the job as it went and return it."""
+    try:
+        finish = do()
+        if isinstance(finish, Rest):
+            return finish
         attempt.check()
         attempt.report("storing", 1.0)
         with transaction(engine) as conn:
@@ -113,9 +166,6 @@ def _run(engine: Engine, job: Job, work: Work, limits: Limits) -> Job | None:
         log.exception("job failed")
         message = "Something unexpected went wrong; the log has the details under this job's id. Try again, or tell operations."
         return _fail(engine, attempt, code="internal", message=message, retry=True, limits=limits)
-    finally:
-        done.set()
-        pulse.join()
 
 
 def _succeed(conn: Connection, attempt: Attempt, finish: Finish) -> Job | None:

@@ -14,6 +14,7 @@ class Credentials:
     postgres_superuser: str
     postgres_owner: str
     postgres_app: str
+    postgres_identity: str
     valkey: str
     s3_access_key: str
     s3_secret_key: str
@@ -23,6 +24,7 @@ class Credentials:
     token: str
     ticket_key: str
     pseudonym_key: str
+    identity_key: str
 
 
 def load_or_create(home: Home) -> Credentials:

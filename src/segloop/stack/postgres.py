@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: cluster, three roles and the one database."""
+"""The embedded PostgreSQL: cluster, four roles and the one database."""
 
 import shutil
 import signal
@@ -15,7 +15,7 @@ from segloop.stack.credentials import Credentials
 from segloop.stack.home import Home
 from segloop.stack.service import Service
 
-SUPERUSER, OWNER, APP = "postgres", "segloop_owner", "segloop_app"
+SUPERUSER, OWNER, APP, IDENTITY = "postgres", "segloop_owner", "segloop_app", "segloop_identity"
 DATABASE = "segloop"
 
 
@@ -108,8 +108,12 @@ def connect(password: str, port: int, *, user: str = SUPERUSER, database: str = 
 
 
 def create_roles(credentials: Credentials, port: int) -> None:
-    """Make or reset the two roles Segloop uses; neither may do anything beyond the database it is given."""
-    passwords = {OWNER: credentials.postgres_owner, APP: credentials.postgres_app}
+    """Make or reset the roles Segloop uses; none may do anything beyond the database it is given."""
+    passwords = {
+        OWNER: credentials.postgres_owner,
+        APP: credentials.postgres_app,
+        IDENTITY: credentials.postgres_identity,
+    }
     connection = connect(credentials.postgres_superuser, port)
     try:
         with connection.cursor() as cursor:
@@ -133,8 +137,11 @@ def create_database(credentials: Credentials, port: int, name: str, *, template:
             if cursor.fetchone() is None:
                 create = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}")
                 cursor.execute(create.format(*map(sql.Identifier, (name, OWNER, template))))
-            access = "REVOKE ALL ON DATABASE {0} FROM PUBLIC; GRANT CONNECT, TEMPORARY ON DATABASE {0} TO {1}"
-            cursor.execute(sql.SQL(access).format(sql.Identifier(name), sql.Identifier(APP)))
+            access = (
+                "REVOKE ALL ON DATABASE {0} FROM PUBLIC; GRANT CONNECT, TEMPORARY ON DATABASE {0} TO {1}; "
+                "GRANT CONNECT ON DATABASE {0} TO {2}"
+            )
+            cursor.execute(sql.SQL(access).format(*map(sql.Identifier, (name, APP, IDENTITY))))
     finally:
         connection.close()
     connection = connect(credentials.postgres_superuser, port, database=name)

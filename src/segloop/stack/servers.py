@@ -25,6 +25,9 @@ class Servers:
         if "postgres" in own:
             port = self.ports["postgres"]
             environment["SEGLOOP_DATABASE_URL"] = postgres.url(keys.postgres_app, port, user=postgres.APP)
+            environment["SEGLOOP_IDENTITY_DATABASE_URL"] = postgres.url(
+                keys.postgres_identity, port, user=postgres.IDENTITY
+            )
             environment["SEGLOOP_OWNER_DATABASE_URL"] = postgres.url(
                 keys.postgres_owner, port, user=postgres.OWNER
             )

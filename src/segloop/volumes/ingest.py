@@ -3,7 +3,7 @@
 import hmac
 import secrets
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,41 +12,57 @@ from sqlalchemy import Row
 from segloop.audit.record import record
 from segloop.database import Connection
 from segloop.errors import InvalidInput
+from segloop.imaging import nifti
 from segloop.imaging.geometry import Geometry
 from segloop.imaging.sandbox import Sandbox
 from segloop.storage import ObjectStore
 from segloop.volumes import table
-from segloop.volumes.upload import discard
+from segloop.volumes.upload import discard, hash_reference
 
 
 @dataclass(frozen=True)
 class StoredVolume:
-    """A checked file whose objects are stored under `prefix`, and whose row is not yet there."""
+    """A checked file whose objects are stored under `prefix`, and whose row is not yet there.
+
+    `headers` are those of a DICOM series, for the identity store; None for another file.
+    """
 
     prefix: str
     sha256: str
     size_bytes: int
     is_gzip: bool
     found: dict[str, Any]
+    headers: bytes | None = None
+
+    @property
+    def source_key(self) -> str | None:
+        """The key of the headers in the identity store."""
+        return None if self.headers is None else self.prefix.rpartition("/")[2]
 
 
 def store_objects(
-    store: ObjectStore, sandbox: Sandbox, folder: Path, *, digest: str, upload_id: str
+    store: ObjectStore, sandbox: Sandbox, folder: Path, *, digest: str, upload_id: str, pseudonym_key: str
 ) -> StoredVolume:
     """Check `folder`/input in a process of its own, and store it and its viewer levels under a fresh prefix.
 
+    What is stored of a DICOM series carries a keyed hash of its UIDs: the same series in another zip is the same volume, and
+    a copy of its images in another series is not.
+
     Raises:
-        InvalidInput: whatever `nifti.inspect` finds wrong; `parse_failed`; `volume_too_large`.
+        InvalidInput: whatever `nifti.inspect` or `dicom.series` finds wrong; `parse_failed`; `volume_too_large`.
     """
-    path = folder / "input"
     found = sandbox.run("volume", folder)
     prefix = f"volumes/{upload_id}-{secrets.token_hex(4)}"
-    path.rename(folder / "output/original")
-    path = folder / "output/original"
+    path, headers = folder / "output/original", folder / "headers.zip"
+    kept = headers.read_bytes() if headers.exists() else None
+    if kept is not None:
+        nifti.describe(path, f"DICOM series {hash_reference(found.pop('series'), pseudonym_key)[:32]}")
+        with path.open("rb") as file:
+            digest = file_digest(file, "sha256").hexdigest()
     store_files(store, prefix, folder / "output")
     with path.open("rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
-    return StoredVolume(prefix, digest, path.stat().st_size, is_gzip, found)
+    return StoredVolume(prefix, digest, path.stat().st_size, is_gzip, found, kept)
 
 
 def store_files(store: ObjectStore, prefix: str, folder: Path) -> None:
@@ -70,7 +86,10 @@ def insert(
         InvalidInput: `patient_differs` when that one is not of the patient that the upload names.
     """
     geometry = Geometry.from_flat(stored.found["shape"], stored.found["affine"])
-    patient_id = _patient(conn, upload, digest=stored.sha256, actor=actor, pseudonym_key=pseudonym_key)
+    named = _named(upload, stored, pseudonym_key)
+    patient_id = _patient(
+        conn, upload.project_id, named, digest=stored.sha256, actor=actor, pseudonym_key=pseudonym_key
+    )
     row = table.insert_volume(
         conn,
         project_id=upload.project_id,
@@ -88,11 +107,13 @@ def insert(
         hu_min=stored.found["hu_min"],
         hu_max=stored.found["hu_max"],
         is_hu_like=stored.found["hu_like"],
+        source_key=stored.source_key,
+        notes=stored.found.get("notes", []),
     )
     if row is None:  # the same bytes were completed at the same time
         known = table.find_by_sha256(conn, project_id=upload.project_id, sha256=stored.sha256)
         assert known is not None
-        require_same_patient(conn, known, upload=upload, pseudonym_key=pseudonym_key)
+        require_same_patient(conn, known, named=named, pseudonym_key=pseudonym_key)
         return known, False
     record(
         conn,
@@ -111,8 +132,10 @@ def geometry_of(volume: Row[Any]) -> Geometry:
     return Geometry.from_flat(volume.shape, volume.affine, volume.spacing_mm)
 
 
-def require_same_patient(conn: Connection, volume: Row[Any], *, upload: Row[Any], pseudonym_key: str) -> None:
-    """Check that an upload of a volume's bytes names the volume's patient, or none.
+def require_same_patient(
+    conn: Connection, volume: Row[Any], *, named: str | None, pseudonym_key: str
+) -> None:
+    """Check that an upload of a volume's bytes names (by keyed hash) the volume's patient, or none.
 
     Whose CT it is decides who trains and who is tested, so another reference is neither dropped nor taken over.
 
@@ -120,7 +143,6 @@ def require_same_patient(conn: Connection, volume: Row[Any], *, upload: Row[Any]
         InvalidInput: `patient_differs`.
     """
     patient = table.get_patient(conn, volume.patient_id)
-    named = upload.patient_reference_hmac
     if named is None or patient.pseudonym == _pseudonym(named, pseudonym_key):
         return
     how = "under another patient reference" if patient.is_known else "without a patient reference"
@@ -136,12 +158,21 @@ def _pseudonym(reference: str, key: str) -> str:
     return "P-" + hmac.new(key.encode(), reference.encode(), sha256).hexdigest()[:12].upper()
 
 
-def _patient(conn: Connection, upload: Row[Any], *, digest: str, actor: str, pseudonym_key: str) -> str:
+def _named(upload: Row[Any], stored: StoredVolume, key: str) -> str | None:
+    """Return the keyed hash of whose CT it is: as a DICOM series says itself, else as who uploads it said."""
+    stated = stored.found.get("patient_reference")
+    said: str | None = upload.patient_reference_hmac
+    return said if stated is None else hash_reference(stated, key)
+
+
+def _patient(
+    conn: Connection, project_id: str, named: str | None, *, digest: str, actor: str, pseudonym_key: str
+) -> str:
     # Without a reference a file is its own patient, named by its content.
     return table.find_or_insert_patient(
         conn,
-        project_id=upload.project_id,
-        pseudonym=_pseudonym(upload.patient_reference_hmac or digest, pseudonym_key),
-        is_known=bool(upload.patient_reference_hmac),
+        project_id=project_id,
+        pseudonym=_pseudonym(named or digest, pseudonym_key),
+        is_known=bool(named),
         actor=actor,
     )

@@ -58,6 +58,9 @@ volumes = Table(
     Column("hu_min", Float, nullable=False),
     Column("hu_max", Float, nullable=False),
     Column("is_hu_like", Boolean, nullable=False),
+    # Of a volume that came as DICOM: the key of its headers in the identity store, and what a person should know of it.
+    Column("source_key", Text),
+    Column("notes", JSONB, nullable=False, server_default="[]"),
     UniqueConstraint("project_id", "sha256", name="volumes_one_per_content"),
     CheckConstraint("cardinality(shape) = 3 AND cardinality(affine) = 16", name="geometry_is_3d"),
 )

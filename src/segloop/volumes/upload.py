@@ -41,7 +41,10 @@ def start(
         InvalidInput: `empty_file` or `file_too_large`.
     """
     if size_bytes <= 0:
-        raise InvalidInput("empty_file", "This file is empty. Choose the CT's .nii or .nii.gz file.")
+        raise InvalidInput(
+            "empty_file",
+            "This file is empty. Choose the CT's .nii or .nii.gz file, or a zip of its DICOM files.",
+        )
     if size_bytes > max_bytes:
         raise InvalidInput(
             "file_too_large",
@@ -49,9 +52,7 @@ def start(
         )
     hashed = None
     if patient_reference and patient_reference.strip():
-        hashed = hmac.new(
-            pseudonym_key.encode(), patient_reference.strip().encode(), hashlib.sha256
-        ).hexdigest()
+        hashed = hash_reference(patient_reference.strip(), pseudonym_key)
     return table.insert_upload(
         conn,
         project_id=project_id,
@@ -64,6 +65,11 @@ def start(
         volume_id=volume_id,
         options=options,
     )
+
+
+def hash_reference(reference: str, key: str) -> str:
+    """Return the keyed hash under which a patient reference is known; nothing else of it is kept."""
+    return hmac.new(key.encode(), reference.encode(), hashlib.sha256).hexdigest()
 
 
 def count_parts(upload: Row[Any]) -> int:

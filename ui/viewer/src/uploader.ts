@@ -76,9 +76,11 @@ function recall(key: string): string | null {
   try { return localStorage.getItem(key) } catch { return null }
 }
 
-/** Which of two files is the CT and which its mask: by their names, else the mask is the smaller one. */
+/** Which of two files is the CT and which its mask: a zip is a CT, then by their names, else the mask is the smaller one. */
 function ctAndMask(files: [File, File]): [File, File] {
   const [a, b] = files
+  const zipped = [a, b].map(({ name }) => /\.zip$/i.test(name))
+  if (zipped[0] !== zipped[1]) return zipped[0] ? [a, b] : [b, a]
   const named = [a, b].map(({ name }) => MASK_NAME.test(name))
   if (named[0] !== named[1]) return named[1] ? [a, b] : [b, a]
   return a.size >= b.size ? [a, b] : [b, a]
@@ -148,7 +150,7 @@ class Uploader {
     const field = (text: string, input: HTMLElement): HTMLElement => el('label', {}, el('span', {}, text), input)
     if (data.volumeId === null) {
       this.input.multiple = true
-      this.what.textContent = 'Drop a CT here, or a CT and its mask, or'
+      this.what.textContent = 'Drop a CT (NIfTI, or a zip of its DICOM files) here, or a CT and its mask, or'
       this.fields.append(field('Patient reference (optional, stored as a pseudonym)', this.patient), field('Case reference (optional)', this.caseName))
     } else this.what.textContent = 'Drop a mask on the CT\'s own grid here, or'
     this.fields.append(field(data.volumeId === null ? 'A mask that comes with it is' : 'The mask is', this.kind))

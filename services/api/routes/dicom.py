@@ -1,0 +1,78 @@
+"""Masks as DICOM, for volumes that came as DICOM."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from segloop import schemas
+from segloop.audit.record import record
+from segloop.database import transaction
+from segloop.errors import Conflict
+from segloop.feedback.origin import origin_of
+from segloop.imaging.derive import HEADERS, SEG_FILE
+from segloop.masks import table
+from segloop.projects import table as projects_table
+from segloop.volumes import table as volumes_table
+from services.api.deps import PartsDep, reader
+from services.api.routes.jobs import require_uuid
+from services.api.routes.volumes import Authorization, TicketQuery
+
+router = APIRouter(tags=["dicom"])
+
+
+@router.get(
+    "/masks/{mask_id}/dicom-seg",
+    response_class=Response,
+    responses={200: {"content": {"application/dicom": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+def get_seg(
+    mask_id: str,
+    parts: PartsDep,
+    deflated: Annotated[
+        bool, Query(description="As deflated little endian: far smaller, and not read by every PACS.")
+    ] = False,
+    ticket: TicketQuery = None,
+    authorization: Authorization = None,
+) -> Response:
+    """Return the mask as DICOM Segmentation of its CT's study; the same mask gives the same object."""
+    actor = reader(parts, authorization, ticket, object_id=mask_id)
+    with transaction(parts.engine) as conn:
+        row = table.get(conn, require_uuid(mask_id))
+        volume = volumes_table.get(conn, row.volume_id)
+        label_set = projects_table.get_label_set(conn, row.label_set_id, project_id=row.project_id)
+        origin = origin_of(conn, row)
+        record(
+            conn,
+            actor=actor.name,
+            action="mask.exported",
+            object_type="mask",
+            object_id=row.id,
+            project_id=row.project_id,
+            form="dicom-seg",
+        )
+    if volume.source_key is None or parts.identities is None:
+        raise Conflict(
+            "not_dicom",
+            "This CT was not uploaded as DICOM, so nothing is known of its study. Download the mask as NIfTI, or upload the "
+            "CT's DICOM files.",
+        )
+    headers = parts.identities.read(volume.source_key)
+    scratch = tempfile.TemporaryDirectory(dir=parts.settings.scratch, prefix="segloop-seg-")
+    with parts.sandbox.place(), scratch as name:
+        folder = Path(name)
+        (folder / HEADERS).write_bytes(headers)
+        parts.store.fetch(row.object_key, folder / "input")
+        parts.sandbox.run("seg", folder, labels=label_set.labels, origin=origin, deflated=deflated)
+        body = (folder / "output" / SEG_FILE).read_bytes()
+    return Response(
+        body,
+        media_type="application/dicom",
+        headers={
+            "Content-Disposition": f'attachment; filename="mask-{row.id}.dcm"',
+            "X-Notice": schemas.NOTICE,
+            "Cache-Control": "private, no-store",
+        },
+    )

@@ -1,0 +1,156 @@
+"""Received files on disk, durable before the sender hears so, and how far each series has come. No file name tells of a patient."""
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from segloop.errors import Conflict
+
+Stage = Literal["receiving", "closed", "uploaded", "segmenting", "delivering", "done", "failed"]
+ENDED = ("done", "failed")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A series as the gateway knows it; written whole to its state.json at each change."""
+
+    key: str
+    caller: str
+    stage: Stage = "receiving"
+    touched: float = 0.0
+    rule: str = ""
+    volume_id: str = ""
+    job_id: str = ""
+    mask_id: str = ""
+    code: str = ""
+    message: str = ""
+    delivered: dict[str, str] = field(default_factory=dict)
+    tries: int = 0
+    next_try: float = 0.0
+
+
+class Spool:
+    """The gateway's folder. Thread-safe: associations store into it while the follower works on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.RLock()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def store(self, caller: str, series: str, instance: str, body: bytes) -> bool:
+        """Keep a received file and return whether it is new; it is on disk when this returns.
+
+        `series` and `instance` are UIDs; files of one series from one caller lie together. What comes after a series was
+        closed begins it again, with what was there before.
+
+        Raises:
+            Conflict: `instance_differs` where the same instance is there with other bytes.
+        """
+        name, stem = f"{_short(instance)}.dcm", _short(f"{caller}/{series}")
+        with self._lock:
+            latest = self._latest(stem)
+            file = None if latest is None else self.files(latest) / name
+            if file is not None and file.exists():
+                if file.read_bytes() == body:
+                    return False
+                raise Conflict("instance_differs", "This instance is here already, with other content.")
+            entry = (
+                latest
+                if latest is not None and latest.stage == "receiving"
+                else self._begin(caller, stem, latest)
+            )
+            file = self.files(entry) / name
+            draft = file.with_suffix(".part")
+            with draft.open("wb") as target:
+                target.write(body)
+                target.flush()
+                os.fsync(target.fileno())
+            draft.rename(file)
+            _sync(file.parent)
+            return True
+
+    def entries(self) -> list[Entry]:
+        """Return all series, the one touched longest ago first."""
+        with self._lock:
+            return sorted(self._read(), key=lambda entry: entry.touched)
+
+    def close(self, entry: Entry, *, quiet_s: float) -> Entry | None:
+        """Close a series that nothing was added to for so long; None while it grows."""
+        with self._lock:
+            current = self.get(entry.key)
+            if current is None or current.stage != "receiving":
+                return None
+            since = self.files(current).stat().st_mtime  # of the last file that came
+            if time.time() - since < quiet_s:
+                return None
+            return self.write(replace(current, stage="closed", touched=since))
+
+    def get(self, key: str) -> Entry | None:
+        """Return a series by its key."""
+        file = self._folder / key / "state.json"
+        return Entry(**json.loads(file.read_text())) if file.exists() else None
+
+    def write(self, entry: Entry) -> Entry:
+        """Store how far a series has come, whole or not at all."""
+        with self._lock:
+            folder = self._folder / entry.key
+            draft = folder / "state.new"
+            with draft.open("w") as file:
+                json.dump(asdict(entry), file)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.rename(folder / "state.json")
+            _sync(folder)
+        return entry
+
+    def files(self, entry: Entry) -> Path:
+        """Return the folder of a series' files."""
+        return self._folder / entry.key / "files"
+
+    def sweep(self, *, keep_s: float) -> None:
+        """Forget series that ended longer ago than they are kept."""
+        with self._lock:
+            for entry in self._read():
+                if entry.stage in ENDED and time.time() - entry.touched > keep_s:
+                    shutil.rmtree(self._folder / entry.key)
+
+    def _latest(self, stem: str) -> Entry | None:
+        found = list(self._read(f"{stem}-*"))
+        return max(found, key=_generation, default=None)
+
+    def _begin(self, caller: str, stem: str, earlier: Entry | None) -> Entry:
+        """Begin a series, with the files of what was closed of it before."""
+        generation = 0 if earlier is None else _generation(earlier) + 1
+        entry = Entry(f"{stem}-{generation}", caller, touched=time.time())
+        files = self.files(entry)
+        files.mkdir(parents=True, mode=0o700)
+        for file in sorted(self.files(earlier).glob("*.dcm")) if earlier is not None else []:
+            (files / file.name).hardlink_to(file)
+        return self.write(entry)
+
+    def _read(self, keys: str = "*") -> Iterator[Entry]:
+        for file in self._folder.glob(f"{keys}/state.json"):
+            yield Entry(**json.loads(file.read_text()))
+
+
+def _generation(entry: Entry) -> int:
+    return int(entry.key.rpartition("-")[2])
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,107 @@
+"""A zip of DICOM files: unpacked within limits, under names of ours, and sorted into series by their headers."""
+
+import zipfile
+import zlib
+from collections import defaultdict
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import FileMetaDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import ExplicitVRLittleEndian
+
+from segloop.errors import InvalidInput
+
+MAX_FILES, MAX_FILE_BYTES, MAX_BYTES, MAX_RATIO = 20_000, 1 << 30, 8 << 30, 100
+_PIECE_BYTES = 1 << 20
+_MAGIC_AT, _MAGIC = 128, b"DICM"
+_OVERLAYS = 0x6000
+"""The first group of overlays; pixels are in one after it."""
+Header = pydicom.Dataset
+"""A file's attributes without its pixels; its `filename` is the file."""
+
+
+def unpack(path: Path, folder: Path) -> list[Path]:
+    """Write the DICOM files of a zip into `folder`, numbered, whatever they are called; return them.
+
+    What is no DICOM file (DICOMDIR, viewers, texts) is left out. Names in the archive are never used, links never followed.
+
+    Raises:
+        InvalidInput: `zip_broken`, `zip_excessive`.
+    """
+    found: list[Path] = []
+    total, most = 0, min(MAX_BYTES, MAX_RATIO * path.stat().st_size)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if len(entries) > MAX_FILES:
+                raise _excessive()
+            for entry in entries:
+                is_link = (entry.external_attr >> 16) & 0o170000 == 0o120000
+                if is_link or entry.filename.rpartition("/")[2].upper() == "DICOMDIR":
+                    continue
+                with archive.open(entry) as source:
+                    head = source.read(_MAGIC_AT + len(_MAGIC))
+                    if head[_MAGIC_AT:] != _MAGIC:
+                        continue
+                    file = folder / f"{len(found):05d}"
+                    size = len(head)
+                    with file.open("wb") as target:
+                        target.write(head)
+                        while piece := source.read(_PIECE_BYTES):
+                            size, total = size + len(piece), total + len(piece)
+                            if size > MAX_FILE_BYTES or total > most:
+                                raise _excessive()
+                            target.write(piece)
+                    found.append(file)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise InvalidInput(
+            "zip_broken",
+            "The zip is broken, encrypted or packed in an unusual way; make it again and upload it.",
+        ) from error
+    return found
+
+
+def series_in(files: list[Path]) -> list[list[Header]]:
+    """Return the files' headers by series, the largest first; what can't be read as DICOM is left out."""
+    series: dict[str, list[Header]] = defaultdict(list)
+    for file in files:
+        try:
+            header = pydicom.dcmread(file, stop_before_pixels=True)
+            key = f"{header.get('StudyInstanceUID', '')}/{header.get('SeriesInstanceUID', '')}"
+        except (InvalidDicomError, OSError, ValueError, EOFError, KeyError, AttributeError, TypeError):
+            continue
+        series[key].append(header)
+    return sorted(series.values(), key=len, reverse=True)
+
+
+def pack_headers(headers: list[Header], path: Path) -> None:
+    """Write slices in their order, without pixels, overlays and private attributes: what a result needs of its source."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for index, header in enumerate(headers):
+            kept = pydicom.Dataset()
+            for element in header:
+                if not element.tag.is_private and element.tag.group < _OVERLAYS:
+                    kept.add(element)
+            kept.file_meta = FileMetaDataset()
+            kept.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
+            kept.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+            kept.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            file = BytesIO()
+            kept.save_as(file, enforce_file_format=True)
+            archive.writestr(f"{index:05d}", file.getvalue())
+
+
+def unpack_headers(path: Path) -> list[Header]:
+    """Return the slices that `pack_headers` wrote, in their order."""
+    with zipfile.ZipFile(path) as archive:
+        return [pydicom.dcmread(BytesIO(archive.read(name))) for name in sorted(archive.namelist())]
+
+
+def _excessive() -> InvalidInput:
+    return InvalidInput(
+        "zip_excessive",
+        f"The zip holds more than {MAX_FILES:,} files or {MAX_BYTES >> 30} GiB, or packs far tighter than CT does. "
+        "Upload one study at a time.",
+    )

@@ -1,0 +1,323 @@
+"""From a PACS and back: DCMTK sends, the gateway has it segmented, Orthanc gets the result, others read it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pydicom
+import pytest
+import uvicorn
+from pynetdicom import AE
+from pynetdicom.sop_class import CTImageStorage, Verification
+
+from segloop.database import Engine, open_engine
+from segloop.jobs.run import Limits, run_next
+from segloop.nnunet.bundle import import_model
+from segloop.nnunet.tiny import expected_labels, write_tiny_model
+from segloop.settings import Settings
+from services.api.main import create_app
+from services.dicom_gateway.api import Api
+from services.dicom_gateway.config import Config, Destination, Rule
+from services.dicom_gateway.follow import Follower
+from services.dicom_gateway.receive import Receiver
+from services.dicom_gateway.send import send
+from services.dicom_gateway.spool import Entry, Spool
+from services.worker_gpu.model_cache import ModelCache
+from services.worker_gpu.segment import Segmenter
+from services.worker_gpu.tasks import works
+from tests import orthanc
+from tests.dicom_series import DIRECTIONS, slices, write
+from tests.integration.test_dicom import in_source
+from tests.learning import put_into_production, store_of
+from tests.training_runs import NAMES
+
+LIMITS = Limits(lease_s=30.0, heartbeat_s=2.0, max_failures=3, max_interruptions=5)
+SHAPE = (24, 20, 12)
+GATEWAY = "SEGLOOP"
+# The model's own, whatever way the slices look: each voxel's label then follows from its own HU alone.
+GRID: dict[str, Any] = {"pixel_spacing": (2.0, 2.0), "spacing": 2.0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def third_party() -> None:
+    """The programs of other people that these tests are about: in CI they must be there."""
+    missing = orthanc.missing()
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"these are needed in CI: {missing}")
+    if missing:
+        pytest.skip(
+            f"NOT RUN: install {', '.join(missing)} (apt-get install orthanc orthanc-dicomweb dcmtk dicom3tools)"
+        )
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    engine = open_engine(settings.database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def api(settings: Settings) -> Iterator[str]:
+    """The API as a real server, and its address."""
+    port = orthanc.free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_level="warning")
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    end = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture
+def worker(engine: Engine, settings: Settings, tmp_path: Path) -> Callable[[], Any]:
+    """Run the next job, with a model that answers by the HU."""
+    model = write_tiny_model(
+        tmp_path / "model",
+        labels=len(NAMES),
+        label_names=tuple(NAMES),
+        spacing_mm=(2.0, 2.0, 2.0),
+        patch=(8, 8, 8),
+    )
+    import_model(model, tmp_path / "bundle")
+    put_into_production(engine, settings, tmp_path / "bundle")
+    segmenter = Segmenter(engine, store_of(settings), ModelCache(2**30), settings.scratch, "cpu", 1)
+    return lambda: run_next(engine, queue="segmentation", works=works(segmenter), worker="w", limits=LIMITS)
+
+
+@pytest.fixture
+def pacs(tmp_path: Path) -> orthanc.Orthanc:
+    return orthanc.new(tmp_path / "orthanc", GATEWAY, "STORESCU")
+
+
+class Gateway:
+    """The gateway in this process, stepped by the test."""
+
+    def __init__(self, api: str, settings: Settings, pacs: orthanc.Orthanc) -> None:
+        self.config = Config(
+            aet=GATEWAY,
+            port=orthanc.free_port(),
+            callers=("STORESCU",),
+            quiet_s=0.3,
+            rules=(Rule("all", {}, destinations=("pacs",)),),
+            destinations={"pacs": Destination("pacs", orthanc.AET, "127.0.0.1", pacs.dicom_port)},
+        )
+        self.spool = Spool(settings.scratch / "spool")
+        self.receiver = Receiver(self.config, self.spool)
+        self.follower = Follower(
+            self.config,
+            self.spool,
+            Api(api, settings.token),
+            lambda body, to: send(body, to, caller=GATEWAY),
+            settings.scratch,
+        )
+
+    def until(
+        self, done: Callable[[list[Entry]], bool], worker: Callable[[], Any], *, limit_s: float = 60
+    ) -> list[Entry]:
+        """Step, and let the worker work, until the entries are as wanted."""
+        end = time.monotonic() + limit_s
+        while not done(entries := self.spool.entries()):
+            assert time.monotonic() < end, entries
+            self.follower.step()
+            worker()
+            time.sleep(0.05)
+        return entries
+
+
+@pytest.fixture
+def gateway(api: str, settings: Settings, pacs: orthanc.Orthanc, worker: object) -> Iterator[Gateway]:
+    found = Gateway(api, settings, pacs)
+    found.receiver.start()
+    yield found
+    found.receiver.stop()
+
+
+def blocks(seed: int) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """HU in blocks, each clearly of one class of the model."""
+    values = np.array([-1000, -100, 170, 430, 700], np.int16)
+    found = np.random.default_rng(seed).choice(values, size=(6, 5, 3))
+    return found.repeat(4, 0).repeat(4, 1).repeat(4, 2)
+
+
+def storescu(folder: Path, port: int) -> subprocess.CompletedProcess[str]:
+    command = ["storescu", "-aet", "STORESCU", "-aec", GATEWAY, "127.0.0.1", str(port), "+sd", str(folder)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def errors_of(file: Path) -> set[str]:
+    """Return what dciodvfy calls an error; its exit status tells nothing."""
+    done = subprocess.run(["dciodvfy", str(file)], check=False, capture_output=True, text=True)
+    return {line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")}
+
+
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_a_series_sent_to_the_gateway_comes_back_to_the_pacs_as_a_segmentation_of_its_slices(
+    gateway: Gateway, pacs: orthanc.Orthanc, worker: Callable[[], Any], tmp_path: Path, name: str
+) -> None:
+    volume = blocks(1)
+    headers = slices(volume, direction=DIRECTIONS[name], seed=name, **GRID)
+    files = write(tmp_path / "ct", headers)
+    done = storescu(tmp_path / "ct", gateway.config.port)
+    assert done.returncode == 0, done.stderr
+    with pacs.running():
+        (entry,) = gateway.until(lambda found: found[0].stage in ("done", "failed"), worker)
+        assert (entry.stage, entry.delivered) == ("done", {"pacs": "verified"}), entry
+        (stored,) = pacs.instances()
+        body = pacs.file(stored["SOPInstanceUID"])
+    seg = pydicom.dcmread(BytesIO(body))
+    assert seg.StudyInstanceUID == headers[0].StudyInstanceUID and seg.PatientID == "PID-4711-Q"
+    found = in_source(seg, headers)
+    expected = expected_labels(volume, len(NAMES)).transpose(2, 1, 0)
+    for index, label in enumerate(NAMES, 1):
+        drawn = found.get(label, np.zeros(expected.shape, bool))
+        assert np.mean(drawn != (expected == index)) < 0.03, (
+            label
+        )  # half precision blurs the outermost voxels
+    (tmp_path / "seg.dcm").write_bytes(body)
+    assert errors_of(tmp_path / "seg.dcm") <= errors_of(files[0])
+
+
+def test_sent_twice_or_by_two_ways_it_is_one_job_and_one_result(
+    gateway: Gateway,
+    api: str,
+    settings: Settings,
+    pacs: orthanc.Orthanc,
+    worker: Callable[[], Any],
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "ct", slices(blocks(2), seed="twice"))
+    with pacs.running():
+        for _ in range(2):
+            assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
+            (entry,) = gateway.until(lambda found: all(one.stage == "done" for one in found), worker)
+        shutil.rmtree(gateway.spool.files(entry).parent)  # as if it had been forgotten
+        assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
+        (entry,) = gateway.until(lambda found: all(one.stage == "done" for one in found), worker)
+        assert len(pacs.instances()) == 1
+    headers = {"Authorization": f"Bearer {settings.token}"}
+    with httpx.Client(base_url=api, headers=headers) as http:
+        jobs = http.get("/v1/jobs", params={"volume_id": entry.volume_id}).json()["items"]
+    assert len(jobs) == 1
+
+
+def test_while_the_pacs_is_down_the_result_waits_and_is_delivered_once(
+    gateway: Gateway, pacs: orthanc.Orthanc, worker: Callable[[], Any], tmp_path: Path
+) -> None:
+    write(tmp_path / "ct", slices(blocks(3), seed="down"))
+    assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
+    (entry,) = gateway.until(lambda found: found[0].code == "destination_unavailable", worker)
+    assert entry.stage == "delivering" and entry.tries >= 1
+    gateway.spool.write(replace(entry, next_try=0.0))
+    with pacs.running():
+        runs = []
+        (entry,) = gateway.until(lambda found: found[0].stage == "done", lambda: runs.append(worker()))
+        assert entry.delivered == {"pacs": "verified"} and len(pacs.instances()) == 1
+    assert not any(runs), "nothing was computed again"
+
+
+def test_a_gateway_that_dies_goes_on_where_it_was(
+    gateway: Gateway,
+    api: str,
+    settings: Settings,
+    pacs: orthanc.Orthanc,
+    worker: Callable[[], Any],
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "ct", slices(blocks(4), seed="dies"))
+    assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
+    with pacs.running():
+        for stage in ("closed", "uploaded", "segmenting", "delivering", "done"):
+            gateway.until(lambda found, stage=stage: found[0].stage == stage, worker)  # type: ignore[misc]
+            again = Gateway(api, settings, pacs)
+            again.spool = gateway.spool
+            again.follower = replace(gateway.follower, spool=Spool(settings.scratch / "spool"))
+            gateway.follower = again.follower
+        assert len(pacs.instances()) == 1
+
+
+def test_a_series_that_no_volume_can_be_made_of_ends_with_the_reason(
+    gateway: Gateway, worker: Callable[[], Any], tmp_path: Path
+) -> None:
+    found = slices(blocks(5), seed="holed")
+    write(tmp_path / "ct", [*found[:4], *found[5:]])
+    assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
+    (entry,) = gateway.until(lambda entries: entries[0].stage == "failed", worker)
+    assert entry.code == "dicom_missing_slices" and "1 slices are missing" in entry.message
+
+
+def test_strangers_and_other_objects_are_refused(gateway: Gateway, tmp_path: Path) -> None:
+    def associate(calling: str, called: str, kind: str) -> bool:
+        ae = AE(ae_title=calling)
+        ae.add_requested_context(kind)
+        association = ae.associate("127.0.0.1", gateway.config.port, ae_title=called)
+        try:
+            return bool(association.is_established)
+        finally:
+            association.release()
+
+    assert associate("STORESCU", GATEWAY, Verification) and associate("STORESCU", GATEWAY, CTImageStorage)
+    assert not associate("STRANGER", GATEWAY, CTImageStorage)
+    assert not associate("STORESCU", "OTHER", CTImageStorage)
+    assert not associate("STORESCU", GATEWAY, "1.2.840.10008.5.1.4.1.1.4")
+
+
+def test_an_instance_that_comes_again_with_other_content_is_refused(gateway: Gateway, tmp_path: Path) -> None:
+    one = slices(blocks(6), seed="changed")[:1]
+    write(tmp_path / "a", one)
+    assert storescu(tmp_path / "a", gateway.config.port).returncode == 0
+    one[0].PatientName = "Somebody^Else"
+    write(tmp_path / "b", one)
+    done = storescu(tmp_path / "b", gateway.config.port)
+    assert "Duplicate" in done.stderr + done.stdout or done.returncode != 0
+    (entry,) = gateway.spool.entries()
+    assert len(list(gateway.spool.files(entry).iterdir())) == 1
+
+
+def test_a_full_disk_is_said_to_the_sender_and_nothing_is_claimed(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> bool:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(gateway.spool, "store", full)
+    write(tmp_path / "ct", slices(blocks(7), seed="full")[:1])
+    assert (
+        storescu(tmp_path / "ct", gateway.config.port).returncode == 0xA7
+    )  # DCMTK's word for "out of resources"
+
+
+def test_it_runs_as_a_process_of_its_own(
+    api: str, settings: Settings, environment: dict[str, str], tmp_path: Path
+) -> None:
+    port = orthanc.free_port()
+    (tmp_path / "g.yaml").write_text(f"{{aet: SEGLOOP, port: {port}, callers: [STORESCU]}}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.dicom_gateway", str(tmp_path / "g.yaml")],
+        env=os.environ | environment | {"SEGLOOP_API_URL": api, "SEGLOOP_GATEWAY_SPOOL": str(tmp_path / "s")},
+    )
+    try:
+        end = time.monotonic() + 30
+        echo = ["echoscu", "-aet", "STORESCU", "-aec", GATEWAY, "127.0.0.1", str(port)]
+        while subprocess.run(echo, check=False, capture_output=True).returncode:
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.2)
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0

@@ -1,0 +1,86 @@
+"""The gateway's configuration: the first rule that fits decides, and what is not understood is refused at start."""
+
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset
+
+from segloop.errors import InvalidInput
+from services.dicom_gateway.config import read_config
+
+GOOD = """
+aet: SEGLOOP
+callers: [SCANNER, PACS]
+quiet_s: 5
+destinations:
+  pacs: {aet: PACS, host: 127.0.0.1, port: 11113}
+rules:
+  - {name: scouts, if: {series_description: "(?i)scout|topogram"}, project: null}
+  - {name: neck, if: {body_part: NECK, kernel: "^B", fewest_slices: 20}, priority: stat, destinations: [pacs]}
+  - {name: the rest, if: {caller: SCANNER}}
+"""
+
+
+def series(**values: object) -> Dataset:
+    header = Dataset()
+    header.Modality = "CT"
+    for keyword, value in values.items():
+        setattr(header, keyword, value)
+    return header
+
+
+@pytest.mark.parametrize(
+    ("header", "caller", "n_slices", "name"),
+    [
+        (series(SeriesDescription="Topogram 0.6"), "SCANNER", 2, "scouts"),
+        (series(BodyPartExamined="NECK", ConvolutionKernel="B30f"), "PACS", 20, "neck"),
+        (series(BodyPartExamined="NECK", ConvolutionKernel=["B30f", "3"]), "PACS", 20, "neck"),
+        (series(BodyPartExamined="NECK", ConvolutionKernel="B30f"), "PACS", 19, None),
+        (series(BodyPartExamined="NECK"), "SCANNER", 200, "the rest"),
+        (series(), "PACS", 200, None),
+    ],
+)
+def test_the_first_rule_that_fits_decides(
+    tmp_path: Path, header: Dataset, caller: str, n_slices: int, name: str | None
+) -> None:
+    (tmp_path / "g.yaml").write_text(GOOD)
+    rule = read_config(tmp_path / "g.yaml").rule_for(header, caller=caller, n_slices=n_slices)
+    assert (None if rule is None else rule.name) == name
+
+
+def test_what_is_not_said_has_its_default_and_nobody_may_send(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").write_text("")
+    config = read_config(tmp_path / "g.yaml")
+    assert (config.aet, config.host, config.port, config.callers) == ("SEGLOOP", "127.0.0.1", 11112, ())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "callers: [NAME OF MORE THAN SIXTEEN]",
+        "callers: ['A\\\\B']",
+        "port: 0",
+        "port: '104'",
+        "quiet_s: 0",
+        "unknown: 1",
+        "rules: [{name: a, if: {hospital: x}}]",
+        "rules: [{name: a, if: {modality: '('}}]",
+        "rules: [{name: a, destinations: [nowhere]}]",
+        "rules: [{name: a, priority: urgent}]",
+        "rules: [{if: {modality: CT}}]",
+        "destinations: {a: {aet: A, host: h}}",
+        "destinations: [a]",
+        "{",
+        "- a",
+    ],
+)
+def test_what_is_not_understood_is_refused(tmp_path: Path, body: str) -> None:
+    (tmp_path / "g.yaml").write_text(body)
+    with pytest.raises(InvalidInput) as refused:
+        read_config(tmp_path / "g.yaml")
+    assert refused.value.code == "gateway_config"
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput):
+        read_config(tmp_path / "nowhere.yaml")

@@ -1,0 +1,72 @@
+"""Received files: durable, never overwritten, and a series that grows after it was closed begins again with all of it."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from segloop.errors import Conflict
+from services.dicom_gateway.spool import Spool
+
+
+def test_an_instance_is_kept_once_and_other_content_is_refused(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    assert spool.store("A", "1.2", "1.2.3", b"one")
+    assert not spool.store("A", "1.2", "1.2.3", b"one")
+    with pytest.raises(Conflict):
+        spool.store("A", "1.2", "1.2.3", b"other")
+    (entry,) = spool.entries()
+    assert [file.read_bytes() for file in spool.files(entry).iterdir()] == [b"one"]
+
+
+def test_series_of_several_callers_stay_apart_and_names_tell_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.store("A", "1.2.840.99", "1.2.3", b"one")
+    spool.store("B", "1.2.840.99", "1.2.3", b"two")
+    assert len(spool.entries()) == 2
+    assert not [path for path in tmp_path.rglob("*") if "840" in path.name]
+
+
+def test_a_series_is_closed_when_nothing_came_for_a_while(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.store("A", "1.2", "1.2.3", b"one")
+    (entry,) = spool.entries()
+    assert spool.close(entry, quiet_s=60) is None
+    time.sleep(0.05)
+    closed = spool.close(entry, quiet_s=0.04)
+    assert closed is not None and closed.stage == "closed"
+    assert spool.close(entry, quiet_s=0.0) is None  # it is closed already
+
+
+def test_what_comes_late_begins_the_series_again_with_all_of_it(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.store("A", "1.2", "1.2.3", b"one")
+    (entry,) = spool.entries()
+    time.sleep(0.02)
+    spool.close(entry, quiet_s=0.01)
+    spool.store("A", "1.2", "1.2.4", b"two")
+    assert not spool.store("A", "1.2", "1.2.3", b"one")
+    later = next(one for one in spool.entries() if one.stage == "receiving")
+    assert sorted(file.read_bytes() for file in spool.files(later).iterdir()) == [b"one", b"two"]
+    assert [file.read_bytes() for file in spool.files(entry).iterdir()] == [b"one"]
+
+
+def test_state_outlives_the_process(tmp_path: Path) -> None:
+    Spool(tmp_path).store("A", "1.2", "1.2.3", b"one")
+    (entry,) = Spool(tmp_path).entries()
+    Spool(tmp_path).write(replace(entry, stage="delivering", delivered={"pacs": "verified"}))
+    (again,) = Spool(tmp_path).entries()
+    assert (again.stage, again.delivered) == ("delivering", {"pacs": "verified"})
+
+
+def test_what_has_ended_is_forgotten_in_time(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for series in ("1", "2"):
+        spool.store("A", series, "1.2.3", b"one")
+    first, _ = spool.entries()
+    spool.write(replace(first, stage="done", touched=time.time() - 100))
+    spool.sweep(keep_s=1000)
+    assert len(spool.entries()) == 2
+    spool.sweep(keep_s=50)
+    assert [entry.stage for entry in spool.entries()] == ["receiving"]

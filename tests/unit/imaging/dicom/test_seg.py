@@ -1,0 +1,177 @@
+"""Masks as DICOM Segmentations: the same voxels on the same planes, read back by code that is not ours."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+
+from segloop.errors import InvalidInput
+from segloop.imaging.dicom.archive import series_in
+from segloop.imaging.dicom.codes import describe
+from segloop.imaging.dicom.result import Origin
+from segloop.imaging.dicom.seg import make_seg
+from segloop.imaging.dicom.series import Series, require_volume
+from segloop.imaging.labels import Label
+from tests.dicom_series import DIRECTIONS, slices, voxels, write
+
+LABELS = [
+    Label(1, "parotid_left", "#ff0000"),
+    Label(2, "parotid_right", "#00ff00"),
+    Label(4, "something of ours", "#0000ff", "12345"),
+    Label(9, "liver", "#123456"),
+]
+ORIGIN = Origin("ab" * 32, datetime(2026, 11, 3, 9, 8, 7, tzinfo=UTC), "0.1.0", "starter v7", "cd" * 32)
+
+
+@pytest.fixture(params=DIRECTIONS.values(), ids=DIRECTIONS.keys())
+def series(tmp_path: Path, request: pytest.FixtureRequest) -> Series:
+    (headers,) = series_in(write(tmp_path / "ct", slices(voxels(), direction=request.param)))
+    return require_volume(headers)
+
+
+def mask() -> NDArray[np.uint8]:
+    """Labels that touch every border, in no symmetric way; 9 is nowhere."""
+    found = np.zeros((14, 12, 8), np.uint8)
+    found[0:5, 2:4, 0:3], found[9:14, 7:12, 5:8], found[6, 6, 4] = 1, 2, 4
+    return found
+
+
+def test_pydicom_alone_reads_back_every_voxel_in_patient_space(series: Series) -> None:
+    seg = _reread(make_seg(series, mask(), LABELS, ORIGIN))
+    found = np.zeros_like(mask())
+    frames = np.unpackbits(np.frombuffer(seg.PixelData, np.uint8), bitorder="little")
+    frames = frames[: seg.NumberOfFrames * 14 * 12].reshape(-1, 12, 14)
+    numbers = {item.SegmentNumber: item.SegmentLabel for item in seg.SegmentSequence}
+    index = {label.name: label.index for label in LABELS}
+    world_to_voxel = np.linalg.inv(series.geometry.affine)
+    for frame, item in zip(frames, seg.PerFrameFunctionalGroupsSequence, strict=True):
+        ipp = np.array(item.PlanePositionSequence[0].ImagePositionPatient, float)
+        x, y, z = (world_to_voxel @ [*(ipp * [-1, -1, 1]), 1])[:3]
+        assert (round(x), round(y)) == (0, 0) and abs(z - round(z)) < 1e-4
+        name = numbers[item.SegmentIdentificationSequence[0].ReferencedSegmentNumber]
+        found[:, :, round(z)][frame.T == 1] = index[name]
+        source = item.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        assert source == series.headers[round(z)].SOPInstanceUID
+    np.testing.assert_array_equal(found, mask())
+    assert sorted(numbers.values()) == ["parotid_left", "parotid_right", "something of ours"]
+
+
+def test_dcmqi_reads_back_every_voxel_in_patient_space(series: Series, tmp_path: Path) -> None:
+    make_seg(series, mask(), LABELS, ORIGIN).save_as(tmp_path / "seg.dcm")
+    tool = Path(sys.executable).with_name("segimage2itkimage")
+    command = [
+        tool,
+        "--inputDICOM",
+        tmp_path / "seg.dcm",
+        "--outputDirectory",
+        tmp_path,
+        "--outputType",
+        "nifti",
+    ]
+    done = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    names = {item["labelID"]: item["SegmentLabel"] for group in meta["segmentAttributes"] for item in group}
+    index = {label.name: label.index for label in LABELS}
+    found: set[tuple[int, ...]] = set()
+    for file in tmp_path.glob("[0-9]*.nii.gz"):
+        image: Any = nib.load(file)  # type: ignore[attr-defined]
+        value = index[names[int(file.name.split(".")[0])]]
+        places = np.argwhere(np.asarray(image.dataobj) > 0)
+        world = places @ image.affine[:3, :3].T + image.affine[:3, 3]
+        voxel = (world - series.geometry.affine[:3, 3]) @ np.linalg.inv(series.geometry.affine[:3, :3]).T
+        assert np.abs(voxel - np.rint(voxel)).max() < 1e-2
+        found |= {(*map(int, place), value) for place in np.rint(voxel)}
+    there = np.argwhere(mask())
+    assert found == {(*map(int, place), int(mask()[tuple(place)])) for place in there}
+
+
+def test_the_object_says_whose_and_which_it_is(series: Series) -> None:
+    seg = make_seg(series, mask(), LABELS, ORIGIN)
+    source = series.headers[0]
+    for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "AccessionNumber", "FrameOfReferenceUID"):
+        assert seg[keyword].value == source[keyword].value
+    assert seg.SeriesInstanceUID != source.SeriesInstanceUID and seg.SeriesNumber == 1000
+    assert seg.SeriesDescription == "AI segmentation starter v7, unreviewed (research use only)"
+    first, second, third = seg.SegmentSequence
+    kinds = [item.SegmentedPropertyTypeCodeSequence[0] for item in (first, second, third)]
+    assert [kind.CodeValue for kind in kinds] == ["45289007", "45289007", "12345"]
+    sides = [kind.SegmentedPropertyTypeModifierCodeSequence[0].CodeMeaning for kind in kinds[:2]]
+    assert sides == ["Left", "Right"]
+    algorithm = first.SegmentationAlgorithmIdentificationSequence[0]
+    assert "cd" * 32 in algorithm.AlgorithmParameters and first.SegmentAlgorithmType == "AUTOMATIC"
+    assert seg.ReferencedSeriesSequence[0].SeriesInstanceUID == source.SeriesInstanceUID
+
+
+def test_a_persons_mask_says_so(series: Series) -> None:
+    values = {"mask_sha256": "ef" * 32, "made_at": ORIGIN.made_at, "software": "0.1.0"}
+    corrected = Origin(**values, model="starter v7", weights_sha256="00", made_by="Ann", reviewed_by="Ann")
+    drawn = Origin(**values, made_by="Ann", reviewed_by="Ann")
+    titles = [make_seg(series, mask(), LABELS, one).SeriesDescription for one in (corrected, drawn)]
+    assert titles == [
+        "Segmentation, corrected, reviewed (research use only)",
+        "Segmentation, reviewed (research use only)",
+    ]
+    kinds = [
+        make_seg(series, mask(), LABELS, one).SegmentSequence[0].SegmentAlgorithmType
+        for one in (corrected, drawn)
+    ]
+    assert kinds == ["SEMIAUTOMATIC", "MANUAL"]
+
+
+def test_made_again_it_is_the_same_to_the_byte_and_other_content_has_another_uid(
+    tmp_path: Path,
+) -> None:
+    (headers,) = series_in(write(tmp_path / "ct", slices(voxels())))
+    series = require_volume(headers)
+    for name in ("a", "b"):
+        make_seg(series, mask(), LABELS, ORIGIN).save_as(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    other = Origin("ac" * 32, ORIGIN.made_at, ORIGIN.software, ORIGIN.model, ORIGIN.weights_sha256)
+    uids = {make_seg(series, mask(), LABELS, origin).SOPInstanceUID for origin in (ORIGIN, other)}
+    assert len(uids) == 2
+
+
+def test_deflated_it_is_small_and_the_same(series: Series, tmp_path: Path) -> None:
+    plain, small = (make_seg(series, mask(), LABELS, ORIGIN, deflated=deflated) for deflated in (False, True))
+    assert _reread(small).PixelData == _reread(plain).PixelData
+
+
+def test_what_a_segmentation_cannot_say_is_refused(series: Series) -> None:
+    for array, code in [(np.zeros((14, 12, 8), np.uint8), "mask_empty"), (mask()[1:], "mask_grid")]:
+        with pytest.raises(InvalidInput) as refused:
+            make_seg(series, array, LABELS, ORIGIN)
+        assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "side"),
+    [
+        ("kidney_left", "64033007", "Left"),
+        ("Kidney Right", "64033007", "Right"),
+        ("subclavian_artery_left", "36765005", "Left"),
+        ("brainstem", "119238007", None),
+        ("of no table", "85756007", None),
+    ],
+)
+def test_labels_have_codes_with_their_side(name: str, code: str, side: str | None) -> None:
+    found = describe(Label(1, name))
+    assert found.type.value == code
+    assert (found.modifier.meaning if found.modifier else None) == side
+
+
+def _reread(seg: pydicom.Dataset) -> pydicom.Dataset:
+    from io import BytesIO
+
+    file = BytesIO()
+    seg.save_as(file)
+    file.seek(0)
+    return pydicom.dcmread(file)
