@@ -146,11 +146,17 @@ def _all_localizers(found: list[Dataset]) -> list[Dataset]:
     return found
 
 
+def _beside(found: list[Dataset]) -> list[Dataset]:
+    found[3].ImagePositionPatient[0] += 5
+    return found
+
+
 BROKEN: dict[str, Callable[[list[Dataset]], list[Dataset]]] = {
     "dicom_missing_slices": _without_one,
     "dicom_variable_spacing": _wider_at_the_end,
     "dicom_gantry_tilt": _tilted,
     "dicom_duplicate_positions": _twice,
+    "dicom_displaced_slices": _beside,
     "dicom_localizer": _all_localizers,
     "dicom_missing_uid": _set(SeriesInstanceUID=""),
     "dicom_not_ct": _set(SOPClassUID="1.2.840.10008.5.1.4.1.1.4"),

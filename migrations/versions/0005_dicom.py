@@ -13,6 +13,7 @@ GRANTS = """
 REVOKE ALL ON SCHEMA identity FROM PUBLIC;
 GRANT USAGE ON SCHEMA identity TO segloop_identity;
 GRANT SELECT, INSERT, DELETE ON identity.series TO segloop_identity;
+GRANT UPDATE (source_key) ON volumes TO segloop_app;
 """
 
 
@@ -49,6 +50,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take back."""
+    op.execute("REVOKE UPDATE (source_key) ON volumes FROM segloop_app")
     op.drop_table("series", schema="identity")
     op.execute("DROP SCHEMA identity")
     op.drop_column("volumes", "notes")

@@ -1,18 +1,22 @@
 """The HTTP API: composition and nothing else."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from segloop import __version__, logs
 from segloop.broker import make_celery
-from segloop.database import open_engine
+from segloop.database import open_engine, transaction
+from segloop.errors import SegloopError
 from segloop.identities import store as identities
 from segloop.imaging.sandbox import Sandbox
 from segloop.settings import Settings
 from segloop.storage import open_store
+from segloop.volumes import table as volumes_table
 from services.api import errors, openapi
 from services.api.deps import Parts
 from services.api.routes import (
@@ -33,6 +37,7 @@ from services.api.routes import (
     worklist,
 )
 
+log = logging.getLogger(__name__)
 DESCRIPTION = (
     "Research use only. Not a medical device. Errors are RFC 9457 problem documents with stable codes."
 )
@@ -59,6 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        _sweep(parts)
         yield
         parts.engine.dispose()
         if parts.identities is not None:
@@ -87,3 +93,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router, prefix="/v1")
     openapi.install(app)
     return app
+
+
+def _sweep(parts: Parts) -> None:
+    """Erase headers of DICOM series that an upload which was cut off has left without a volume; only the API reaches them."""
+    if parts.identities is None:
+        return
+    try:
+        with transaction(parts.engine) as conn:
+            named = volumes_table.list_source_keys(conn)
+        n = parts.identities.sweep(named, older_than=timedelta(days=1))
+    except SegloopError as error:  # at the next start, then
+        log.warning("headers were not swept: %s", error.code)
+        return
+    if n:
+        log.info("%d headers that no volume names were erased", n)

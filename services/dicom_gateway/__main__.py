@@ -4,7 +4,10 @@ import logging
 import signal
 import sys
 import threading
+import warnings
 from pathlib import Path
+
+from pynetdicom import _config
 
 from segloop import logs
 from segloop.settings import Settings
@@ -23,6 +26,11 @@ def main(path: Path) -> None:
     """Receive and follow until SIGTERM."""
     settings = Settings.from_env()
     logs.configure(settings.log_level)
+    # They log what they send and receive, names included.
+    _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
+    for library in ("pynetdicom", "pydicom"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    warnings.simplefilter("ignore")
     config = read_config(path)
     spool = Spool(settings.gateway_spool)
     receiver = Receiver(config, spool)
@@ -42,8 +50,8 @@ def main(path: Path) -> None:
         while not ending.is_set():
             try:
                 changed = follower.step()
-            except Exception:
-                log.exception("a step failed; it is done again")
+            except Exception as error:
+                log.error("a step failed and is done again: %s", type(error).__name__)
                 changed = False
             if not changed:
                 ending.wait(IDLE_S)

@@ -1,6 +1,7 @@
 """The gateway as a client of the HTTP API: it has no other way in."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,44 @@ class Api:
         self._http = httpx.Client(base_url=url, headers=headers, timeout=120.0)
 
     def upload(self, archive: Path, *, project: str) -> str:
-        """Upload a zip of a series and return its volume; the same series again gives the same."""
+        """Upload a zip of a series and return its volume; the same series again gives the same.
+
+        Where that fails what has been sent is taken back: no half upload stays behind with a patient's files in it.
+        """
         size = archive.stat().st_size
         made = self._call("POST", f"/v1/projects/{project}/uploads", json={"size_bytes": size})
-        with archive.open("rb") as file:
-            for number in range(1, made["n_parts"] + 1):
-                part = file.read(made["part_bytes"])
-                digest = {"X-Content-Sha256": hashlib.sha256(part).hexdigest()}
-                self._call("PUT", f"/v1/uploads/{made['id']}/parts/{number}", content=part, headers=digest)
-        return str(self._call("POST", f"/v1/uploads/{made['id']}/complete", timeout=600.0)["id"])
+        try:
+            with archive.open("rb") as file:
+                for number in range(1, made["n_parts"] + 1):
+                    part = file.read(made["part_bytes"])
+                    digest = {"X-Content-Sha256": hashlib.sha256(part).hexdigest()}
+                    self._call(
+                        "PUT", f"/v1/uploads/{made['id']}/parts/{number}", content=part, headers=digest
+                    )
+            return str(self._call("POST", f"/v1/uploads/{made['id']}/complete", timeout=600.0)["id"])
+        except BaseException:
+            with suppress(SegloopError):
+                self._send("DELETE", f"/v1/uploads/{made['id']}")
+            raise
 
     def segment(self, volume_id: str, *, project: str, priority: str) -> str:
-        """Ask for a segmentation of a volume by the version in production, once for both, and return its job."""
+        """Return the job that segments a volume by the version in production: one that is there, whoever asked, or a new one.
+
+        One that failed or was cancelled is not taken: whoever sends a series again wants it tried again.
+        """
         version = self._production(project)
+        known = self._call("GET", "/v1/jobs", params={"volume_id": volume_id, "limit": "200"})["items"]
+        ours = [job for job in known if job["kind"] == "segment" and job["model_version_id"] == version]
+        for job in ours:
+            if job["state"] in ("queued", "running", "succeeded"):
+                return str(job["id"])
         body = {
             "kind": "segment",
             "project_id": project,
             "input": {"volume_id": volume_id},
             "parameters": {"priority": priority, "model_version_id": version},
         }
-        key = {"Idempotency-Key": f"gateway-{volume_id}-{version}"}
+        key = {"Idempotency-Key": f"gateway-{volume_id}-{version}-{priority}-{len(ours)}"}
         return str(self._call("POST", "/v1/jobs", json=body, headers=key)["id"])
 
     def job(self, job_id: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pydicom
 
-from segloop.errors import InvalidInput, NotFound, SegloopError, Unavailable
+from segloop.errors import InvalidInput, SegloopError, Unavailable
 from services.dicom_gateway.api import Api
 from services.dicom_gateway.config import Config, Destination, Rule
 from services.dicom_gateway.spool import ENDED, Entry, Spool, Stage
@@ -51,23 +51,15 @@ class Follower:
         }
         try:
             after = steps[entry.stage](entry)
-        except (InvalidInput, NotFound) as error:
-            log.warning("series %s failed: %s", entry.key, error.code)
-            after = replace(entry, stage="failed", code=error.code, message=error.message)
         except Unavailable as error:
-            wait_s = min(LONGEST_WAIT_S, 2.0 ** min(entry.tries, 10))
-            log.info("series %s waits %.0f s: %s", entry.key, wait_s, error.code)
-            # What was delivered before the failure stays so: the entry on disk may be ahead of ours.
-            current = self.spool.get(entry.key) or entry
-            after = replace(
-                current,
-                code=error.code,
-                message=error.message,
-                tries=entry.tries + 1,
-                next_try=time.time() + wait_s,
-            )
+            after = self._later(entry, error.code, error.message)
         except SegloopError as error:
-            after = replace(entry, stage="failed", code=error.code, message=error.message)
+            log.warning("series %s failed: %s", entry.key, error.code)
+            after = replace(self._now(entry), stage="failed", code=error.code, message=error.message)
+        except Exception as error:
+            # Its text may hold what a header says. One series must not hold up the others.
+            log.error("series %s: %s", entry.key, type(error).__name__)
+            after = self._later(entry, "internal", "Something unexpected went wrong; it is tried again.")
         if after == entry:
             return False
         if after.stage != entry.stage:
@@ -75,6 +67,16 @@ class Follower:
             log.info("series %s: %s", entry.key, after.stage)
         self.spool.write(after)
         return after.stage != entry.stage
+
+    def _now(self, entry: Entry) -> Entry:
+        """Return the series as it is on disk, where deliveries are noted as they succeed."""
+        return self.spool.get(entry.key) or entry
+
+    def _later(self, entry: Entry, code: str, message: str) -> Entry:
+        wait_s = min(LONGEST_WAIT_S, 2.0 ** min(entry.tries, 10))
+        log.info("series %s waits %.0f s: %s", entry.key, wait_s, code)
+        again = time.time() + wait_s
+        return replace(self._now(entry), code=code, message=message, tries=entry.tries + 1, next_try=again)
 
     def _rule(self, entry: Entry) -> Rule:
         rule = next((rule for rule in self.config.rules if rule.name == entry.rule), None)
@@ -84,6 +86,8 @@ class Follower:
 
     def _upload(self, entry: Entry) -> Entry:
         files = sorted(self.spool.files(entry).glob("*.dcm"))
+        if not files:
+            raise InvalidInput("nothing_received", "No file of this series could be kept; send it again.")
         header = pydicom.dcmread(files[0], stop_before_pixels=True)
         rule = self.config.rule_for(header, caller=entry.caller, n_slices=len(files))
         if rule is None or rule.project is None:
@@ -112,7 +116,8 @@ class Follower:
         return entry
 
     def _deliver(self, entry: Entry) -> Entry:
-        rule, late = self._rule(entry), None
+        rule = self._rule(entry)
+        late: SegloopError | None = None
         body: bytes | None = None
         for name in rule.destinations:
             if name in entry.delivered:
@@ -120,8 +125,9 @@ class Follower:
             body = self.api.seg(entry.mask_id) if body is None else body
             try:
                 how = self.send(body, self.config.destinations[name])
-            except Unavailable as error:
-                late = error  # the others get theirs meanwhile
+            except SegloopError as error:
+                # The others get theirs meanwhile. What may still succeed counts before what never will.
+                late = error if late is None or isinstance(error, Unavailable) else late
                 continue
             entry = self.spool.write(replace(entry, delivered={**entry.delivered, name: how}))
         if late is not None:

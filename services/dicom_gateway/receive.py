@@ -72,7 +72,7 @@ class Receiver:
             log.warning("an instance came again with other content, and was refused")
             return DUPLICATE
         except OSError:
-            log.exception("the spool can't be written")
+            log.error("the spool can't be written")
             return OUT_OF_RESOURCES
         except Exception:
             # Whatever a hostile dataset makes of its parser; its text may hold names.

@@ -8,6 +8,9 @@ from pynetdicom import AE
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind as Find,
 )
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    Verification,
+)
 
 from segloop.errors import InvalidInput, Unavailable
 from services.dicom_gateway.config import Destination
@@ -29,6 +32,9 @@ def send(body: bytes, destination: Destination, *, caller: str) -> str:
     ae.acse_timeout, ae.dimse_timeout, ae.network_timeout, ae.connection_timeout = 30, 120, 120, 15
     ae.add_requested_context(found.SOPClassUID, found.file_meta.TransferSyntaxUID)
     ae.add_requested_context(Find)
+    ae.add_requested_context(
+        Verification
+    )  # so that one which takes nothing of ours can be told from one that is away
     association = ae.associate(destination.host, destination.port, ae_title=destination.aet)
     if not association.is_established:
         raise Unavailable(
@@ -56,6 +62,14 @@ def send(body: bytes, destination: Destination, *, caller: str) -> str:
                 "delivery_not_found", f"{destination.name} said success, and does not have the result."
             )
         return "verified"
+    except (
+        RuntimeError,
+        ValueError,
+        AttributeError,
+    ) as error:  # the association is gone, or its answers make no sense
+        raise Unavailable(
+            "destination_unavailable", f"{destination.name} broke off in the middle of a delivery."
+        ) from error
     finally:
         association.release()
 
@@ -70,6 +84,6 @@ def _is_there(association: object, found: Dataset) -> bool:
         status
         and status.Status in PENDING
         and identifier is not None
-        and identifier.SOPInstanceUID == found.SOPInstanceUID
+        and identifier.get("SOPInstanceUID") == found.SOPInstanceUID
         for status, identifier in answers
     )

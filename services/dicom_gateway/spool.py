@@ -15,6 +15,7 @@ from segloop.errors import Conflict
 
 Stage = Literal["receiving", "closed", "uploaded", "segmenting", "delivering", "done", "failed"]
 ENDED = ("done", "failed")
+_UNFINISHED = ".unfinished"
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,14 @@ class Spool:
         self._folder = folder
         self._lock = threading.RLock()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for unfinished in folder.glob(f"*{_UNFINISHED}"):  # being made or removed when the process died
+            shutil.rmtree(unfinished)
 
     def store(self, caller: str, series: str, instance: str, body: bytes) -> bool:
         """Keep a received file and return whether it is new; it is on disk when this returns.
 
         `series` and `instance` are UIDs; files of one series from one caller lie together. What comes after a series was
-        closed begins it again, with what was there before.
+        closed begins it again, with what was there before; so does what is sent again of a series that failed.
 
         Raises:
             Conflict: `instance_differs` where the same instance is there with other bytes.
@@ -59,6 +62,8 @@ class Spool:
             file = None if latest is None else self.files(latest) / name
             if file is not None and file.exists():
                 if file.read_bytes() == body:
+                    if latest is not None and latest.stage == "failed":
+                        self._begin(caller, stem, latest)
                     return False
                 raise Conflict("instance_differs", "This instance is here already, with other content.")
             entry = (
@@ -100,15 +105,17 @@ class Spool:
     def write(self, entry: Entry) -> Entry:
         """Store how far a series has come, whole or not at all."""
         with self._lock:
-            folder = self._folder / entry.key
-            draft = folder / "state.new"
-            with draft.open("w") as file:
-                json.dump(asdict(entry), file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.rename(folder / "state.json")
-            _sync(folder)
+            self._write(self._folder / entry.key, entry)
         return entry
+
+    def _write(self, folder: Path, entry: Entry) -> None:
+        draft = folder / "state.new"
+        with draft.open("w") as file:
+            json.dump(asdict(entry), file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(folder / "state.json")
+        _sync(folder)
 
     def files(self, entry: Entry) -> Path:
         """Return the folder of a series' files."""
@@ -119,7 +126,9 @@ class Spool:
         with self._lock:
             for entry in self._read():
                 if entry.stage in ENDED and time.time() - entry.touched > keep_s:
-                    shutil.rmtree(self._folder / entry.key)
+                    going = self._folder / f"{entry.key}{_UNFINISHED}"
+                    (self._folder / entry.key).rename(going)
+                    shutil.rmtree(going)
 
     def _latest(self, stem: str) -> Entry | None:
         found = list(self._read(f"{stem}-*"))
@@ -128,16 +137,23 @@ class Spool:
     def _begin(self, caller: str, stem: str, earlier: Entry | None) -> Entry:
         """Begin a series, with the files of what was closed of it before."""
         generation = 0 if earlier is None else _generation(earlier) + 1
-        entry = Entry(f"{stem}-{generation}", caller, touched=time.time())
-        files = self.files(entry)
+        key = f"{stem}-{generation}"
+        draft = Entry(f"{key}{_UNFINISHED}", caller, touched=time.time())
+        shutil.rmtree(self._folder / draft.key, ignore_errors=True)
+        files = self.files(draft)
         files.mkdir(parents=True, mode=0o700)
         for file in sorted(self.files(earlier).glob("*.dcm")) if earlier is not None else []:
             (files / file.name).hardlink_to(file)
-        return self.write(entry)
+        entry = replace(draft, key=key)
+        self._write(self._folder / draft.key, entry)
+        (self._folder / draft.key).rename(self._folder / key)
+        _sync(self._folder)
+        return entry
 
     def _read(self, keys: str = "*") -> Iterator[Entry]:
         for file in self._folder.glob(f"{keys}/state.json"):
-            yield Entry(**json.loads(file.read_text()))
+            if not file.parent.name.endswith(_UNFINISHED):
+                yield Entry(**json.loads(file.read_text()))
 
 
 def _generation(entry: Entry) -> int:

@@ -196,6 +196,77 @@ def test_a_rejected_mask_is_not_exported(http: TestClient, tmp_path: Path) -> No
     assert (answer.status_code, answer.json()["code"]) == (409, "mask_rejected")
 
 
+def test_a_ticket_to_a_mask_does_not_open_the_patients_name(http: TestClient, tmp_path: Path) -> None:
+    volume = send(http, study(tmp_path, seed="ticket", volume=voxels(seed=21))).json()
+    drawn = np.zeros((14, 12, 8), np.uint8)
+    drawn[1, 1, 1] = 3
+    mask = upload_mask(http, volume, drawn, np.array(volume["affine"]).reshape(4, 4))
+    ticket = http.post(f"/v1/masks/{mask['id']}/ticket").json()["ticket"]
+    plain = {"authorization": ""}
+    address = f"/v1/masks/{mask['id']}"
+    assert http.get(f"{address}/content", params={"ticket": ticket}, headers=plain).status_code == 200
+    assert http.get(f"{address}/dicom-seg", params={"ticket": ticket}, headers=plain).status_code == 401
+
+
+def test_a_series_sent_again_brings_its_headers_back_and_a_name_that_was_put_right(
+    http: TestClient, tmp_path: Path, settings: Settings
+) -> None:
+    values = {"seed": "back", "volume": voxels(seed=22)}
+    volume = send(http, study(tmp_path, "a", patient="Wrong^Name", **values)).json()
+    drawn = np.zeros((14, 12, 8), np.uint8)
+    drawn[1, 1, 1] = 3
+    mask = upload_mask(http, volume, drawn, np.array(volume["affine"]).reshape(4, 4))
+    assert seg_of(http, mask).PatientName == "Wrong^Name"
+    again = send(http, study(tmp_path, "b", patient="Right^Name", **values))
+    assert (again.status_code, again.json()["id"]) == (200, volume["id"])
+    assert seg_of(http, mask).PatientName == "Right^Name"
+    engine = open_engine(settings.identity_database_url)
+    with transaction(engine) as conn:
+        conn.execute(text("DELETE FROM identity.series"))
+    answer = http.get(f"/v1/masks/{mask['id']}/dicom-seg")
+    assert (answer.status_code, answer.json()["code"]) == (404, "identity_gone")
+    send(http, study(tmp_path, "c", patient="Right^Name", **values))
+    assert seg_of(http, mask).PatientName == "Right^Name"
+    engine.dispose()
+
+
+def test_headers_that_no_volume_names_are_erased_when_the_api_starts(
+    http: TestClient, tmp_path: Path, settings: Settings
+) -> None:
+    volume = send(http, study(tmp_path, seed="sweep", volume=voxels(seed=23))).json()
+    owner = open_engine(settings.owner_database_url)
+    with transaction(owner) as conn:
+        (project,) = conn.execute(text("SELECT id FROM projects LIMIT 1")).one()
+        conn.execute(
+            text(
+                "INSERT INTO identity.series (project_id, created_by, source_key, sealed) VALUES (:p, 't', :k, '')"
+            ),
+            [{"p": project, "k": key} for key in ("lost-old", "lost-new")],
+        )
+        conn.execute(
+            text(
+                "UPDATE identity.series SET created_at = now() - interval '2 days' WHERE source_key <> 'lost-new'"
+            )
+        )
+    with TestClient(create_app(settings)):
+        pass
+    with transaction(owner) as conn:
+        keys = set(conn.execute(text("SELECT source_key FROM identity.series")).scalars())
+        named = conn.execute(
+            text("SELECT source_key FROM volumes WHERE id = :v"), {"v": volume["id"]}
+        ).scalar_one()
+    owner.dispose()
+    assert named in keys and "lost-new" in keys and "lost-old" not in keys
+
+
+def test_a_typed_patient_reference_does_not_overrule_the_dicom(http: TestClient, tmp_path: Path) -> None:
+    values = {"volume": voxels(seed=24), "seed": "typed"}
+    one = send(http, study(tmp_path, "a", **values), patient_reference="somebody else").json()
+    other = send(http, study(tmp_path, "b", volume=voxels(seed=25), seed="typed too")).json()
+    assert one["patient_id"] == other["patient_id"]
+    assert one["notes"] == ["patient_reference_ignored"] and other["notes"] == []
+
+
 @pytest.mark.parametrize("name", ["chaos_set3", "sts_012_rtstruct", "sts_029_rtstruct"])
 def test_real_series_come_back_as_segmentations_of_their_own_slices(
     http: TestClient, tmp_path: Path, name: str

@@ -262,6 +262,63 @@ def test_a_series_that_no_volume_can_be_made_of_ends_with_the_reason(
     assert entry.code == "dicom_missing_slices" and "1 slices are missing" in entry.message
 
 
+def test_one_destination_that_refuses_takes_nothing_from_the_others(
+    gateway: Gateway, pacs: orthanc.Orthanc, worker: Callable[[], Any], tmp_path: Path
+) -> None:
+    ae, port = AE(ae_title="ECHOONLY"), orthanc.free_port()
+    ae.add_supported_context(Verification)
+    server = ae.start_server(("127.0.0.1", port), block=False)
+    both = {"viewer": Destination("viewer", "ECHOONLY", "127.0.0.1", port), **gateway.config.destinations}
+    rules = (Rule("all", {}, destinations=("viewer", "pacs")),)
+    gateway.follower = replace(
+        gateway.follower, config=replace(gateway.config, destinations=both, rules=rules)
+    )
+    write(tmp_path / "ct", slices(blocks(8), seed="two destinations"))
+    assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
+    with pacs.running():
+        (entry,) = gateway.until(lambda found: found[0].stage in ("done", "failed"), worker)
+        assert (entry.code, entry.delivered) == ("destination_refuses", {"pacs": "verified"})
+        assert len(pacs.instances()) == 1
+    server.shutdown()
+
+
+def test_a_series_that_meets_the_unexpected_does_not_hold_up_the_others(
+    gateway: Gateway, pacs: orthanc.Orthanc, worker: Callable[[], Any], tmp_path: Path
+) -> None:
+    for seed in ("first", "second"):
+        write(tmp_path / seed, slices(blocks(9 + len(seed)), seed=seed))
+        assert storescu(tmp_path / seed, gateway.config.port).returncode == 0
+    first = gateway.spool.entries()[0]
+    for file in gateway.spool.files(first).iterdir():  # as by a disk that lost its bytes
+        file.write_bytes(b"")
+    with pacs.running():
+        found = gateway.until(lambda entries: any(entry.stage == "done" for entry in entries), worker)
+    (odd,) = (entry for entry in found if entry.key == first.key)
+    assert odd.stage != "done" and odd.code
+
+
+def test_what_failed_is_tried_again_when_it_is_sent_again(
+    gateway: Gateway,
+    api: str,
+    settings: Settings,
+    worker: Callable[[], Any],
+    pacs: orthanc.Orthanc,
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "ct", slices(blocks(14), seed="again"))
+    assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
+    (entry,) = gateway.until(lambda found: found[0].stage == "segmenting", lambda: None)
+    with httpx.Client(base_url=api, headers={"Authorization": f"Bearer {settings.token}"}) as http:
+        http.post(f"/v1/jobs/{entry.job_id}/cancel")
+        (entry,) = gateway.until(lambda found: found[0].stage == "failed", lambda: None)
+        assert entry.code == "job_cancelled"
+        assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
+        with pacs.running():
+            found = gateway.until(lambda entries: any(one.stage == "done" for one in entries), worker)
+        jobs = http.get("/v1/jobs", params={"volume_id": entry.volume_id}).json()["items"]
+    assert [job["state"] for job in jobs] == ["succeeded", "cancelled"] and len(found) == 2
+
+
 def test_strangers_and_other_objects_are_refused(gateway: Gateway, tmp_path: Path) -> None:
     def associate(calling: str, called: str, kind: str) -> bool:
         ae = AE(ae_title=calling)
@@ -303,21 +360,54 @@ def test_a_full_disk_is_said_to_the_sender_and_nothing_is_claimed(
     )  # DCMTK's word for "out of resources"
 
 
-def test_it_runs_as_a_process_of_its_own(
-    api: str, settings: Settings, environment: dict[str, str], tmp_path: Path
+def test_it_runs_as_a_process_of_its_own_and_its_log_names_nobody(
+    api: str,
+    settings: Settings,
+    environment: dict[str, str],
+    pacs: orthanc.Orthanc,
+    worker: Callable[[], Any],
+    tmp_path: Path,
 ) -> None:
     port = orthanc.free_port()
-    (tmp_path / "g.yaml").write_text(f"{{aet: SEGLOOP, port: {port}, callers: [STORESCU]}}")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "services.dicom_gateway", str(tmp_path / "g.yaml")],
-        env=os.environ | environment | {"SEGLOOP_API_URL": api, "SEGLOOP_GATEWAY_SPOOL": str(tmp_path / "s")},
+    (tmp_path / "g.yaml").write_text(
+        f"{{aet: SEGLOOP, port: {port}, callers: [STORESCU], quiet_s: 0.3, rules: [{{name: all, destinations: [pacs]}}],"
+        f" destinations: {{pacs: {{aet: ORTHANC, host: 127.0.0.1, port: {pacs.dicom_port}}}}}}}"
     )
-    try:
-        end = time.monotonic() + 30
-        echo = ["echoscu", "-aet", "STORESCU", "-aec", GATEWAY, "127.0.0.1", str(port)]
-        while subprocess.run(echo, check=False, capture_output=True).returncode:
-            assert process.poll() is None and time.monotonic() < end
-            time.sleep(0.2)
-    finally:
-        process.terminate()
-        assert process.wait(20) == 0
+    found = slices(blocks(15), seed="process", patient="Canary^Carla")
+    write(tmp_path / "ct", found)
+    log = tmp_path / "log"
+    with pacs.running(), log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.dicom_gateway", str(tmp_path / "g.yaml")],
+            env=os.environ
+            | environment
+            | {"SEGLOOP_API_URL": api, "SEGLOOP_GATEWAY_SPOOL": str(tmp_path / "s")},
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            end = time.monotonic() + 60
+            echo = ["echoscu", "-aet", "STORESCU", "-aec", GATEWAY, "127.0.0.1", str(port)]
+            while subprocess.run(echo, check=False, capture_output=True).returncode:
+                assert process.poll() is None and time.monotonic() < end
+                time.sleep(0.2)
+            assert storescu(tmp_path / "ct", port).returncode == 0
+            while not pacs.instances():
+                worker()
+                assert time.monotonic() < end, log.read_text()
+                time.sleep(0.2)
+            time.sleep(1)
+        finally:
+            process.terminate()
+            assert process.wait(20) == 0
+    text = log.read_text()
+    assert "delivering" in text
+    for word in (
+        "Canary",
+        "Carla",
+        "PID-4711-Q",
+        "ACC-9",
+        found[0].SeriesInstanceUID,
+        found[0].StudyInstanceUID,
+    ):
+        assert word not in text, word

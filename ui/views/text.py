@@ -30,6 +30,7 @@ NOTES = {
     "derived": "The scanner calls this series derived, not original.",
     "lossy": "The images were compressed with loss before they came here.",
     "not_axial": "The slices are not axial.",
+    "patient_reference_ignored": "The patient is who the DICOM says, not the reference that was typed.",
     "thickness_differs": "Slices are thicker or thinner than their distance.",
 }
 """What to know of a volume that came as DICOM, by the API's codes."""

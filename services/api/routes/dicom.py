@@ -16,9 +16,8 @@ from segloop.imaging.derive import HEADERS, SEG_FILE
 from segloop.masks import table
 from segloop.projects import table as projects_table
 from segloop.volumes import table as volumes_table
-from services.api.deps import PartsDep, reader
+from services.api.deps import ActorDep, PartsDep
 from services.api.routes.jobs import require_uuid
-from services.api.routes.volumes import Authorization, TicketQuery
 
 router = APIRouter(tags=["dicom"])
 
@@ -31,28 +30,20 @@ router = APIRouter(tags=["dicom"])
 def get_seg(
     mask_id: str,
     parts: PartsDep,
+    actor: ActorDep,
     deflated: Annotated[
         bool, Query(description="As deflated little endian: far smaller, and not read by every PACS.")
     ] = False,
-    ticket: TicketQuery = None,
-    authorization: Authorization = None,
 ) -> Response:
-    """Return the mask as DICOM Segmentation of its CT's study; the same mask gives the same object."""
-    actor = reader(parts, authorization, ticket, object_id=mask_id)
+    """Return the mask as DICOM Segmentation of its CT's study; the same mask gives the same object.
+
+    It names the patient, so a ticket to the mask doesn't open it.
+    """
     with transaction(parts.engine) as conn:
         row = table.get(conn, require_uuid(mask_id))
         volume = volumes_table.get(conn, row.volume_id)
         label_set = projects_table.get_label_set(conn, row.label_set_id, project_id=row.project_id)
         origin = origin_of(conn, row)
-        record(
-            conn,
-            actor=actor.name,
-            action="mask.exported",
-            object_type="mask",
-            object_id=row.id,
-            project_id=row.project_id,
-            form="dicom-seg",
-        )
     if volume.source_key is None or parts.identities is None:
         raise Conflict(
             "not_dicom",
@@ -67,6 +58,16 @@ def get_seg(
         parts.store.fetch(row.object_key, folder / "input")
         parts.sandbox.run("seg", folder, labels=label_set.labels, origin=origin, deflated=deflated)
         body = (folder / "output" / SEG_FILE).read_bytes()
+    with transaction(parts.engine) as conn:
+        record(
+            conn,
+            actor=actor.name,
+            action="mask.exported",
+            object_type="mask",
+            object_id=row.id,
+            project_id=row.project_id,
+            form="dicom-seg",
+        )
     return Response(
         body,
         media_type="application/dicom",

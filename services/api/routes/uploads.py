@@ -24,8 +24,8 @@ from services.api.routes.jobs import require_uuid
 
 router = APIRouter(tags=["uploads"])
 
-Insert = Callable[[Connection], tuple[str, bool]]
-"""Inserts the row of what is stored; returns its id and whether it is new."""
+Insert = Callable[[Connection], tuple[str, bool, str | None]]
+"""Inserts the row of what is stored; returns its id, whether it is new, and the key of headers that nothing names any more."""
 
 
 @router.post("/projects/{project}/uploads", status_code=201)
@@ -156,29 +156,32 @@ def _complete(
     with parts.sandbox.place(), scratch as folder:
         digest = upload.assemble(parts.store, pieces, Path(folder) / "input")
         insert, prefix = prepare(parts, row, Path(folder), digest, actor)
-    new = False
+    new, stale = False, _source_key(prefix)
     try:
         with transaction(parts.engine) as conn:
             # Another request may have completed the same upload in the meantime.
             if table.get_upload(conn, row.id, lock=True).state != "completed":
                 upload.require_open(table.get_upload(conn, row.id))
-                result_id, new = insert(conn)
+                result_id, new, stale = insert(conn)
                 table.finish_upload(conn, row.id, state="completed", result_id=result_id)
             result = _result(conn, table.get_upload(conn, row.id))
     except (Conflict, InvalidInput):
-        _take_back(parts, prefix)
+        _take_back(parts, prefix, _source_key(prefix))
         raise
-    if not new:
-        _take_back(parts, prefix)
+    _take_back(parts, None if new else prefix, stale)
     return result, new
 
 
-def _take_back(parts: Parts, prefix: str | None) -> None:
-    """Delete what was stored for a volume or mask that is not to be."""
+def _source_key(prefix: str | None) -> str | None:
+    return None if prefix is None else prefix.rpartition("/")[2]
+
+
+def _take_back(parts: Parts, prefix: str | None, source_key: str | None) -> None:
+    """Delete the objects and headers of a volume or mask that is not to be, or has others."""
     if prefix:
         upload.discard(parts.store, prefix)
-        if parts.identities is not None:
-            parts.identities.erase(prefix.rpartition("/")[2])
+    if source_key and parts.identities is not None:
+        parts.identities.erase(source_key)
 
 
 def _prepare_volume(
@@ -191,7 +194,7 @@ def _prepare_volume(
             named = row.patient_reference_hmac
             ingest.require_same_patient(conn, known, named=named, pseudonym_key=key)
     if known is not None:
-        return lambda conn: (known.id, False), None
+        return lambda conn: (known.id, False, None), None
     if is_zip(folder / "input") and parts.identities is None:
         raise InvalidInput(
             "dicom_not_set_up",
@@ -208,14 +211,19 @@ def _prepare_volume(
     if stored.headers is not None and parts.identities is not None:
         # First the headers, then the row that names them: headers that nothing names are swept, a row without them is lost.
         assert stored.source_key is not None
-        parts.identities.save(
-            stored.headers, source_key=stored.source_key, project_id=row.project_id, actor=actor
-        )
+        try:
+            parts.identities.save(
+                stored.headers, source_key=stored.source_key, project_id=row.project_id, actor=actor
+            )
+        except BaseException:
+            upload.discard(parts.store, stored.prefix)
+            raise
 
-    def insert(conn: Connection) -> tuple[str, bool]:
+    def insert(conn: Connection) -> tuple[str, bool, str | None]:
         key = parts.settings.pseudonym_key
         volume, new = ingest.insert(conn, stored, upload=row, actor=actor, pseudonym_key=key)
-        return volume.id, new
+        # Only newer headers take the place of others: the same voxels as NIfTI name nobody.
+        return volume.id, new, None if new or stored.headers is None else volume.source_key
 
     return insert, stored.prefix
 
@@ -233,9 +241,9 @@ def _prepare_mask(
     key = f"masks/{row.id}-{secrets.token_hex(4)}"
     stored = save.import_objects(parts.store, parts.sandbox, folder, key=key, volume=volume, label_set=newest)
 
-    def insert(conn: Connection) -> tuple[str, bool]:
+    def insert(conn: Connection) -> tuple[str, bool, str | None]:
         values = {"kind": kind, "label_set_id": newest.id, "reviewed": reviewed}
-        return save.insert(conn, stored, volume=volume, actor=actor, **values).id, True
+        return save.insert(conn, stored, volume=volume, actor=actor, **values).id, True, None
 
     return insert, key
 

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
@@ -52,6 +53,14 @@ class IdentityStore:
                 "identity_sealed",
                 "The DICOM headers of this CT can't be opened with this installation's key; tell operations.",
             ) from None
+
+    def sweep(self, named: set[str], *, older_than: timedelta) -> int:
+        """Erase headers that nothing names and that are older; return how many: an upload may have been cut off after them."""
+        with transaction(self.engine) as conn:
+            lost = table.list_keys(conn, older_than=older_than) - named
+            for source_key in lost:
+                table.drop(conn, source_key)
+        return len(lost)
 
     def erase(self, source_key: str) -> None:
         """Delete the headers for good; a repeat changes nothing."""

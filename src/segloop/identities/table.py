@@ -1,5 +1,6 @@
 """SQL of the identity store."""
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -12,6 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     delete,
+    func,
     insert,
     select,
 )
@@ -39,6 +41,12 @@ def insert_series(conn: Connection, **values: object) -> None:
 def find(conn: Connection, source_key: str) -> Row[Any] | None:
     """Return the sealed headers of a series, if they are there still."""
     return conn.execute(select(series).where(series.c.source_key == source_key)).one_or_none()
+
+
+def list_keys(conn: Connection, *, older_than: timedelta) -> set[str]:
+    """Return the keys of headers that have been there for longer."""
+    query = select(series.c.source_key).where(series.c.created_at < func.clock_timestamp() - older_than)
+    return {str(key) for key in conn.execute(query).scalars()}
 
 
 def drop(conn: Connection, source_key: str) -> None:

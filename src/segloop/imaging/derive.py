@@ -74,7 +74,7 @@ def _from_dicom(path: Path, folder: Path) -> dict[str, Any]:
     )
     instances = sorted(str(one.SOPInstanceUID) for one in series.headers)
     return {
-        "patient_reference": f"{issuer}|{patient}" if patient else None,
+        "patient_reference": "|".join(filter(None, [issuer, patient])) if patient else None,
         "series": "/".join([header.StudyInstanceUID, header.SeriesInstanceUID, *instances]),
         "notes": [*series.warnings, *left_out],
     }

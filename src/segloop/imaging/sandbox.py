@@ -90,8 +90,8 @@ def _answer(folder: Path, done: "subprocess.CompletedProcess[str]") -> dict[str,
     try:
         answer: dict[str, Any] = json.loads((folder / "answer.json").read_text())
     except (FileNotFoundError, ValueError):
-        # A reader's traceback may quote the file, but the log needs its last line to be of any use.
-        last = done.stderr.strip().rpartition("\n")[2][:200]
+        # Of the traceback's last line only what went wrong: its text may quote the file, and a header names the patient.
+        last = done.stderr.strip().rpartition("\n")[2].partition(":")[0][:200]
         log.error("the reader of an upload ended with %s: %s", done.returncode, last)
         if done.returncode == -signal.SIGKILL:  # the host ran out of memory
             raise _not_the_files_fault() from None

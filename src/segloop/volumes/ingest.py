@@ -87,6 +87,9 @@ def insert(
     """
     geometry = Geometry.from_flat(stored.found["shape"], stored.found["affine"])
     named = _named(upload, stored, pseudonym_key)
+    notes = list(stored.found.get("notes", []))
+    if upload.patient_reference_hmac not in (None, named):
+        notes.append("patient_reference_ignored")
     patient_id = _patient(
         conn, upload.project_id, named, digest=stored.sha256, actor=actor, pseudonym_key=pseudonym_key
     )
@@ -108,12 +111,16 @@ def insert(
         hu_max=stored.found["hu_max"],
         is_hu_like=stored.found["hu_like"],
         source_key=stored.source_key,
-        notes=stored.found.get("notes", []),
+        notes=notes,
     )
     if row is None:  # the same bytes were completed at the same time
         known = table.find_by_sha256(conn, project_id=upload.project_id, sha256=stored.sha256)
         assert known is not None
         require_same_patient(conn, known, named=named, pseudonym_key=pseudonym_key)
+        if (
+            stored.source_key is not None
+        ):  # newer headers of the same series: a name put right, or what was erased
+            table.set_source_key(conn, known.id, stored.source_key)
         return known, False
     record(
         conn,

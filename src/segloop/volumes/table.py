@@ -138,6 +138,17 @@ def insert_volume(conn: Connection, **values: object) -> Row[Any] | None:
     ).one_or_none()
 
 
+def set_source_key(conn: Connection, volume_id: str, source_key: str) -> None:
+    """Let a volume name other headers of the same series."""
+    conn.execute(update(volumes).where(volumes.c.id == volume_id).values(source_key=source_key))
+
+
+def list_source_keys(conn: Connection) -> set[str]:
+    """Return the keys of all headers that a volume names, in any project."""
+    found = conn.execute(select(volumes.c.source_key).where(volumes.c.source_key.is_not(None)))
+    return {str(key) for key in found.scalars()}
+
+
 def find_by_sha256(conn: Connection, *, project_id: str, sha256: str) -> Row[Any] | None:
     """Return the project's volume of exactly these bytes, if any."""
     return conn.execute(

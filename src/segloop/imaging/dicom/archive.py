@@ -8,16 +8,22 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import FileMetaDataset
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from segloop.errors import InvalidInput
 
 MAX_FILES, MAX_FILE_BYTES, MAX_BYTES, MAX_RATIO = 20_000, 1 << 30, 8 << 30, 100
 _PIECE_BYTES = 1 << 20
 _MAGIC_AT, _MAGIC = 128, b"DICM"
+_BARE = (b"\x02\x00", b"\x08\x00")
+"""How a data set begins that was written without DICOM's preamble: it is read, and refused where it lacks its syntax."""
 _OVERLAYS = 0x6000
 """The first group of overlays; pixels are in one after it."""
+_REQUIRED = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime"),
+    *("AccessionNumber", "ReferringPhysicianName"),
+)
+"""Type 2 of patient and study (PS3.3 C.7.1.1, C.7.2.1): to be there, if only empty."""
 Header = pydicom.Dataset
 """A file's attributes without its pixels; its `filename` is the file."""
 
@@ -43,7 +49,7 @@ def unpack(path: Path, folder: Path) -> list[Path]:
                     continue
                 with archive.open(entry) as source:
                     head = source.read(_MAGIC_AT + len(_MAGIC))
-                    if head[_MAGIC_AT:] != _MAGIC:
+                    if head[_MAGIC_AT:] != _MAGIC and not head.startswith(_BARE):
                         continue
                     file = folder / f"{len(found):05d}"
                     size = len(head)
@@ -64,32 +70,63 @@ def unpack(path: Path, folder: Path) -> list[Path]:
 
 
 def series_in(files: list[Path]) -> list[list[Header]]:
-    """Return the files' headers by series, the largest first; what can't be read as DICOM is left out."""
+    """Return the files' headers by series, the largest first.
+
+    Raises:
+        InvalidInput: `dicom_unreadable` where a file can't be read: it may be a slice of any series.
+    """
     series: dict[str, list[Header]] = defaultdict(list)
+    n_broken = 0
     for file in files:
         try:
-            header = pydicom.dcmread(file, stop_before_pixels=True)
-            key = f"{header.get('StudyInstanceUID', '')}/{header.get('SeriesInstanceUID', '')}"
-        except (InvalidDicomError, OSError, ValueError, EOFError, KeyError, AttributeError, TypeError):
+            header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+            header.decode()
+            if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+                continue
+            key = f"{header.StudyInstanceUID}/{header.SeriesInstanceUID}"  # empty ones are judged later, with a better word
+        except Exception:  # whatever a broken file makes of its reader
+            n_broken += 1
             continue
         series[key].append(header)
+    if n_broken:
+        raise InvalidInput(
+            "dicom_unreadable",
+            f"{n_broken} of {len(files)} DICOM files can't be read, and any of them may be a slice of the CT. Export the study again, or "
+            "leave out what isn't the CT.",
+        )
     return sorted(series.values(), key=len, reverse=True)
 
 
 def pack_headers(headers: list[Header], path: Path) -> None:
-    """Write slices in their order, without pixels, overlays and private attributes: what a result needs of its source."""
+    """Write slices in their order, without pixels, overlays and private attributes: what a result needs of its source.
+
+    Texts become UTF-8, and attributes that a result must have are there, empty where the source has none.
+
+    Raises:
+        InvalidInput: `dicom_headers` where an attribute can't be written again.
+    """
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for index, header in enumerate(headers):
             kept = pydicom.Dataset()
             for element in header:
                 if not element.tag.is_private and element.tag.group < _OVERLAYS:
                     kept.add(element)
+            kept.SpecificCharacterSet = "ISO_IR 192"
+            for keyword in _REQUIRED:
+                if keyword not in kept:
+                    setattr(kept, keyword, "")
             kept.file_meta = FileMetaDataset()
             kept.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
             kept.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
             kept.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
             file = BytesIO()
-            kept.save_as(file, enforce_file_format=True)
+            try:
+                kept.save_as(file, enforce_file_format=True)
+            except Exception as error:
+                raise InvalidInput(
+                    "dicom_headers",
+                    "A header of this series holds values that are none. Export it from the PACS again.",
+                ) from error
             archive.writestr(f"{index:05d}", file.getvalue())
 
 

@@ -1,5 +1,6 @@
 """What every result object says of itself: who or what made it, of which mask, and that it is for research."""
 
+import json
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,17 +34,22 @@ class Origin:
 
     @property
     def title(self) -> str:
-        """A series description: who made it, who reviewed it, and what it is for; at most 64 characters."""
-        who = (
-            f"AI segmentation {self.model}"
-            if self.is_by_model
-            else "Segmentation, corrected"
-            if self.model
-            else "Segmentation"
-        )
-        return f"{who}, {'reviewed' if self.reviewed_by else 'unreviewed'} (research use only)"[:_TEXT]
+        """A series description: who made it, who reviewed it, and what it is for; of 64 characters only the model's name gives way."""
+        end = f", {'reviewed' if self.reviewed_by else 'unreviewed'} (research use only)"
+        who = "Segmentation, corrected" if self.model else "Segmentation"
+        if self.is_by_model:
+            who = f"AI segmentation {self.model}"[: _TEXT - len(end)]
+        return who + end
 
     def uid(self, *parts: str) -> str:
         """Return a UID that is the same for the same content, and for nothing else (ITU-T X.667, "2.25.")."""
-        name = "/".join([self.mask_sha256, self.software, self.title, self.made_at.isoformat(), *parts])
+        said = [
+            self.mask_sha256,
+            self.software,
+            self.model,
+            self.weights_sha256,
+            self.made_by,
+            self.reviewed_by,
+        ]
+        name = json.dumps([*said, self.made_at.isoformat(), *parts])
         return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"

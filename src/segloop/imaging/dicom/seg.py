@@ -1,6 +1,8 @@
 """A mask as DICOM Segmentation (PS3.3 A.51): one binary segment for each label that is there, on the source slices' own planes."""
 
+import re
 from collections.abc import Sequence
+from datetime import UTC, timedelta, timezone
 from typing import Any
 
 import highdicom as hd
@@ -12,6 +14,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from segloop.errors import InvalidInput
+from segloop.imaging.dicom.archive import Header
 from segloop.imaging.dicom.codes import Property, describe
 from segloop.imaging.dicom.result import MANUFACTURER, MODEL_NAME, NOTICE, Origin
 from segloop.imaging.dicom.series import Series
@@ -67,9 +70,10 @@ def make_seg(
         content_description=NOTICE,
         content_creator_name=_person(origin.made_by or MODEL_NAME),
         transfer_syntax_uid=ExplicitVRLittleEndian,
+        specific_character_set="ISO_IR 192",
     )
     found.SeriesDescription = origin.title
-    _fix(found, origin, origin.uid("SEG", study, source, "dimensions"))
+    _fix(found, origin, series.headers[0], origin.uid("SEG", study, source, "dimensions"))
     if deflated:
         found.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     return found
@@ -126,14 +130,26 @@ def _add_modifiers(segment: SegmentDescription, what: Property) -> None:
         item.AnatomicRegionModifierSequence = [hd.sr.CodedConcept.from_code(what.region_modifier)]
 
 
-def _fix(found: pydicom.Dataset, origin: Origin, dimensions_uid: str) -> None:
+def _zone(source: Header) -> timezone | None:
+    stated = re.fullmatch(r"([+-])(\d\d)(\d\d)", str(source.get("TimezoneOffsetFromUTC") or "").strip())
+    if stated is None:
+        return None
+    sign, hours, minutes = stated.groups()
+    return timezone((-1 if sign == "-" else 1) * timedelta(hours=int(hours), minutes=int(minutes)))
+
+
+def _fix(found: pydicom.Dataset, origin: Origin, source: Header, dimensions_uid: str) -> None:
     """Let times be those of the mask, and no UID be drawn, so that making the object again gives the same."""
-    day, time = origin.made_at.strftime("%Y%m%d"), origin.made_at.strftime("%H%M%S.%f")
+    # In the zone that the source states, for it holds for every time of the object; in UTC where it states none.
+    zone = _zone(source)
+    made_at = origin.made_at.astimezone(zone or UTC)
+    day, time = made_at.strftime("%Y%m%d"), made_at.strftime("%H%M%S.%f")
     for keyword in ("InstanceCreationDate", "ContentDate", "SeriesDate"):
         setattr(found, keyword, day)
     for keyword in ("InstanceCreationTime", "ContentTime", "SeriesTime"):
         setattr(found, keyword, time)
-    found.TimezoneOffsetFromUTC = "+0000"
+    if zone is not None:
+        found.TimezoneOffsetFromUTC = source.TimezoneOffsetFromUTC
     for item in (*found.DimensionOrganizationSequence, *found.DimensionIndexSequence):
         item.DimensionOrganizationUID = dimensions_uid
     for item in found.get("ContributingEquipmentSequence", []):

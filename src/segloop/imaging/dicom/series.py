@@ -30,6 +30,7 @@ SYNTAXES = {
 """Uncompressed, deflated, RLE, and JPEG, JPEG-LS, JPEG 2000 and HTJ2K; lossy ones are taken with a warning."""
 FEWEST = 3
 GAP, TILT_DEG, SAME_MM, ANGLE = 0.01, 0.1, 1e-3, 1e-4
+ASIDE_MM = 0.1
 """How far slices may stray: share of the spacing, degrees, mm, and components of the direction cosines."""
 
 
@@ -63,7 +64,7 @@ def require_volume(headers: Sequence[Header]) -> Series:
     if len(slices) < FEWEST:
         raise _refusal("too_few_slices", f"it has {len(slices)} slices. Send the whole series")
     spacing = _require_even(slices, along)
-    _require_straight(positions, axes[2])
+    _require_straight(positions, along, axes[2])
     rows, columns = _numbers(slices[0], "PixelSpacing", 2)
     affine = np.eye(4)
     affine[:3, :3] = np.column_stack([axes[0] * columns, axes[1] * rows, axes[2] * spacing])
@@ -71,8 +72,7 @@ def require_volume(headers: Sequence[Header]) -> Series:
     affine[:2] *= -1  # DICOM's world is LPS+, ours RAS+
     if abs(axes[2][2]) < 0.9:
         warnings.append("not_axial")
-    thickness = slices[0].get("SliceThickness")
-    if thickness and abs(float(thickness) - spacing) > 0.05 * spacing:
+    if abs(_thickness(slices[0], spacing) - spacing) > 0.05 * spacing:
         warnings.append("thickness_differs")
     shape = (int(slices[0].Columns), int(slices[0].Rows), len(slices))
     return Series(slices, Geometry(shape, affine), warnings)
@@ -85,14 +85,15 @@ def choose(found: Sequence[Sequence[Header]]) -> tuple[Series, list[str]]:
         InvalidInput: that of the only series, or `dicom_no_ct` with every series' reason.
     """
     usable: list[Series] = []
-    reasons: list[str] = []
     errors: list[InvalidInput] = []
     for headers in found:
         try:
             usable.append(require_volume(headers))
         except InvalidInput as error:
             errors.append(error)
-            reasons.append(error.message)
+        except Exception:  # values of other kinds than DICOM allows; another series may be sound
+            errors.append(_refusal("no_geometry", "a header holds values that are none. Export it again"))
+    reasons = [error.message for error in errors]
     if not usable:
         if len(errors) == 1:
             raise errors[0]
@@ -109,8 +110,13 @@ def choose(found: Sequence[Sequence[Header]]) -> tuple[Series, list[str]]:
 
 
 def _rank(series: Series) -> tuple[bool, bool, int]:
-    kind = [str(value).upper() for value in series.headers[0].get("ImageType", [])]
-    return ("not_axial" not in series.warnings, kind[:1] != ["DERIVED"], len(series.headers))
+    return ("not_axial" not in series.warnings, "derived" not in series.warnings, len(series.headers))
+
+
+def _kinds(header: Header) -> list[str]:
+    """Return the values of Image Type, of which there may be one or several."""
+    value = header.get("ImageType") or []
+    return [str(kind).upper() for kind in ([value] if isinstance(value, str) else value)]
 
 
 def _of_ct(headers: Sequence[Header], warnings: list[str]) -> list[Header]:
@@ -129,9 +135,7 @@ def _of_ct(headers: Sequence[Header], warnings: list[str]) -> list[Header]:
         raise _refusal("not_ct", f"it holds {', '.join(sorted(others))}. Send a CT series")
     if len({header.SOPInstanceUID for header in headers}) < len(headers):
         raise _refusal("duplicate_instance", "an instance is there twice. Export the series again")
-    slices = [
-        h for h in headers if "LOCALIZER" not in [str(kind).upper() for kind in h.get("ImageType") or []]
-    ]
+    slices = [header for header in headers if "LOCALIZER" not in _kinds(header)]
     if not slices:
         raise _refusal("localizer", "it is a localizer. Send the CT series itself")
     if len(slices) < len(headers):
@@ -141,9 +145,11 @@ def _of_ct(headers: Sequence[Header], warnings: list[str]) -> list[Header]:
 
 def _require_alike(slices: Sequence[Header], warnings: list[str]) -> None:
     """Check that all slices have one matrix, pixel spacing, direction and frame of reference, in a form that is read."""
-    syntaxes = {str(header.file_meta.TransferSyntaxUID) for header in slices} - SYNTAXES
+    syntaxes = {str(header.file_meta.get("TransferSyntaxUID", "")) for header in slices} - SYNTAXES
     if syntaxes:
-        names = ", ".join(sorted(UID(syntax).name for syntax in syntaxes))
+        names = ", ".join(
+            sorted(UID(syntax).name or "a form that its header doesn't name" for syntax in syntaxes)
+        )
         raise _refusal(
             "transfer_syntax", f"it is stored as {names}, which is not read. Export it uncompressed"
         )
@@ -175,7 +181,7 @@ def _require_alike(slices: Sequence[Header], warnings: list[str]) -> None:
             "frame_of_reference", "its slices do not share one frame of reference. Export the series again"
         )
     rescales = {(float(header.RescaleSlope), float(header.RescaleIntercept)) for header in slices}
-    derived = any(str((header.get("ImageType") or [""])[0]).upper() == "DERIVED" for header in slices)
+    derived = any(_kinds(header)[:1] == ["DERIVED"] for header in slices)
     lossy = any(header.get("LossyImageCompression") == "01" for header in slices)
     for code, is_so in (("rescale_varies", len(rescales) > 1), ("derived", derived), ("lossy", lossy)):
         if is_so:
@@ -192,7 +198,9 @@ def _axes(slices: Sequence[Header]) -> NDArray[np.float64]:
             "no_geometry",
             "ImageOrientationPatient is no pair of unit vectors at right angles. Export it again",
         )
-    return np.array([along_row, along_column, np.cross(along_row, along_column)])
+    along_row, along_column = along_row / lengths[0], along_column / lengths[1]
+    normal = np.cross(along_row, along_column)
+    return np.array([along_row, along_column, normal / np.linalg.norm(normal)])
 
 
 def _require_even(slices: Sequence[Header], along: NDArray[np.float64]) -> float:
@@ -222,7 +230,9 @@ def _require_even(slices: Sequence[Header], along: NDArray[np.float64]) -> float
     )
 
 
-def _require_straight(positions: NDArray[np.float64], normal: NDArray[np.float64]) -> None:
+def _require_straight(
+    positions: NDArray[np.float64], along: NDArray[np.float64], normal: NDArray[np.float64]
+) -> None:
     run = positions[-1] - positions[0]
     angle = float(np.degrees(np.arccos(np.clip(run @ normal / np.linalg.norm(run), -1, 1))))
     if angle > TILT_DEG:
@@ -230,6 +240,17 @@ def _require_straight(positions: NDArray[np.float64], normal: NDArray[np.float64
             "gantry_tilt",
             f"its slices are sheared by {angle:.1f} degrees (a tilted gantry). Send a reconstruction at right angles",
         )
+    shares = (along - along[0]) / (along[-1] - along[0])
+    aside = positions - positions[0] - shares[:, None] * run
+    if np.linalg.norm(aside, axis=1).max() > ASIDE_MM:
+        raise _refusal("displaced_slices", "some slices lie beside the others. Send one reconstruction")
+
+
+def _thickness(header: Header, otherwise: float) -> float:
+    try:
+        return float(header.SliceThickness)
+    except (AttributeError, TypeError, ValueError):  # it says nothing, or "1,25"
+        return otherwise
 
 
 def _numbers(header: Header, keyword: str, n: int) -> NDArray[np.float64]:

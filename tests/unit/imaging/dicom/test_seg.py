@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from segloop.errors import InvalidInput
-from segloop.imaging.dicom.archive import series_in
+from segloop.imaging.dicom.archive import pack_headers, series_in, unpack_headers
 from segloop.imaging.dicom.codes import describe
 from segloop.imaging.dicom.result import Origin
 from segloop.imaging.dicom.seg import make_seg
@@ -166,6 +166,61 @@ def test_labels_have_codes_with_their_side(name: str, code: str, side: str | Non
     found = describe(Label(1, name))
     assert found.type.value == code
     assert (found.modifier.meaning if found.modifier else None) == side
+
+
+@pytest.mark.parametrize("name", ["v7", "a model whose name is long " * 3])
+def test_a_long_name_of_a_model_never_hides_that_nobody_reviewed_it(name: str) -> None:
+    for reviewer, word in (
+        ("", ", unreviewed (research use only)"),
+        ("Ann", ", reviewed (research use only)"),
+    ):
+        title = Origin("ab", ORIGIN.made_at, "1", name, "cd", reviewed_by=reviewer).title
+        assert title.endswith(word) and len(title) <= 64
+    uids = {
+        Origin("ab", ORIGIN.made_at, "1", name, "cd", reviewed_by=who).uid("x") for who in ("", "Ann", "Bob")
+    }
+    assert len(uids) == 3
+
+
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [
+        ("", "Doe^Jane"),
+        ("ISO_IR 6", "Doe^Jane"),
+        ("ISO_IR 100", "M\u00fcller^J\u00f6rg"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce"),
+        ("ISO_IR 192", "\u0418\u0432\u0430\u043d\u043e\u0432^\u041f\u0451\u0442\u0440"),
+    ],
+)
+def test_names_in_any_character_set_come_back_and_labels_are_utf_8(
+    tmp_path: Path, charset: object, name: str
+) -> None:
+    found = slices(voxels(), patient=name)
+    for header in found:
+        header.SpecificCharacterSet = charset
+        del header.AccessionNumber, header.StudyTime
+    (headers,) = series_in(write(tmp_path / "ct", found))
+    pack_headers(require_volume(headers).headers, tmp_path / "h.zip")
+    series = require_volume(unpack_headers(tmp_path / "h.zip"))
+    labels = [Label(1, "\u817a"), *LABELS[1:]]
+    seg = _reread(make_seg(series, mask(), labels, ORIGIN))
+    assert seg.SpecificCharacterSet == "ISO_IR 192" and seg.AccessionNumber == ""
+    assert str(seg.PatientName) == name and seg.SegmentSequence[0].SegmentLabel == "\u817a"
+
+
+def test_times_are_in_the_zone_that_the_study_states(tmp_path: Path) -> None:
+    found = slices(voxels())
+    for header in found:
+        header.TimezoneOffsetFromUTC = "+0530"
+    (headers,) = series_in(write(tmp_path / "ct", found))
+    seg = make_seg(require_volume(headers), mask(), LABELS, ORIGIN)
+    assert (seg.ContentDate, seg.ContentTime[:6], seg.TimezoneOffsetFromUTC) == (
+        "20261103",
+        "143807",
+        "+0530",
+    )
+    (headers,) = series_in(write(tmp_path / "other", slices(voxels())))
+    assert "TimezoneOffsetFromUTC" not in make_seg(require_volume(headers), mask(), LABELS, ORIGIN)
 
 
 def _reread(seg: pydicom.Dataset) -> pydicom.Dataset:

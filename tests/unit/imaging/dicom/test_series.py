@@ -159,3 +159,43 @@ def test_a_zip_that_packs_far_too_tight_is_refused(tmp_path: Path) -> None:
 def _holed(found: list[Dataset]) -> list[Dataset]:
     assert tuple(found[0].ImageOrientationPatient) == AXIAL
     return [*found[:3], *found[4:]]
+
+
+def test_directions_of_a_length_that_is_not_quite_one_make_no_volume_longer(tmp_path: Path) -> None:
+    found = slices(voxels())
+    for header in found:
+        header.ImageOrientationPatient = [value * 1.0009 for value in AXIAL]
+    assert series_of(tmp_path, found).geometry.spacing_mm == pytest.approx((0.7, 0.8, 2.5), abs=1e-6)
+
+
+@pytest.mark.parametrize("cut", [132, 140, 300])
+@pytest.mark.parametrize("z", [0, 3, 7])
+def test_a_file_that_cannot_be_read_is_said_for_it_may_be_a_slice(tmp_path: Path, z: int, cut: int) -> None:
+    files = [write(tmp_path / str(at), [one])[0] for at, one in enumerate(slices(voxels()))]
+    files[z].write_bytes(files[z].read_bytes()[:cut])
+    with pytest.raises(InvalidInput) as refused:
+        series_in(files)
+    assert refused.value.code == "dicom_unreadable"
+
+
+@pytest.mark.parametrize(("keyword", "value"), [("RescaleSlope", ["1", "1"]), ("ImageType", None)])
+def test_values_of_other_kinds_refuse_their_series_and_not_the_study(
+    tmp_path: Path, keyword: str, value: object
+) -> None:
+    good, odd = slices(voxels(), seed="good"), slices(voxels((14, 12, 30)), seed="odd")
+    for header in odd:
+        setattr(header, keyword, value)
+    series, _ = choose(series_in(write(tmp_path, [*good, *odd])))
+    wanted = odd if keyword == "ImageType" else good
+    assert series.headers[0].SeriesInstanceUID == wanted[0].SeriesInstanceUID
+
+
+def test_a_thickness_that_is_no_number_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    files = write(tmp_path, slices(voxels()))
+    for file in files:
+        body = file.read_bytes()
+        thickness = b"\x18\x00\x50\x00DS\x04\x00"
+        assert body.count(thickness + b"2.5 ") == 1
+        file.write_bytes(body.replace(thickness + b"2.5 ", thickness + b"2,5 "))
+    (headers,) = series_in(files)
+    assert require_volume(headers).warnings == []
