@@ -167,6 +167,11 @@ def test_thirty_classes_equal_those_of_nnunet(tmp_path: Path, device: str) -> No
     _check(tmp_path, device, (44, 36, 30), (2.5, 3.0, 3.5), at_least=20)
 
 
+def test_more_labels_than_a_byte_holds_equal_those_of_nnunet(tmp_path: Path, device: str) -> None:
+    write_tiny_model(tmp_path / "model", weights="random", labels=300, patch=(8, 8, 8))
+    _check(tmp_path, device, (20, 18, 14), (2.5, 3.0, 3.5), at_least=100)
+
+
 @pytest.mark.parametrize(
     ("shape", "spacing_mm"),
     [((40, 36, 12), (2.0, 2.5, 5.0)), ((11, 13, 7), (3.0, 3.0, 2.0))],
