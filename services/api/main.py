@@ -17,6 +17,7 @@ from segloop.imaging.sandbox import Sandbox
 from segloop.settings import Settings
 from segloop.storage import open_store
 from segloop.volumes import table as volumes_table
+from segloop.volumes import upload
 from services.api import errors, openapi
 from services.api.deps import Parts
 from services.api.routes import (
@@ -38,6 +39,7 @@ from services.api.routes import (
 )
 
 log = logging.getLogger(__name__)
+STALE, SWEEPER = timedelta(days=2), "sweeper"
 DESCRIPTION = (
     "Research use only. Not a medical device. Errors are RFC 9457 problem documents with stable codes."
 )
@@ -96,15 +98,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _sweep(parts: Parts) -> None:
-    """Erase headers of DICOM series that an upload which was cut off has left without a volume; only the API reaches them."""
-    if parts.identities is None:
-        return
+    """Erase what uploads that nobody finished have left: parts, and headers of DICOM series without a volume."""
     try:
         with transaction(parts.engine) as conn:
             named = volumes_table.list_source_keys(conn)
-        n = parts.identities.sweep(named, older_than=timedelta(days=1))
+            stale = volumes_table.list_open_uploads(conn, older_than=STALE)
+            for upload_id in stale:
+                upload.abort(conn, upload_id, actor=SWEEPER)
+        for upload_id in stale:
+            upload.discard_parts(parts.store, upload_id)
+        n = 0 if parts.identities is None else parts.identities.sweep(named, older_than=STALE)
     except SegloopError as error:  # at the next start, then
-        log.warning("headers were not swept: %s", error.code)
+        log.warning("unfinished uploads were not swept: %s", error.code)
         return
-    if n:
-        log.info("%d headers that no volume names were erased", n)
+    if n or stale:
+        log.info("%d unfinished uploads and %d headers that no volume names were erased", len(stale), n)

@@ -19,6 +19,7 @@ from services.api.main import create_app
 from tests.conftest import ROOT
 from tests.dicom_series import BROKEN, DIRECTIONS, slices, voxels, write, zipped
 from tests.integration.editing import download, upload_mask
+from tests.learning import store_of
 
 SHARED = ROOT.parent / "shared/data/dicom"
 LABELS = {3: "parotid_right", 4: "parotid_left"}  # of the default project
@@ -245,7 +246,7 @@ def test_headers_that_no_volume_names_are_erased_when_the_api_starts(
         )
         conn.execute(
             text(
-                "UPDATE identity.series SET created_at = now() - interval '2 days' WHERE source_key <> 'lost-new'"
+                "UPDATE identity.series SET created_at = now() - interval '3 days' WHERE source_key <> 'lost-new'"
             )
         )
     with TestClient(create_app(settings)):
@@ -257,6 +258,29 @@ def test_headers_that_no_volume_names_are_erased_when_the_api_starts(
         ).scalar_one()
     owner.dispose()
     assert named in keys and "lost-new" in keys and "lost-old" not in keys
+
+
+def test_an_upload_that_nobody_finished_loses_its_parts_when_the_api_starts(
+    http: TestClient, settings: Settings
+) -> None:
+    def begun() -> str:
+        made = http.post("/v1/projects/default/uploads", json={"size_bytes": 5}).json()
+        assert http.put(f"/v1/uploads/{made['id']}/parts/1", content=b"12345").status_code == 200
+        return str(made["id"])
+
+    old, new = begun(), begun()
+    owner = open_engine(settings.owner_database_url)
+    with transaction(owner) as conn:
+        conn.execute(
+            text("UPDATE uploads SET created_at = now() - interval '3 days' WHERE id = :u"), {"u": old}
+        )
+    owner.dispose()
+    with TestClient(create_app(settings)):
+        pass
+    assert http.get(f"/v1/uploads/{old}").json()["state"] == "aborted"
+    assert http.get(f"/v1/uploads/{new}").json()["state"] == "open"
+    store = store_of(settings)
+    assert not list(store.list_(f"uploads/{old}/")) and list(store.list_(f"uploads/{new}/"))
 
 
 def test_a_typed_patient_reference_does_not_overrule_the_dicom(http: TestClient, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """SQL of patients, volumes and the uploads they come from."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -203,6 +203,13 @@ def get_upload(conn: Connection, upload_id: str, *, lock: bool = False) -> Row[A
     if row is None:
         raise NotFound("upload_unknown", "There is no such upload; start a new one.")
     return row
+
+
+def list_open_uploads(conn: Connection, *, older_than: timedelta) -> list[str]:
+    """Return the uploads that were begun longer ago and never ended, in any project."""
+    began = func.clock_timestamp() - older_than
+    found = conn.execute(select(uploads.c.id).where(uploads.c.state == "open", uploads.c.created_at < began))
+    return [str(upload_id) for upload_id in found.scalars()]
 
 
 def finish_upload(conn: Connection, upload_id: str, *, state: str, result_id: str | None = None) -> None:
