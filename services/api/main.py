@@ -11,7 +11,6 @@ from fastapi_offline import FastAPIOffline
 from segloop import __version__, logs
 from segloop.broker import make_celery
 from segloop.database import open_engine, transaction
-from segloop.errors import SegloopError
 from segloop.identities import store as identities
 from segloop.imaging.sandbox import Sandbox
 from segloop.settings import Settings
@@ -108,8 +107,8 @@ def _sweep(parts: Parts) -> None:
         for upload_id in stale:
             upload.discard_parts(parts.store, upload_id)
         n = 0 if parts.identities is None else parts.identities.sweep(named, older_than=STALE)
-    except SegloopError as error:  # at the next start, then
-        log.warning("unfinished uploads were not swept: %s", error.code)
+    except Exception as error:  # at the next start, then: it must not keep the API from serving
+        log.warning("unfinished uploads were not swept: %s", type(error).__name__)
         return
     if n or stale:
         log.info("%d unfinished uploads and %d headers that no volume names were erased", len(stale), n)
