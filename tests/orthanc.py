@@ -57,7 +57,7 @@ class Orthanc:
             (name,) = http.post("/tools/lookup", content=sop_instance_uid).json()
             return http.get(f"/instances/{name['ID']}/file").content
 
-    def change(self) -> None:
+    def configure(self) -> None:
         """Write the configuration."""
         modalities = {name.lower(): {"AET": name, "Host": "127.0.0.1", "Port": 1} for name in self.callers}
         plugins = ["libOrthancDicomWeb.so", "libOrthancGdcm.so"]
@@ -83,7 +83,7 @@ class Orthanc:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run it until the block ends."""
-        self.change()
+        self.configure()
         with (self.folder / "log").open("a") as output:
             process = subprocess.Popen(
                 ["Orthanc", str(self.folder / "orthanc.json")], cwd=self.folder, stdout=output, stderr=output

@@ -5,12 +5,8 @@ from io import BytesIO
 import pydicom
 from pydicom.dataset import Dataset
 from pynetdicom import AE
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    StudyRootQueryRetrieveInformationModelFind as Find,
-)
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    Verification,
-)
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as Find  # type: ignore[attr-defined]
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from segloop.errors import InvalidInput, Unavailable
 from services.dicom_gateway.config import Destination

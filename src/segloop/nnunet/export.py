@@ -69,9 +69,8 @@ def write_labels(
     ]
     cells = _cells(low, axes)
     del low
-    planes: dict[
-        int, torch.Tensor
-    ] = {}  # those of the low grid between which we are, with the outputs of a voxel side by side
+    # Those of the low grid between which we are, with the outputs of a voxel side by side.
+    planes: dict[int, torch.Tensor] = {}
     for cell, group in groupby(range(shape[0]), key=axes[0].cell.tolist().__getitem__):
         plane = cells[cell].index_select(0, axes[1].cell).index_select(1, axes[2].cell)
         mixed = (plane == MIXED).view(-1).nonzero()[:, 0]

@@ -29,9 +29,8 @@ SYNTAXES = {
 }
 """Uncompressed, deflated, RLE, and JPEG, JPEG-LS, JPEG 2000 and HTJ2K; lossy ones are taken with a warning."""
 FEWEST = 3
-GAP, TILT_DEG, SAME_MM, ANGLE = 0.01, 0.1, 1e-3, 1e-4
-ASIDE_MM = 0.1
-"""How far slices may stray: share of the spacing, degrees, mm, and components of the direction cosines."""
+GAP, TILT_DEG, SAME_MM, ASIDE_MM, ANGLE = 0.01, 0.1, 1e-3, 0.1, 1e-4
+"""How far slices may stray: share of the spacing, degrees, mm along and mm beside, and components of the direction cosines."""
 
 
 @dataclass(frozen=True)
