@@ -48,4 +48,7 @@ def _shrink(
     affine = geometry.affine.copy()
     affine[:3, 3] = geometry.affine[:3, :3] @ ((scale - 1) / 2) + geometry.affine[:3, 3]
     affine[:3, :3] = geometry.affine[:3, :3] * scale
-    return array[np.ix_(*picks)], Geometry((shape[0], shape[1], shape[2]), affine)
+    reversed_ = array.T  # as it lies in memory: each step copies whole runs
+    for axis, pick in enumerate(reversed(picks)):
+        reversed_ = reversed_[(slice(None),) * axis + (pick,)]
+    return reversed_.T, Geometry((shape[0], shape[1], shape[2]), affine)

@@ -7,7 +7,12 @@ from io import BytesIO
 from pathlib import Path
 
 import pydicom
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from segloop.errors import InvalidInput
@@ -24,6 +29,10 @@ _REQUIRED = (
     *("AccessionNumber", "ReferringPhysicianName"),
 )
 """Type 2 of patient and study (PS3.3 C.7.1.1, C.7.2.1): to be there, if only empty."""
+_GONE = 0x00091001
+"""In a packed header of ours: tags that the first slice has and this one lacks."""
+_CHARACTER_SET = 0x00080005
+_UTF_8 = "ISO_IR 192"
 Header = pydicom.Dataset
 """A file's attributes without its pixels; its `filename` is the file."""
 
@@ -80,7 +89,6 @@ def series_in(files: list[Path]) -> list[list[Header]]:
     for file in files:
         try:
             header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
-            header.decode()
             if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
                 continue
             key = f"{header.StudyInstanceUID}/{header.SeriesInstanceUID}"  # empty ones are judged later, with a better word
@@ -100,40 +108,95 @@ def series_in(files: list[Path]) -> list[list[Header]]:
 def pack_headers(headers: list[Header], path: Path) -> None:
     """Write slices in their order, without pixels, overlays and private attributes: what a result needs of its source.
 
-    Texts become UTF-8, and attributes that a result must have are there, empty where the source has none.
+    The first is written whole, of each other what differs from it. Texts become UTF-8, and attributes that a result must have
+    are there, empty where the source has none.
 
     Raises:
         InvalidInput: `dicom_headers` where an attribute can't be written again.
     """
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for index, header in enumerate(headers):
-            kept = pydicom.Dataset()
-            for element in header:
-                if not element.tag.is_private and element.tag.group < _OVERLAYS:
-                    kept.add(element)
-            kept.SpecificCharacterSet = "ISO_IR 192"
-            for keyword in _REQUIRED:
-                if keyword not in kept:
-                    setattr(kept, keyword, "")
-            kept.file_meta = FileMetaDataset()
-            kept.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
-            kept.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-            kept.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-            file = BytesIO()
             try:
-                kept.save_as(file, enforce_file_format=True)
+                body = _packed(header, headers[0])
             except Exception as error:
                 raise InvalidInput(
                     "dicom_headers",
                     "A header of this series holds values that are none. Export it from the PACS again.",
                 ) from error
-            archive.writestr(f"{index:05d}", file.getvalue())
+            archive.writestr(f"{index:05d}", body)
 
 
 def unpack_headers(path: Path) -> list[Header]:
     """Return the slices that `pack_headers` wrote, in their order."""
     with zipfile.ZipFile(path) as archive:
-        return [pydicom.dcmread(BytesIO(archive.read(name))) for name in sorted(archive.namelist())]
+        first, *others = (_unpacked(archive.read(name)) for name in sorted(archive.namelist()))
+    found = [first]
+    for differing in others:
+        gone = _tags(differing[_GONE]) if _GONE in differing else []
+        header = pydicom.Dataset()
+        header.update(first)
+        header.update(differing)
+        for tag in [*gone, *([_GONE] if gone else [])]:
+            del header[tag]
+        found.append(header)
+    for header in found:
+        header.file_meta = FileMetaDataset()
+        header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
+        header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+        header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return found
+
+
+def _packed(header: Header, first: Header) -> bytes:
+    """Return a header as explicit little endian: all that is kept of the first, and of others what they say otherwise."""
+    kept = pydicom.Dataset()
+    is_first = header is first
+    alike = not is_first and header.get("SpecificCharacterSet") == first.get("SpecificCharacterSet")
+    for tag in _kept_tags(header):
+        if not (alike and _same(header, first, tag)):
+            kept.add(header[tag])
+    if "SpecificCharacterSet" in header:
+        kept.SpecificCharacterSet = (
+            header.SpecificCharacterSet
+        )  # an element of its own, for it is changed below
+    kept.decode()
+    kept.SpecificCharacterSet = _UTF_8
+    if is_first:
+        for keyword in _REQUIRED:
+            if keyword not in kept:
+                setattr(kept, keyword, "")
+    else:
+        gone = [tag for tag in _kept_tags(first) if tag not in header]
+        if gone:
+            kept.add_new(_GONE, "AT", gone)
+    file = DicomBytesIO()
+    file.is_little_endian, file.is_implicit_VR = True, False
+    write_dataset(file, kept, _UTF_8)
+    return file.getvalue()
+
+
+def _kept_tags(header: Header) -> list[BaseTag]:
+    tags = (tag for tag in tuple(header.keys()) if not tag.is_private and tag.group < _OVERLAYS)
+    return [tag for tag in tags if tag != _CHARACTER_SET]
+
+
+def _same(header: Header, first: Header, tag: BaseTag) -> bool:
+    """Say whether two headers say the same under a tag, without making values of what was never asked for."""
+    if tag not in first:
+        return False
+    one, other = header.get_item(tag), first.get_item(tag)
+    if isinstance(one, RawDataElement) and isinstance(other, RawDataElement):
+        shapes = [(raw.VR, raw.is_implicit_VR, raw.is_little_endian) for raw in (one, other)]
+        return one.value == other.value and shapes[0] == shapes[1]
+    return bool(header[tag] == first[tag])
+
+
+def _tags(gone: DataElement) -> list[int]:
+    return [gone.value] if isinstance(gone.value, int) else list(gone.value)
+
+
+def _unpacked(body: bytes) -> Header:
+    return read_dataset(BytesIO(body), is_implicit_VR=False, is_little_endian=True)
 
 
 def _excessive() -> InvalidInput:

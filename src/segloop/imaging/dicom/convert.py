@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from segloop.errors import InvalidInput
 from segloop.imaging.dicom.series import Series
 
+_OFFSET = 352
+"""Where the voxels of a NIfTI-1 file begin that has no extensions."""
+
 
 def read_hu(series: Series) -> NDArray[np.int16] | NDArray[np.float32]:
     """Return the volume in HU (x, y, z), x fastest in memory: int16 where every value is a whole number of its range.
@@ -28,12 +31,15 @@ def read_hu(series: Series) -> NDArray[np.int16] | NDArray[np.float32]:
     volume: NDArray[Any] = np.empty((depth, height, width), np.int16 if is_whole else np.float32)
     for z, header in enumerate(series.headers):
         stored = _pixels(Path(str(header.filename)), (height, width))
-        values: NDArray[Any] = stored.astype(np.int64 if is_whole else np.float64)
-        values *= int(slopes[z]) if is_whole else slopes[z]
-        values += int(intercepts[z]) if is_whole else intercepts[z]
-        if volume.dtype == np.int16 and (values.min() < -32768 or values.max() > 32767):
+        low, high = (int(value) * slopes[z] + intercepts[z] for value in (stored.min(), stored.max()))
+        if volume.dtype == np.int16 and (min(low, high) < -32768 or max(low, high) > 32767):
             volume = volume.astype(np.float32)
-        volume[z] = values
+        if volume.dtype == np.int16:
+            # Modulo 2^16 on the way, exact at its end: every value fits, as just seen.
+            np.multiply(stored, int(slopes[z]), out=volume[z], dtype=np.int16, casting="unsafe")
+            volume[z] += np.int64(intercepts[z]).astype(np.int16)
+        else:
+            volume[z] = stored.astype(np.float64) * slopes[z] + intercepts[z]
     return volume.transpose(2, 1, 0)
 
 
@@ -44,8 +50,13 @@ def write_nifti(path: Path, series: Series) -> None:
     image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
     image.set_sform(series.geometry.affine, code=1)  # type: ignore[no-untyped-call]
     image.set_qform(series.geometry.affine, code=1)  # type: ignore[no-untyped-call]
+    image.update_header()  # type: ignore[no-untyped-call]
+    image.header["vox_offset"] = _OFFSET
+    image.header.set_slope_inter(1, 0)  # type: ignore[no-untyped-call]
     with path.open("wb") as file:
-        image.to_stream(file)  # type: ignore[no-untyped-call]
+        file.write(image.header.binaryblock.ljust(_OFFSET, b"\0"))  # type: ignore[attr-defined]
+        # The one memory order that a NIfTI has, and the volume's own: nothing is copied.
+        file.write(np.ascontiguousarray(volume.T).astype(volume.dtype.newbyteorder("<"), copy=False).data)
 
 
 def _pixels(file: Path, shape: tuple[int, int]) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from segloop.errors import InvalidInput
-from segloop.imaging.dicom.archive import series_in, unpack
+from segloop.imaging.dicom.archive import pack_headers, series_in, unpack, unpack_headers
 from segloop.imaging.dicom.convert import read_hu, write_nifti
 from segloop.imaging.dicom.series import Series, choose, require_volume
 from tests.dicom_series import AXIAL, BROKEN, DIRECTIONS, slices, voxels, write, zipped
@@ -199,3 +199,32 @@ def test_a_thickness_that_is_no_number_is_no_reason_to_refuse(tmp_path: Path) ->
         file.write_bytes(body.replace(thickness + b"2.5 ", thickness + b"2,5 "))
     (headers,) = series_in(files)
     assert require_volume(headers).warnings == []
+
+
+def test_packed_headers_come_back_as_they_were_though_only_differences_are_written(tmp_path: Path) -> None:
+    found = slices(voxels())
+    for header in found:
+        header.ImageComments = "the same"
+    found[2].ImageComments = "another"
+    del found[3].ImageComments, found[3].KVP
+    found[4].SpecificCharacterSet, found[4].PatientName = "ISO_IR 100", "Müller^Jörg"
+    item = Dataset()
+    item.CodeMeaning = "code"
+    found[5].ProcedureCodeSequence = [item]
+    headers = series_in(write(tmp_path / "s", found))[0]
+    headers.sort(key=lambda header: -header.InstanceNumber)
+    pack_headers(headers, tmp_path / "headers.zip")
+    again = unpack_headers(tmp_path / "headers.zip")
+    assert len(again) == len(headers)
+    assert [one.get("ImageComments") for one in again] == [
+        "the same",
+        "the same",
+        "another",
+        None,
+        *["the same"] * 4,
+    ]
+    for before, after in zip(headers, again, strict=True):
+        before.decode()
+        before.SpecificCharacterSet = "ISO_IR 192"
+        assert before == after
+        assert after.file_meta.MediaStorageSOPInstanceUID == before.SOPInstanceUID
