@@ -154,6 +154,7 @@ def environment(
         "SEGLOOP_LEASE_S": "3",
         "SEGLOOP_HEARTBEAT_S": "0.5",
         "SEGLOOP_REAPER_INTERVAL_S": "0.3",
+        "SEGLOOP_PARSE_READY": "false",  # loading libraries beforehand takes more than most tests
     }
 
 

@@ -59,7 +59,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             secure=settings.s3_secure,
         ),
         make_celery(settings.redis_url),
-        Sandbox(memory_bytes=settings.parse_memory_bytes, limit_s=settings.parse_limit_s),
+        Sandbox(
+            memory_bytes=settings.parse_memory_bytes,
+            limit_s=settings.parse_limit_s,
+            spare=settings.parse_ready,
+        ),
         identities.open_store(settings),
     )
 
@@ -67,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         _sweep(parts)
         yield
+        parts.sandbox.close()
         parts.engine.dispose()
         if parts.identities is not None:
             parts.identities.engine.dispose()

@@ -50,6 +50,7 @@ class Settings:
     part_bytes: int = 8 * 2**20
     parse_memory_bytes: int = 8 * 2**30
     parse_limit_s: int = 300
+    parse_ready: bool = True
     gateway_spool: Path = Path("/tmp/segloop-gateway")
     scratch: Path = Path("/tmp")
     log_level: str = "INFO"

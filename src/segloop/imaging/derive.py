@@ -169,3 +169,8 @@ def run(task: str, folder: Path, arguments: Mapping[str, Any]) -> dict[str, Any]
         "seg": derive_seg,
     }
     return tasks[task](folder / "input", folder / "output", **arguments)
+
+
+def load_libraries() -> None:
+    """Import beforehand what tasks on DICOM need, which takes longer than many a task."""
+    from segloop.imaging.dicom import archive, convert, series  # noqa: F401

@@ -1,6 +1,7 @@
 """Read uploaded bytes in a child process with limits, so that no file can hurt or fill the process that serves people.
 
-`python -m segloop.imaging.sandbox FOLDER` is the child: FOLDER/request.json in, FOLDER/answer.json and FOLDER/output out.
+`python -m segloop.imaging.sandbox` is the child: it reads the name of a FOLDER from its standard input, takes FOLDER/request.json
+and leaves FOLDER/answer.json and FOLDER/output.
 """
 
 import errno
@@ -14,23 +15,37 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from segloop.errors import InvalidInput, Unavailable
 
 log = logging.getLogger(__name__)
 
+READY = "--ready"
 PLACE_WAIT_S = 60.0
 """How long a caller waits for its turn before it is told to come back; the client's own time limit is longer."""
 
 
 class Sandbox:
-    """Runs tasks of `imaging.derive`, at most `n_children` at a time. Thread-safe."""
+    """Runs tasks of `imaging.derive`, at most `n_children` at a time. Thread-safe.
 
-    def __init__(self, *, memory_bytes: int, limit_s: int, n_children: int = 2) -> None:
+    With `spare`, a child stands ready for the next task with its libraries loaded; each serves one task only.
+    """
+
+    def __init__(self, *, memory_bytes: int, limit_s: int, n_children: int = 2, spare: bool = False) -> None:
         self._memory_bytes, self._limit_s = memory_bytes, limit_s
         self._places = BoundedSemaphore(n_children)
+        self._lock, self._has_spare = Lock(), spare
+        self._spare: subprocess.Popen[str] | None = _start(ready=True) if spare else None
+
+    def close(self) -> None:
+        """End the child that stands ready."""
+        with self._lock:
+            self._has_spare = False
+            child, self._spare = self._spare, None
+        if child is not None:
+            child.communicate()  # its input ends, and so does it
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -60,24 +75,45 @@ class Sandbox:
         (folder / "output").mkdir()
         request = {"task": task, "arguments": arguments, "memory_bytes": self._memory_bytes}
         (folder / "request.json").write_text(json.dumps(request | {"limit_s": self._limit_s}))
-        plain = {
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "TMPDIR": str(folder),
-        }
-        command = [sys.executable, "-m", __name__, str(folder)]
         try:
-            done = subprocess.run(
-                command, env=plain, timeout=self._limit_s, check=False, capture_output=True, text=True
-            )
+            child = self._take()
+        except OSError as error:
+            raise _not_the_files_fault() from error
+        try:
+            _, said = child.communicate(str(folder), timeout=self._limit_s)
         except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
             raise InvalidInput(
                 "parse_failed", f"Reading this file took more than {self._limit_s} s, so it was not taken."
             ) from None
-        except OSError as error:
-            raise _not_the_files_fault() from error
-        return _answer(folder, done)
+        finally:
+            self._refill()
+        return _answer(folder, child.returncode, said)
+
+    def _take(self) -> "subprocess.Popen[str]":
+        with self._lock:
+            child, self._spare = self._spare, None
+        if child is not None and child.poll() is None:
+            return child
+        return _start(ready=False)
+
+    def _refill(self) -> None:
+        """Let another child get ready, now that it takes nothing from the one that worked."""
+        with self._lock, suppress(OSError):  # the next task starts its own, then
+            if self._has_spare and self._spare is None:
+                self._spare = _start(ready=True)
+
+
+def _start(*, ready: bool) -> "subprocess.Popen[str]":
+    plain = {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", __name__, *([READY] if ready else [])]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=plain, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, text=True)
 
 
 def _not_the_files_fault() -> Unavailable:
@@ -86,14 +122,14 @@ def _not_the_files_fault() -> Unavailable:
     )
 
 
-def _answer(folder: Path, done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
+def _answer(folder: Path, status: int, said: str) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads((folder / "answer.json").read_text())
     except (FileNotFoundError, ValueError):
         # Of the traceback's last line only what went wrong: its text may quote the file, and a header names the patient.
-        last = done.stderr.strip().rpartition("\n")[2].partition(":")[0][:200]
-        log.error("the reader of an upload ended with %s: %s", done.returncode, last)
-        if done.returncode == -signal.SIGKILL:  # the host ran out of memory
+        last = said.strip().rpartition("\n")[2].partition(":")[0][:200]
+        log.error("the reader of an upload ended with %s: %s", status, last)
+        if status == -signal.SIGKILL:  # the host ran out of memory
             raise _not_the_files_fault() from None
         raise InvalidInput(
             "parse_failed",
@@ -108,8 +144,17 @@ def _answer(folder: Path, done: "subprocess.CompletedProcess[str]") -> dict[str,
     return found
 
 
-def main(folder: Path) -> None:
-    """Be the child: limit this process, do the task, write the answer whole or not at all."""
+def main(*, ready: bool) -> None:
+    """Be the child: wait for a folder, limit this process, do the task, write the answer whole or not at all."""
+    if ready:
+        from segloop.imaging import derive
+
+        derive.load_libraries()
+    name = sys.stdin.read()
+    if not name:
+        return  # nothing came, and the parent has ended
+    folder = Path(name)
+    os.environ["TMPDIR"] = name
     request: Mapping[str, Any] = json.loads((folder / "request.json").read_text())
     for limit, value in (
         (resource.RLIMIT_AS, request["memory_bytes"]),
@@ -140,4 +185,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(ready=READY in sys.argv)

@@ -60,3 +60,28 @@ def test_the_child_knows_no_secret_of_its_parent(tmp_path: Path, monkeypatch: py
     text = (folder / "seen").read_text()
     assert "PYTHONPATH" in text
     assert "that nobody may see" not in text and "PYTHONSTARTUP" not in text
+
+
+def test_a_child_that_stands_ready_serves_one_task_and_another_takes_its_place(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(-1000, 1500, (10, 8, 6)).astype(np.int16)
+    sandbox = Sandbox(memory_bytes=2 * GIB, limit_s=60, spare=True)
+    children = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        children.append(sandbox._spare)
+        found = sandbox.run("volume", _input(tmp_path / name, array))
+        assert found["shape"] == [10, 8, 6]
+    children.append(sandbox._spare)
+    sandbox.close()
+    assert [child.returncode for child in children if child is not None] == [0, 0, 0]
+    assert len({child.pid for child in children if child is not None}) == 3
+
+
+def test_a_ready_child_that_died_is_no_reason_to_fail(tmp_path: Path) -> None:
+    sandbox = Sandbox(memory_bytes=2 * GIB, limit_s=60, spare=True)
+    assert sandbox._spare is not None
+    sandbox._spare.kill()
+    sandbox._spare.wait()
+    found = sandbox.run("volume", _input(tmp_path, np.zeros((4, 4, 4), np.int16)))
+    assert found["shape"] == [4, 4, 4]
+    sandbox.close()
