@@ -28,6 +28,7 @@ class Settings:
     owner_database_url: str = ""
     identity_database_url: str = ""
     identity_key: str = ""
+    default_issuer: str = ""
     s3_bucket: str = "segloop"
     s3_secure: bool = False
     api_url: str = "http://127.0.0.1:8000"

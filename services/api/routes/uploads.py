@@ -207,13 +207,18 @@ def _prepare_volume(
         digest=digest,
         upload_id=row.id,
         pseudonym_key=parts.settings.pseudonym_key,
+        default_issuer=parts.settings.default_issuer,
     )
     if stored.headers is not None and parts.identities is not None:
         # First the headers, then the row that names them: headers that nothing names are swept, a row without them is lost.
         assert stored.source_key is not None
         try:
             parts.identities.save(
-                stored.headers, source_key=stored.source_key, project_id=row.project_id, actor=actor
+                stored.headers,
+                identity=stored.identity,
+                source_key=stored.source_key,
+                project_id=row.project_id,
+                actor=actor,
             )
         except BaseException:
             upload.discard(parts.store, stored.prefix)

@@ -1,6 +1,8 @@
-"""Keep the headers of DICOM series sealed, and give them back to who writes results."""
+"""Keep sealed whose series it is and its headers, and give them back to who may see or write them."""
 
+import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -11,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from segloop.database import Engine, open_engine, transaction
 from segloop.errors import NotFound, Unavailable
 from segloop.identities import table
+from segloop.imaging.dicom.identity import Identity
 from segloop.settings import Settings
 
 _NONCE_BYTES = 12
@@ -23,14 +26,26 @@ class IdentityStore:
     engine: Engine
     key: bytes
 
-    def save(self, headers: bytes, *, source_key: str, project_id: str, actor: str) -> None:
-        """Keep a zip of headers under a source key that nothing else has."""
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = nonce + AESGCM(self.key).encrypt(nonce, headers, source_key.encode())
+    def save(
+        self,
+        headers: bytes | None,
+        *,
+        identity: Identity | None = None,
+        source_key: str,
+        project_id: str,
+        actor: str,
+    ) -> None:
+        """Keep a zip of headers under a source key that no other has, and whose series it is, in one transaction.
+
+        Of a series that was refused there are no headers. Whose it is may be said again; the last word counts.
+        """
+        values = {"project_id": project_id, "created_by": actor, "source_key": source_key}
         with transaction(self.engine) as conn:
-            table.insert_series(
-                conn, project_id=project_id, created_by=actor, source_key=source_key, sealed=sealed
-            )
+            if headers is not None:
+                table.insert_series(conn, sealed=self.seal(headers, context=source_key), **values)
+            if identity is not None:
+                text = json.dumps(identity.to_dict()).encode()
+                table.save_text(conn, sealed=self.seal(text, context=_of_text(source_key)), **values)
 
     def read(self, source_key: str) -> bytes:
         """Return the zip of headers.
@@ -45,17 +60,39 @@ class IdentityStore:
             raise NotFound(
                 "identity_gone", "The DICOM headers of this CT were erased; upload its series again."
             )
-        sealed = bytes(row.sealed)
+        return self.unseal(bytes(row.sealed), context=source_key)
+
+    def identities(self, source_keys: Collection[str]) -> dict[str, Identity]:
+        """Return whose series these are, by source key; those that nothing is kept of are left out.
+
+        Raises:
+            Unavailable: `identity_sealed` when this installation's key doesn't open one.
+        """
+        with transaction(self.engine) as conn:
+            rows = table.list_texts(conn, source_keys)
+        return {row.source_key: self._open(row.source_key, bytes(row.sealed)) for row in rows}
+
+    def seal(self, plain: bytes, *, context: str) -> bytes:
+        """Return bytes encrypted such that only this key opens them, and only for the same context (what and whose they are)."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + AESGCM(self.key).encrypt(nonce, plain, context.encode())
+
+    def unseal(self, sealed: bytes, *, context: str) -> bytes:
+        """Return what was sealed for this context.
+
+        Raises:
+            Unavailable: `identity_sealed` when this installation's key doesn't open it.
+        """
         try:
-            return AESGCM(self.key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], source_key.encode())
-        except InvalidTag:
+            return AESGCM(self.key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
+        except (InvalidTag, ValueError):  # of another key or context, or cut off
             raise Unavailable(
                 "identity_sealed",
-                "The DICOM headers of this CT can't be opened with this installation's key; tell operations.",
+                "What is kept of this patient can't be opened with this installation's key; tell operations.",
             ) from None
 
     def sweep(self, named: set[str], *, older_than: timedelta) -> int:
-        """Erase headers that nothing names and that are older; return how many: an upload may have been cut off after them."""
+        """Erase headers and identities that nothing names and that are older; return how many: an upload may have been cut off after them."""
         with transaction(self.engine) as conn:
             lost = table.list_keys(conn, older_than=older_than) - named
             for source_key in lost:
@@ -63,9 +100,12 @@ class IdentityStore:
         return len(lost)
 
     def erase(self, source_key: str) -> None:
-        """Delete the headers for good; a repeat changes nothing."""
+        """Delete the headers and whose they are for good; a repeat changes nothing."""
         with transaction(self.engine) as conn:
             table.drop(conn, source_key)
+
+    def _open(self, source_key: str, sealed: bytes) -> Identity:
+        return Identity.from_dict(json.loads(self.unseal(sealed, context=_of_text(source_key))))
 
 
 def open_store(settings: Settings) -> IdentityStore | None:
@@ -74,3 +114,7 @@ def open_store(settings: Settings) -> IdentityStore | None:
         return None
     engine = open_engine(settings.identity_database_url, pool_size=2)
     return IdentityStore(engine, sha256(settings.identity_key.encode()).digest())
+
+
+def _of_text(source_key: str) -> str:
+    return f"text/{source_key}"

@@ -1,5 +1,6 @@
 """SQL of the identity store."""
 
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,9 +15,9 @@ from sqlalchemy import (
     Uuid,
     delete,
     func,
-    insert,
     select,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from segloop.database import Connection, created_columns, id_column, metadata
 
@@ -32,6 +33,19 @@ series = Table(
     schema="identity",
 )
 
+# Whose series it is, apart from its headers: a list of cases reads one small row each.
+texts = Table(
+    "texts",
+    metadata,
+    id_column(),
+    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False, index=True),
+    *created_columns(),
+    Column("source_key", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    UniqueConstraint("source_key", name="texts_one_per_source"),
+    schema="identity",
+)
+
 
 def insert_series(conn: Connection, **values: object) -> None:
     """Insert the sealed headers of a series."""
@@ -43,12 +57,28 @@ def find(conn: Connection, source_key: str) -> Row[Any] | None:
     return conn.execute(select(series).where(series.c.source_key == source_key)).one_or_none()
 
 
+def save_text(conn: Connection, *, sealed: bytes, **values: object) -> None:
+    """Insert whose series it is, sealed, or put it in the place of what was said before."""
+    conn.execute(
+        insert(texts)
+        .values(sealed=sealed, **values)
+        .on_conflict_do_update(constraint="texts_one_per_source", set_={"sealed": sealed})
+    )
+
+
+def list_texts(conn: Connection, source_keys: Collection[str]) -> Sequence[Row[Any]]:
+    """Return the sealed texts of those that are there."""
+    return conn.execute(select(texts).where(texts.c.source_key.in_(source_keys))).all()
+
+
 def list_keys(conn: Connection, *, older_than: timedelta) -> set[str]:
-    """Return the keys of headers that have been there for longer."""
-    query = select(series.c.source_key).where(series.c.created_at < func.clock_timestamp() - older_than)
-    return {str(key) for key in conn.execute(query).scalars()}
+    """Return the keys of headers and texts that have been there for longer."""
+    began = func.clock_timestamp() - older_than
+    found = (select(one.c.source_key).where(one.c.created_at < began) for one in (series, texts))
+    return {str(key) for query in found for key in conn.execute(query).scalars()}
 
 
 def drop(conn: Connection, source_key: str) -> None:
-    """Delete the headers of a series."""
-    conn.execute(delete(series).where(series.c.source_key == source_key))
+    """Delete the headers of a series and whose it is."""
+    for one in (series, texts):
+        conn.execute(delete(one).where(one.c.source_key == source_key))

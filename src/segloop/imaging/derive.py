@@ -60,6 +60,7 @@ def _from_dicom(path: Path, folder: Path) -> dict[str, Any]:
     # Here, and below: only the API has these libraries, and a worker writes masks with this module, too.
     from segloop.imaging.dicom import archive
     from segloop.imaging.dicom.convert import write_nifti
+    from segloop.imaging.dicom.identity import identify
     from segloop.imaging.dicom.series import choose
 
     unpacked = folder.parent / "dicom"
@@ -69,12 +70,9 @@ def _from_dicom(path: Path, folder: Path) -> dict[str, Any]:
     archive.pack_headers(series.headers, folder.parent / HEADERS)
     shutil.rmtree(unpacked)
     header = series.headers[0]
-    issuer, patient = (
-        str(header.get(keyword) or "").strip() for keyword in ("IssuerOfPatientID", "PatientID")
-    )
     instances = sorted(str(one.SOPInstanceUID) for one in series.headers)
     return {
-        "patient_reference": "|".join(filter(None, [issuer, patient])) if patient else None,
+        "identity": identify(header).to_dict(),
         "series": "/".join([header.StudyInstanceUID, header.SeriesInstanceUID, *instances]),
         "notes": [*series.warnings, *left_out],
     }

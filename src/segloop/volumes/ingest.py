@@ -13,6 +13,7 @@ from segloop.audit.record import record
 from segloop.database import Connection
 from segloop.errors import InvalidInput
 from segloop.imaging import nifti
+from segloop.imaging.dicom.identity import Identity
 from segloop.imaging.geometry import Geometry
 from segloop.imaging.sandbox import Sandbox
 from segloop.storage import ObjectStore
@@ -24,7 +25,7 @@ from segloop.volumes.upload import discard, hash_reference
 class StoredVolume:
     """A checked file whose objects are stored under `prefix`, and whose row is not yet there.
 
-    `headers` are those of a DICOM series, for the identity store; None for another file.
+    `headers` and `identity` are those of a DICOM series, for the identity store; None for another file.
     """
 
     prefix: str
@@ -33,6 +34,7 @@ class StoredVolume:
     is_gzip: bool
     found: dict[str, Any]
     headers: bytes | None = None
+    identity: Identity | None = None
 
     @property
     def source_key(self) -> str | None:
@@ -41,7 +43,14 @@ class StoredVolume:
 
 
 def store_objects(
-    store: ObjectStore, sandbox: Sandbox, folder: Path, *, digest: str, upload_id: str, pseudonym_key: str
+    store: ObjectStore,
+    sandbox: Sandbox,
+    folder: Path,
+    *,
+    digest: str,
+    upload_id: str,
+    pseudonym_key: str,
+    default_issuer: str,
 ) -> StoredVolume:
     """Check `folder`/input in a process of its own, and store it and its viewer levels under a fresh prefix.
 
@@ -54,15 +63,17 @@ def store_objects(
     found = sandbox.run("volume", folder)
     prefix = f"volumes/{upload_id}-{secrets.token_hex(4)}"
     path, headers = folder / "output/original", folder / "headers.zip"
-    kept = headers.read_bytes() if headers.exists() else None
+    kept, identity = (headers.read_bytes() if headers.exists() else None), None
     if kept is not None:
+        identity = Identity.from_dict(found.pop("identity"))
+        found["patient_reference"] = identity.patient_reference(default_issuer=default_issuer)
         nifti.describe(path, f"DICOM series {hash_reference(found.pop('series'), pseudonym_key)[:32]}")
         with path.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
     store_files(store, prefix, folder / "output")
     with path.open("rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
-    return StoredVolume(prefix, digest, path.stat().st_size, is_gzip, found, kept)
+    return StoredVolume(prefix, digest, path.stat().st_size, is_gzip, found, kept, identity)
 
 
 def store_files(store: ObjectStore, prefix: str, folder: Path) -> None:

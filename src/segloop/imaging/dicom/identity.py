@@ -49,6 +49,14 @@ class Identity:
         """Return what `to_dict` gave; what is unknown is left out."""
         return cls(**{field.name: str(values.get(field.name, "")) for field in fields(cls)})
 
+    def patient_reference(self, *, default_issuer: str = "") -> str | None:
+        """Return who the patient is among all issuers' patients, or None where no ID says so.
+
+        The default issuer counts as none: so a patient is one, whether or not a scanner states who gave the ID.
+        """
+        issuer = "" if self.issuer == default_issuer else self.issuer
+        return "|".join(filter(None, [issuer, self.patient_id])) if self.patient_id else None
+
     def to_dict(self) -> dict[str, str]:
         """Return plain texts for JSON."""
         return asdict(self)
