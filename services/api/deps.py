@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -11,7 +11,7 @@ from celery import Celery
 from fastapi import Depends, Header, Query, Request
 
 from segloop.accounts import tickets
-from segloop.accounts.actor import Actor, authenticate
+from segloop.accounts.actor import Actor, authenticate, read_permissions
 from segloop.database import Connection, Engine, transaction
 from segloop.errors import InvalidInput
 from segloop.identities.store import IdentityStore
@@ -32,6 +32,15 @@ class Parts:
     sandbox: Sandbox
     identities: IdentityStore | None
 
+    def authenticate(self, authorization: str | None) -> Actor:
+        """Return who a bearer token stands for.
+
+        Raises:
+            Unauthorized: `unauthorized`.
+        """
+        permissions = read_permissions(self.settings.token_permissions)
+        return authenticate(authorization, token=self.settings.token, permissions=permissions)
+
 
 def parts(request: Request) -> Parts:
     """Return the process's parts."""
@@ -45,10 +54,22 @@ PartsDep = Annotated[Parts, Depends(parts)]
 
 def current_actor(parts: PartsDep, authorization: Annotated[str | None, Header()] = None) -> Actor:
     """Return who acts, from the bearer token."""
-    return authenticate(authorization, token=parts.settings.token)
+    return parts.authenticate(authorization)
 
 
 ActorDep = Annotated[Actor, Depends(current_actor)]
+
+
+def _permitted(permission: str) -> Callable[[Actor], Actor]:
+    def check(actor: ActorDep) -> Actor:
+        actor.require(permission)
+        return actor
+
+    return check
+
+
+IdentityActorDep = Annotated[Actor, Depends(_permitted("identity"))]
+"""Who may know whose CT it is."""
 
 
 def connection(parts: PartsDep, actor: ActorDep) -> Iterator[Connection]:
@@ -65,7 +86,7 @@ def reader(parts: Parts, authorization: str | None, ticket: str | None, *, objec
     """Return who reads an object's content: a bearer token, or a ticket for exactly this object."""
     if ticket is not None:
         return tickets.check(ticket, object_id=object_id, scope="read", key=parts.settings.ticket_key)
-    return authenticate(authorization, token=parts.settings.token)
+    return parts.authenticate(authorization)
 
 
 Before = tuple[datetime, str]

@@ -9,9 +9,10 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from segloop import __version__, logs
+from segloop.accounts.actor import read_permissions
 from segloop.broker import make_celery
 from segloop.database import open_engine, transaction
-from segloop.identities import store as identities
+from segloop.identities import store as identity_store
 from segloop.imaging.sandbox import Sandbox
 from segloop.settings import Settings
 from segloop.storage import open_store
@@ -27,6 +28,7 @@ from services.api.routes import (
     drafts,
     feedback,
     health,
+    identities,
     jobs,
     masks,
     model_versions,
@@ -48,6 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the API, wired from the environment unless settings are given."""
     settings = settings or Settings.from_env()
     logs.configure(settings.log_level)
+    read_permissions(settings.token_permissions)  # a mistake in them is told at start
     parts = Parts(
         settings,
         open_engine(settings.database_url, pool_size=10),
@@ -64,7 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             limit_s=settings.parse_limit_s,
             spare=settings.parse_ready,
         ),
-        identities.open_store(settings),
+        identity_store.open_store(settings),
     )
 
     @asynccontextmanager
@@ -92,6 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         draft_entries,
         draft_tools,
         feedback,
+        identities,
         model_versions,
         training,
         worklist,

@@ -165,6 +165,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 PROBLEMS = {
     "401": "Not signed in, or the ticket is not valid",
+    "403": "You lack a permission: the answer names it",
     "404": "No such object",
     "409": "The object's present state forbids this",
     "422": "The request or file is wrong: its `code` says why",

@@ -29,6 +29,7 @@ class Settings:
     identity_database_url: str = ""
     identity_key: str = ""
     default_issuer: str = ""
+    token_permissions: str = "identity,export"  # noqa: S105
     s3_bucket: str = "segloop"
     s3_secure: bool = False
     api_url: str = "http://127.0.0.1:8000"

@@ -16,7 +16,7 @@ from segloop.imaging.derive import HEADERS, SEG_FILE
 from segloop.masks import table
 from segloop.projects import table as projects_table
 from segloop.volumes import table as volumes_table
-from services.api.deps import ActorDep, PartsDep
+from services.api.deps import IdentityActorDep, PartsDep
 from services.api.routes.jobs import require_uuid
 
 router = APIRouter(tags=["dicom"])
@@ -30,14 +30,14 @@ router = APIRouter(tags=["dicom"])
 def get_seg(
     mask_id: str,
     parts: PartsDep,
-    actor: ActorDep,
+    actor: IdentityActorDep,
     deflated: Annotated[
         bool, Query(description="As deflated little endian: far smaller, and not read by every PACS.")
     ] = False,
 ) -> Response:
     """Return the mask as DICOM Segmentation of its CT's study; the same mask gives the same object.
 
-    It names the patient, so a ticket to the mask doesn't open it.
+    It names the patient, so it needs the permission `identity`, and a ticket to the mask doesn't open it.
     """
     with transaction(parts.engine) as conn:
         row = table.get(conn, require_uuid(mask_id))

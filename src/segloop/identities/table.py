@@ -1,6 +1,6 @@
 """SQL of the identity store."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -69,6 +69,12 @@ def save_text(conn: Connection, *, sealed: bytes, **values: object) -> None:
 def list_texts(conn: Connection, source_keys: Collection[str]) -> Sequence[Row[Any]]:
     """Return the sealed texts of those that are there."""
     return conn.execute(select(texts).where(texts.c.source_key.in_(source_keys))).all()
+
+
+def scan_texts(conn: Connection, project_id: str, *, limit: int) -> Iterator[Row[Any]]:
+    """Go through a project's sealed texts, newest first, without holding them all."""
+    query = select(texts).where(texts.c.project_id == project_id).order_by(texts.c.id.desc()).limit(limit)
+    return iter(conn.execution_options(yield_per=1000).execute(query))
 
 
 def list_keys(conn: Connection, *, older_than: timedelta) -> set[str]:

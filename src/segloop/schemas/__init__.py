@@ -26,6 +26,15 @@ from segloop.schemas.feedback import (
     LabelCounts,
     NewFeedback,
 )
+from segloop.schemas.identities import (
+    MOST_VOLUMES,
+    FoundVolumes,
+    Identities,
+    IdentityQuery,
+    IdentitySearch,
+    Me,
+    VolumeIdentity,
+)
 from segloop.schemas.jobs import JobError, JobEvent, JobInput, JobOut, JobParameters, NewJob
 from segloop.schemas.masks import (
     LabelDifference,
@@ -45,6 +54,7 @@ from segloop.schemas.volumes import Ticket, Volume
 from segloop.schemas.worklist import Case, Resumable, Worklist
 
 __all__ = [
+    "MOST_VOLUMES",
     "NOTICE",
     "AgeCounts",
     "AnnotatorCounts",
@@ -62,8 +72,12 @@ __all__ = [
     "FeedbackCounts",
     "FeedbackStatistics",
     "Finalization",
+    "FoundVolumes",
     "GateBody",
     "Head",
+    "Identities",
+    "IdentityQuery",
+    "IdentitySearch",
     "JobError",
     "JobEvent",
     "JobInput",
@@ -82,6 +96,7 @@ __all__ = [
     "Mask",
     "MaskComparison",
     "MaskStatistics",
+    "Me",
     "ModelVersion",
     "NewDraft",
     "NewFeedback",
@@ -114,5 +129,6 @@ __all__ = [
     "VersionFigures",
     "VersionLineage",
     "Volume",
+    "VolumeIdentity",
     "Worklist",
 ]

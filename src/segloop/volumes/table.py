@@ -1,6 +1,6 @@
 """SQL of patients, volumes and the uploads they come from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -166,6 +166,19 @@ def get(conn: Connection, volume_id: str) -> Row[Any]:
     if row is None:
         raise NotFound("volume_unknown", "There is no such volume.")
     return row
+
+
+def list_by_ids(conn: Connection, volume_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Return those volumes that there are, in any order."""
+    return conn.execute(select(volumes).where(volumes.c.id.in_(volume_ids))).all()
+
+
+def list_by_source_keys(
+    conn: Connection, source_keys: Collection[str], *, project_id: str, limit: int
+) -> Sequence[Row[Any]]:
+    """Return a project's volumes that name these headers, newest first."""
+    query = select(volumes).where(volumes.c.project_id == project_id, volumes.c.source_key.in_(source_keys))
+    return conn.execute(query.order_by(volumes.c.created_at.desc(), volumes.c.id.desc()).limit(limit)).all()
 
 
 def list_(

@@ -19,13 +19,17 @@ from segloop.worklist.state import CaseState
 
 @dataclass(frozen=True)
 class Filter:
-    """Which cases are asked for; `search` is a part of the case reference, in any case of its letters."""
+    """Which cases are asked for; `search` is a part of the case reference, in any case of its letters.
+
+    `volume_ids` None is all of them.
+    """
 
     project_id: str
     actor: str
     states: Sequence[CaseState] = ()
     search: str = ""
     is_mine: bool = False
+    volume_ids: Sequence[str] | None = None
 
 
 def list_(
@@ -75,6 +79,8 @@ def _matching(wanted: Filter, *, states: Sequence[CaseState]) -> Select[Any]:
     query = select(cases)
     if wanted.search:
         query = query.where(cases.c.case_reference.icontains(wanted.search, autoescape=True))
+    if wanted.volume_ids is not None:
+        query = query.where(cases.c.id.in_(wanted.volume_ids))
     if wanted.is_mine:
         query = query.where(or_(cases.c.touched_by == wanted.actor, cases.c.has_draft))
     if states:

@@ -1,0 +1,54 @@
+"""Who acts, and whose CT it is. Names go in bodies only: addresses end up in logs."""
+
+from fastapi import APIRouter, Response
+
+from segloop import schemas
+from segloop.projects import table as projects_table
+from segloop.volumes import identify
+from services.api.deps import ActorDep, ConnectionDep, IdentityActorDep, PartsDep
+
+router = APIRouter(tags=["identities"])
+_NO_STORE = "no-store"
+
+
+@router.get("/me")
+def get_me(actor: ActorDep) -> schemas.Me:
+    """Say who the token stands for and what they may do."""
+    return schemas.Me(name=actor.name, permissions=sorted(actor.permissions))
+
+
+@router.post("/identities")
+def look_at_identities(
+    body: schemas.IdentityQuery,
+    conn: ConnectionDep,
+    actor: IdentityActorDep,
+    parts: PartsDep,
+    response: Response,
+) -> schemas.Identities:
+    """Tell whose CTs these are; needs the permission `identity`, and each one told is recorded."""
+    wanted = [str(volume_id) for volume_id in body.volume_ids]
+    found = identify.look(conn, parts.identities, wanted, actor=actor.name)
+    response.headers["Cache-Control"] = _NO_STORE
+    return schemas.Identities(
+        items=[
+            schemas.VolumeIdentity.model_validate({"volume_id": volume_id, **identity.to_dict()})
+            for volume_id, identity in found.items()
+        ]
+    )
+
+
+@router.post("/identities/search")
+def search_identities(
+    body: schemas.IdentitySearch,
+    conn: ConnectionDep,
+    actor: IdentityActorDep,
+    parts: PartsDep,
+    response: Response,
+) -> schemas.FoundVolumes:
+    """Find a patient's CTs by a whole ID or accession number, or by the beginnings of a name; recorded without the text."""
+    project_id = projects_table.get(conn, body.project).id
+    found, is_complete = identify.search(
+        conn, parts.identities, body.text, project_id=project_id, actor=actor.name
+    )
+    response.headers["Cache-Control"] = _NO_STORE
+    return schemas.FoundVolumes(volume_ids=found, is_complete=is_complete)

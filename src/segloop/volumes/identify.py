@@ -1,0 +1,62 @@
+"""Look at whose CT a volume is, or look for a patient's: nothing is shown that the audit record does not know of."""
+
+from collections.abc import Sequence
+
+from segloop.audit.record import record
+from segloop.database import Connection
+from segloop.identities.store import IdentityStore
+from segloop.imaging.dicom.identity import Identity
+from segloop.volumes import table
+
+MOST_KEYS, MOST_FOUND = 500, 100
+"""How many series a search may find, and how many volumes of them it lists."""
+
+
+def look(
+    conn: Connection, identities: IdentityStore | None, volume_ids: Sequence[str], *, actor: str
+) -> dict[str, Identity]:
+    """Return whose CTs these are, by volume, in the order asked for; each one shown is an audit event of its own.
+
+    Volumes that are not there, or of which nothing is kept, are left out.
+    """
+    rows = {row.id: row for row in table.list_by_ids(conn, volume_ids) if row.source_key is not None}
+    if identities is None or not rows:
+        return {}
+    known = identities.identities({row.source_key for row in rows.values()})
+    found = {}
+    for volume_id in dict.fromkeys(volume_ids):
+        row = rows.get(volume_id)
+        if row is None or row.source_key not in known:
+            continue
+        found[volume_id] = known[row.source_key]
+        record(
+            conn,
+            actor=actor,
+            action="identity.viewed",
+            object_type="volume",
+            object_id=volume_id,
+            project_id=row.project_id,
+        )
+    return found
+
+
+def search(
+    conn: Connection, identities: IdentityStore | None, text: str, *, project_id: str, actor: str
+) -> tuple[list[str], bool]:
+    """Return the volumes of a project whose patient or accession a text names, newest first, and whether these are all.
+
+    The audit event holds which volumes were found, and not for whom they were looked.
+    """
+    keys = [] if identities is None else identities.search(project_id, text, limit=MOST_KEYS)
+    rows = table.list_by_source_keys(conn, keys, project_id=project_id, limit=MOST_FOUND + 1)
+    found = [row.id for row in rows[:MOST_FOUND]]
+    record(
+        conn,
+        actor=actor,
+        action="identity.searched",
+        object_type="project",
+        object_id=project_id,
+        project_id=project_id,
+        volume_ids=found,
+    )
+    return found, len(rows) <= MOST_FOUND and len(keys) < MOST_KEYS
