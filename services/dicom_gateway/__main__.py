@@ -17,6 +17,7 @@ from services.dicom_gateway.follow import Follower
 from services.dicom_gateway.receive import Receiver
 from services.dicom_gateway.send import send
 from services.dicom_gateway.spool import Spool
+from services.dicom_gateway.stow_server import StowServer
 
 log = logging.getLogger(__name__)
 IDLE_S = 0.5
@@ -33,7 +34,9 @@ def main(path: Path) -> None:
     warnings.simplefilter("ignore")
     config = read_config(path)
     spool = Spool(settings.gateway_spool)
-    receiver = Receiver(config, spool)
+    servers: list[Receiver | StowServer] = [Receiver(config, spool)]
+    if config.stow is not None:
+        servers.append(StowServer(config.stow, spool))
     follower = Follower(
         config,
         spool,
@@ -44,9 +47,10 @@ def main(path: Path) -> None:
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
-    receiver.start()
-    log.info("listening as %s on %s:%d", config.aet, config.host, config.port)
     try:
+        for server in servers:
+            server.start()
+        log.info("listening as %s on %s:%d", config.aet, config.host, config.port)
         while not ending.is_set():
             try:
                 changed = follower.step()
@@ -56,7 +60,8 @@ def main(path: Path) -> None:
             if not changed:
                 ending.wait(IDLE_S)
     finally:
-        receiver.stop()
+        for server in servers:
+            server.stop()
 
 
 if __name__ == "__main__":

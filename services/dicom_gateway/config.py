@@ -11,8 +11,9 @@ from pydicom import Dataset
 from pydicom.multival import MultiValue
 
 from segloop.errors import InvalidInput
+from services.dicom_gateway.config_stow import Stow, read_stow
+from services.dicom_gateway.values import aet, only, port
 
-_AET = re.compile(r"[\x21-\x5b\x5d-\x7e]([\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
 _CONDITIONS = {
     "caller": None,
     "modality": "Modality",
@@ -68,6 +69,7 @@ class Config:
     keep_s: float = 24 * 3600.0
     rules: tuple[Rule, ...] = ()
     destinations: Mapping[str, Destination] = field(default_factory=dict)
+    stow: Stow | None = None
 
     def rule_for(self, header: Dataset, *, caller: str, n_slices: int) -> Rule | None:
         """Return the first rule that a series fits, or None."""
@@ -85,15 +87,16 @@ def read_config(path: Path) -> Config:
     try:
         body = yaml.safe_load(path.read_text()) or {}
         destinations = {
-            name: Destination(name, _aet(given["aet"]), str(given["host"]), _port(given["port"]))
-            for name, given in _only(body.pop("destinations", {}), None).items()
+            name: Destination(name, aet(given["aet"]), str(given["host"]), port(given["port"]))
+            for name, given in only(body.pop("destinations", {}), None).items()
         }
         rules = tuple(_rule(given, destinations) for given in body.pop("rules", []))
-        _only(body, {"aet", "host", "port", "callers", "quiet_s", "keep_s"})
-        body["callers"] = tuple(_aet(caller) for caller in body.get("callers", []))
-        found = Config(**body, rules=rules, destinations=destinations)
-        _aet(found.aet)
-        _port(found.port)
+        stow = read_stow(body.pop("stow")) if "stow" in body else None
+        only(body, {"aet", "host", "port", "callers", "quiet_s", "keep_s"})
+        body["callers"] = tuple(aet(caller) for caller in body.get("callers", []))
+        found = Config(**body, rules=rules, destinations=destinations, stow=stow)
+        aet(found.aet)
+        port(found.port)
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, re.error) as error:
         raise InvalidInput(
             "gateway_config", f"{path} can't be used: {error}. Correct it and start again."
@@ -104,8 +107,8 @@ def read_config(path: Path) -> Config:
 
 
 def _rule(given: Mapping[str, Any], destinations: Mapping[str, Destination]) -> Rule:
-    _only(given, {"name", "if", "project", "priority", "destinations"})
-    conditions = dict(_only(given.get("if", {}), {*_CONDITIONS, "fewest_slices"}))
+    only(given, {"name", "if", "project", "priority", "destinations"})
+    conditions = dict(only(given.get("if", {}), {*_CONDITIONS, "fewest_slices"}))
     fewest = int(conditions.pop("fewest_slices", 1))
     to = tuple(given.get("destinations", []))
     unknown = set(to) - set(destinations)
@@ -116,27 +119,6 @@ def _rule(given: Mapping[str, Any], destinations: Mapping[str, Destination]) -> 
         raise ValueError(f"rule {given.get('name')!r} has priority {priority!r}; stat and routine are known")
     patterns = {name: re.compile(str(pattern)) for name, pattern in conditions.items()}
     return Rule(str(given["name"]), patterns, fewest, given.get("project", "default"), priority, to)
-
-
-def _only(given: Mapping[str, Any], known: set[str] | None) -> Mapping[str, Any]:
-    if not isinstance(given, Mapping):
-        raise TypeError(f"{given!r} is no list of names and values")
-    unknown = set() if known is None else set(given) - known
-    if unknown:
-        raise ValueError(f"{sorted(unknown)} is not known here; known are {sorted(known or ())}")
-    return given
-
-
-def _aet(text: str) -> str:
-    if not _AET.fullmatch(str(text)):
-        raise ValueError(f"{text!r} is no AE title: 1 to 16 characters, no backslash")
-    return str(text)
-
-
-def _port(number: Any) -> int:
-    if not isinstance(number, int) or not 0 < number < 65536:
-        raise ValueError(f"{number!r} is no port")
-    return number
 
 
 def _text(header: Dataset, keyword: str) -> str:

@@ -1,8 +1,10 @@
 """Received files on disk, durable before the sender hears so, and how far each series has come. No file name tells of a patient."""
 
+import filecmp
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import threading
 import time
@@ -46,9 +48,15 @@ class Spool:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for unfinished in folder.glob(f"*{_UNFINISHED}"):  # being made or removed when the process died
             shutil.rmtree(unfinished)
+        self._drafts = folder / f"drafts{_UNFINISHED}"
+        self._drafts.mkdir(exist_ok=True, mode=0o700)
+
+    def draft(self) -> Path:
+        """Return a fresh name for a file that is still coming; what a process that died left there is removed at start."""
+        return self._drafts / secrets.token_hex(8)
 
     def store(self, caller: str, series: str, instance: str, body: bytes) -> bool:
-        """Keep a received file and return whether it is new; it is on disk when this returns.
+        """Keep a received file and return whether it is new; it is on disk when this returns. Where that fails nothing is left.
 
         `series` and `instance` are UIDs; files of one series from one caller lie together. What comes after a series was
         closed begins it again, with what was there before; so does what is sent again of a series that failed.
@@ -56,12 +64,29 @@ class Spool:
         Raises:
             Conflict: `instance_differs` where the same instance is there with other bytes.
         """
+        draft = self.draft()
+        draft.write_bytes(body)
+        return self.take(caller, series, instance, draft)
+
+    def take(self, caller: str, series: str, instance: str, draft: Path) -> bool:
+        """Do as `store` with a file that was written under a name of `draft`; there it is gone afterwards.
+
+        Raises:
+            Conflict: as `store`.
+        """
+        try:
+            _sync(draft)
+            return self._take(caller, series, instance, draft)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _take(self, caller: str, series: str, instance: str, draft: Path) -> bool:
         name, stem = f"{_short(instance)}.dcm", _short(f"{caller}/{series}")
         with self._lock:
             latest = self._latest(stem)
             file = None if latest is None else self.files(latest) / name
             if file is not None and file.exists():
-                if file.read_bytes() == body:
+                if filecmp.cmp(file, draft, shallow=False):
                     if latest is not None and latest.stage == "failed":
                         self._begin(caller, stem, latest)
                     return False
@@ -72,11 +97,6 @@ class Spool:
                 else self._begin(caller, stem, latest)
             )
             file = self.files(entry) / name
-            draft = file.with_suffix(".part")
-            with draft.open("wb") as target:
-                target.write(body)
-                target.flush()
-                os.fsync(target.fileno())
             draft.rename(file)
             _sync(file.parent)
             return True
@@ -164,8 +184,9 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

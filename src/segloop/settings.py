@@ -99,6 +99,18 @@ def owner_database_url(environ: Mapping[str, str] | None = None) -> str:
     return url
 
 
+def secret(name: str, environ: Mapping[str, str] | None = None) -> str:
+    """Return a secret whose variable the gateway's configuration names.
+
+    Raises:
+        InvalidInput: `settings_missing`.
+    """
+    found = (os.environ if environ is None else environ).get(name, "")
+    if not found:
+        raise InvalidInput("settings_missing", f"Set {name}, or leave out what names it.")
+    return found
+
+
 def _parse(name: str, kind: object, text: str) -> object:
     try:
         if kind is bool:

@@ -70,3 +70,23 @@ def test_what_has_ended_is_forgotten_in_time(tmp_path: Path) -> None:
     assert len(spool.entries()) == 2
     spool.sweep(keep_s=50)
     assert [entry.stage for entry in spool.entries()] == ["receiving"]
+
+
+def test_a_file_that_came_in_pieces_is_kept_like_any_other_and_its_draft_is_gone(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for body in (b"one", b"one", b"other"):
+        draft = spool.draft()
+        draft.write_bytes(body)
+        if body == b"other":
+            with pytest.raises(Conflict):
+                spool.take("A", "1.2", "1.2.3", draft)
+        else:
+            spool.take("A", "1.2", "1.2.3", draft)
+        assert not draft.exists()
+    (entry,) = spool.entries()
+    assert [file.read_bytes() for file in spool.files(entry).iterdir()] == [b"one"]
+
+
+def test_drafts_of_a_process_that_died_are_removed(tmp_path: Path) -> None:
+    Spool(tmp_path).draft().write_bytes(b"half")
+    assert not list(Spool(tmp_path).draft().parent.iterdir())
