@@ -39,24 +39,14 @@ class Api:
             raise
 
     def segment(self, volume_id: str, *, project: str, priority: str) -> str:
-        """Return the job that segments a volume by the version in production: one that is there, whoever asked, or a new one.
-
-        One that failed or was cancelled is not taken: whoever sends a series again wants it tried again.
-        """
-        version = self._production(project)
-        known = self._call("GET", "/v1/jobs", params={"volume_id": volume_id, "limit": "200"})["items"]
-        ours = [job for job in known if job["kind"] == "segment" and job["model_version_id"] == version]
-        for job in ours:
-            if job["state"] in ("queued", "running", "succeeded"):
-                return str(job["id"])
+        """Return the job that segments a volume by the version in production: the API makes one, whoever else asked."""
         body = {
             "kind": "segment",
             "project_id": project,
             "input": {"volume_id": volume_id},
-            "parameters": {"priority": priority, "model_version_id": version},
+            "parameters": {"priority": priority},
         }
-        key = {"Idempotency-Key": f"gateway-{volume_id}-{version}-{priority}-{len(ours)}"}
-        return str(self._call("POST", "/v1/jobs", json=body, headers=key)["id"])
+        return str(self._call("POST", "/v1/jobs", json=body)["id"])
 
     def job(self, job_id: str) -> dict[str, Any]:
         """Return a job."""
@@ -65,15 +55,6 @@ class Api:
     def seg(self, mask_id: str) -> bytes:
         """Return a mask as DICOM Segmentation."""
         return self._send("GET", f"/v1/masks/{mask_id}/dicom-seg", timeout=600.0).content
-
-    def _production(self, project: str) -> str:
-        versions = self._call("GET", f"/v1/projects/{project}/model-versions", params={"limit": "200"})[
-            "items"
-        ]
-        for version in versions:
-            if version["stage"] == "production":
-                return str(version["id"])
-        raise Unavailable("no_model", "The project has no version in production.")
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         return self._send(method, path, **arguments).json()
@@ -90,6 +71,6 @@ class Api:
         except ValueError:
             body = {}
         code, text = str(body.get("code", "internal")), str(body.get("detail", "The API gave an error."))
-        later = answer.status_code >= 500 or answer.status_code in (401, 403, 408, 429)
+        later = answer.status_code >= 500 or answer.status_code in (401, 403, 408, 429) or code == "no_model"
         kind: type[SegloopError] = Unavailable if later else InvalidInput
         raise kind(code, text)

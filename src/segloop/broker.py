@@ -59,9 +59,13 @@ def make_celery(redis_url: str) -> Celery:
 def send(app: Celery, *, task: str, queue: str, job_id: str) -> None:
     """Ring the bell for one job; sending twice is harmless.
 
+    A queue that no worker serves has no bell: a job that is held there waits until it is moved.
+
     Raises:
         Unavailable: `broker_unavailable` when Redis can't be reached.
     """
+    if queue not in set(QueueName):
+        return
     try:
         app.send_task(task, kwargs={"job_id": job_id}, queue=queue)
     except (OperationalError, OSError, ConnectionError) as error:

@@ -218,9 +218,8 @@ def test_a_job_is_committed_before_the_client_hears_of_it(client: TestClient) ->
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
-def test_a_request_repeated_with_its_key_gets_its_job_whatever_became_of_the_version(
-    client: TestClient, settings: Settings
-) -> None:
+def model_version(settings: Settings, name: str) -> str:
+    """A version that jobs can be pinned to; its bundle isn't there."""
     engine = open_engine(settings.database_url)
     with transaction(engine) as conn:
         project = projects_table.get(conn, "default")
@@ -231,27 +230,63 @@ def test_a_request_repeated_with_its_key_gets_its_job_whatever_became_of_the_ver
             conn,
             project_id=project.id,
             created_by="t",
-            name="candidate",
+            name=name,
             label_set_id=labels.id,
-            object_key="candidate",
-            sha256="candidate",
+            object_key=name,
+            sha256=name,
             size_bytes=1,
             orientation="RAS",
         )
     engine.dispose()
+    return str(version.id)
+
+
+def test_a_request_repeated_with_its_key_gets_its_job_whatever_became_of_the_version(
+    client: TestClient, settings: Settings
+) -> None:
+    version = model_version(settings, "candidate")
     volume = upload(client, nifti_bytes(ct())).json()
     body = {
         "kind": "segment",
         "input": {"volume_id": volume["id"]},
-        "parameters": {"model_version_id": version.id},
+        "parameters": {"model_version_id": version},
     }
     first = client.post("/v1/jobs", json=body, headers={"Idempotency-Key": "version"})
     assert first.status_code == 202, first.text
-    said = client.post(f"/v1/model-versions/{version.id}/reject", json={"reason": "misses the larynx"})
+    said = client.post(f"/v1/model-versions/{version}/reject", json={"reason": "misses the larynx"})
     assert said.status_code == 200, said.text
     again = client.post("/v1/jobs", json=body, headers={"Idempotency-Key": "version"})
     assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
     assert client.post("/v1/jobs", json=body).json()["code"] == "model_version_rejected"
+
+
+def test_the_same_segmentation_by_another_request_is_the_same_job(
+    client: TestClient, settings: Settings
+) -> None:
+    version = model_version(settings, "the same")
+    volume = upload(client, nifti_bytes(ct())).json()
+
+    def post(key: str | None = None, **parameters: object) -> tuple[int, str, int]:
+        body = {
+            "kind": "segment",
+            "input": {"volume_id": volume["id"]},
+            "parameters": {"model_version_id": version, **parameters},
+        }
+        answer = client.post("/v1/jobs", json=body, headers={} if key is None else {"Idempotency-Key": key})
+        assert answer.status_code in (200, 202), answer.text
+        return answer.status_code, answer.json()["id"], answer.json()["priority"]
+
+    accepted, job_id, _ = post("same 1")
+    assert accepted == 202
+    assert post("same 2") == (200, job_id, 10)
+    assert post(hu_confirmed=True, hu_offset=0) == (200, job_id, 10)
+    assert post(priority="stat") == (200, job_id, 0)
+    for different in ({"profile": "fast"}, {"hu_offset": -1024}):
+        assert post(**different)[0] == 202
+    assert client.post(f"/v1/jobs/{job_id}/cancel").json()["state"] == "cancelled"
+    assert post("same 2") == (200, job_id, 0)  # the key's answer
+    anew = post()
+    assert anew[0] == 202 and anew[1] != job_id
 
 
 def test_lists_are_paged_without_loss(client: TestClient) -> None:

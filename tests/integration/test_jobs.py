@@ -43,19 +43,33 @@ def add(
     priority: Priority = Priority.ROUTINE,
     key: str | None = None,
 ) -> Job:
+    return ask(engine, queue, priority=priority, key=key)[0]
+
+
+def ask(
+    engine: Engine,
+    queue: str,
+    *,
+    priority: Priority = Priority.ROUTINE,
+    key: str | None = None,
+    work: str | None = None,
+    actor: str = "tester",
+    again: bool = False,
+) -> tuple[Job, bool]:
     with transaction(engine) as conn:
         project_id = projects_table.get(conn, "default").id
-        job, _ = submit.submit(
+        return submit.submit(
             conn,
             project_id=project_id,
-            actor="tester",
+            actor=actor,
             kind=JobKind.SELFTEST,
             request={"n": 1},
             queue=queue,
             priority=priority,
             idempotency_key=key,
+            natural_key=work,
+            again=again,
         )
-    return job
 
 
 def get(engine: Engine, job: Job) -> Job:
@@ -340,6 +354,83 @@ def test_the_same_key_with_another_request_is_refused(engine: Engine, queue: str
             idempotency_key=queue,
         )
     assert refusal.value.code == "idempotency_key_reused"
+
+
+def test_the_same_work_is_one_job_whoever_asks_even_at_the_same_time(engine: Engine, queue: str) -> None:
+    answers: list[tuple[Job, bool]] = []
+    start = threading.Barrier(8)
+
+    def asks(n: int) -> None:
+        start.wait()
+        answers.append(ask(engine, queue, work=queue, actor=f"actor {n}", key=f"{queue} {n}"))
+
+    threads = [threading.Thread(target=asks, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 8
+    assert len({job.id for job, _ in answers}) == 1
+    assert sum(new for _, new in answers) == 1
+    with transaction(engine) as conn:
+        assert sum(row.job_id == answers[0][0].id for row in table.take_outbox(conn, limit=1000)) == 1
+    for n in range(8):  # each key names the job, whichever of them made it
+        assert ask(engine, queue, actor=f"actor {n}", key=f"{queue} {n}") == (answers[0][0], False)
+
+
+def test_work_that_is_done_is_given_again_unless_it_is_asked_for_again(engine: Engine, queue: str) -> None:
+    first, _ = ask(engine, queue, work=queue)
+    assert ask(engine, queue, work=queue, again=True) == (first, False)  # it waits
+    run(engine, queue, good)
+    given, new = ask(engine, queue, work=queue)
+    assert (given.id, given.state, new) == (first.id, JobState.SUCCEEDED, False)
+    second, new = ask(engine, queue, work=queue, again=True)
+    assert new and second.id != first.id
+    assert ask(engine, queue, work=queue)[0].id == second.id
+
+
+@pytest.mark.parametrize("how", ["failed", "cancelled", "asked to stop"])
+def test_work_that_ended_badly_is_done_anew(engine: Engine, queue: str, how: str) -> None:
+    first, _ = ask(engine, queue, work=queue)
+
+    def refuses(attempt: Attempt) -> Finish:
+        raise InvalidInput("not_finite", "The volume holds NaN.")
+
+    with transaction(engine) as conn:
+        if how == "asked to stop":
+            table.claim_next(conn, queue=queue, kinds=["selftest"], worker="w", lease_s=60)
+        if how != "failed":
+            submit.cancel(conn, first.id, actor="tester")
+    if how == "failed":
+        run(engine, queue, refuses)
+    second, new = ask(engine, queue, work=queue)
+    assert new and second.id != first.id
+    if how == "failed":
+        with transaction(engine) as conn, pytest.raises(Conflict) as refusal:
+            submit.retry(conn, first.id, actor="tester")
+        assert refusal.value.code == "job_replaced"
+
+
+def test_asked_for_as_stat_a_job_that_waits_becomes_stat(engine: Engine, queue: str) -> None:
+    first = add(engine, queue)
+    wanted, _ = ask(engine, queue, work=queue)
+    for priority in (Priority.STAT, Priority.ROUTINE):  # and stays so
+        given, new = ask(engine, queue, work=queue, priority=priority)
+        assert (given.id, given.priority, new) == (wanted.id, Priority.STAT, False)
+    with transaction(engine) as conn:
+        bells = [row.priority for row in table.take_outbox(conn, limit=1000) if row.job_id == wanted.id]
+    assert sorted(bells) == [Priority.STAT, Priority.ROUTINE]
+    order = [run(engine, queue, good) for _ in range(2)]
+    assert [job.id for job in order if job] == [wanted.id, first.id]
+
+
+def test_a_bell_for_a_queue_that_no_worker_serves_is_dropped(redis_url: str) -> None:
+    celery = broker.make_celery(redis_url)
+    broker.send(celery, task="segloop.selftest", queue="nobody's", job_id="1")
+    broker.send(celery, task="segloop.selftest", queue="training", job_id="2")
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.llen("training") == 1
+        assert client.llen("nobody's") == 0
 
 
 def test_a_job_whose_bell_was_lost_is_rung_again(engine: Engine, queue: str) -> None:

@@ -75,7 +75,6 @@ def compared(engine: Engine, candidate: Any, production: Any | None, outcome: st
                 kind="evaluate",
                 queue="none",
                 priority=10,
-                request_sha256="",
             )
             .returning(_jobs().c.id)
         ).scalar_one()

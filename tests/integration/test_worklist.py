@@ -84,8 +84,8 @@ def test_a_running_and_a_failed_job_show_only_until_there_is_a_mask(
         with transaction(engine) as conn:
             conn.execute(
                 text(
-                    "INSERT INTO jobs (project_id, created_by, kind, queue, state, priority, volume_id, request_sha256) "
-                    "SELECT project_id, 'somebody', 'segment', 'gpu', :state, 5, id, :state FROM volumes WHERE id = :id"
+                    "INSERT INTO jobs (project_id, created_by, kind, queue, state, priority, volume_id) "
+                    "SELECT project_id, 'somebody', 'segment', 'gpu', :state, 5, id FROM volumes WHERE id = :id"
                 ),
                 {"state": state, "id": volume_id},
             )

@@ -86,7 +86,7 @@ def _find_unfinished(api: ApiClient, volume: Volume) -> str | None:
     return next((job.id for job in jobs if job.state in ("queued", "running")), None)
 
 
-def _offer(api: ApiClient, volume: Volume) -> None:
+def _offer(api: ApiClient, volume: Volume, *, again: bool = False) -> None:
     """Start the job of a CT that has just come; else offer to, and say what became of the last one."""
     last = next(iter(api.jobs(volume_id=volume.id, limit=1)), None)
     if last is not None and last.state == "failed" and last.error:
@@ -106,7 +106,7 @@ def _offer(api: ApiClient, volume: Volume) -> None:
     offset = left.number_input("Add this to get HU (0: they are HU)", value=_likely_offset(volume), step=1.0)
     sure = middle.checkbox("This is a CT, and the offset is right")
     if right.button("Segment this CT", type="primary", disabled=not sure):
-        _request(api, volume, hu_offset=offset, hu_confirmed=True)
+        _request(api, volume, hu_offset=offset, hu_confirmed=True, again=again)
 
 
 def _again(api: ApiClient, volume: Volume) -> None:
@@ -114,9 +114,9 @@ def _again(api: ApiClient, volume: Volume) -> None:
     is_busy = _job_key(volume) in st.session_state
     if not volume.is_hu_like:
         with st.popover("Segment again", disabled=is_busy):
-            _offer(api, volume)
+            _offer(api, volume, again=True)
     elif st.button("Segment again", disabled=is_busy):
-        _request(api, volume)
+        _request(api, volume, again=True)
 
 
 def _likely_offset(volume: Volume) -> float:

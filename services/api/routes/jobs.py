@@ -29,7 +29,11 @@ def create_job(
     response: Response,
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> schemas.JobOut:
-    """Accept work: 202 with its place; the same Idempotency-Key gives the same job (200)."""
+    """Accept work: 202 with its place, or 200 with a job that is there.
+
+    The same Idempotency-Key gives the same job. The same segmentation (volume, model version, profile, HU offset) is one
+    job, whoever asks for it, unless it failed or was cancelled; asked for as stat, one that waits becomes stat.
+    """
     project_id = projects_table.get(conn, body.project_id).id
     priority = Priority.STAT if body.parameters.priority == "stat" else Priority.ROUTINE
     known = submit.find_repeat(
@@ -52,6 +56,7 @@ def create_job(
             hu_confirmed=body.parameters.hu_confirmed,
             hu_offset=body.parameters.hu_offset,
             profile=body.parameters.profile,
+            again=body.parameters.again,
             request=body.model_dump(),
             idempotency_key=idempotency_key,
         )

@@ -74,8 +74,6 @@ class Job:
     mask_id: str | None
     parameters: dict[str, Any]
     timings: dict[str, float]
-    idempotency_key: str | None
-    request_sha256: str
     attempt: int
     failures: int
     interruptions: int

@@ -9,6 +9,7 @@ from segloop.database import Connection, IntegrityError, constraint_of
 from segloop.errors import Conflict, InvalidInput
 from segloop.jobs import table
 from segloop.jobs.job import ENDED, QUEUES, TASKS, Job, JobKind, JobState, Priority
+from segloop.jobs.requests import table as requests_table
 
 
 def submit(
@@ -23,11 +24,15 @@ def submit(
     model_version_id: str | None = None,
     parameters: dict[str, Any] | None = None,
     idempotency_key: str | None = None,
+    natural_key: str | None = None,
+    again: bool = False,
     queue: str | None = None,
 ) -> tuple[Job, bool]:
     """Insert a job, its outbox row and its first event; return (job, whether it is new).
 
-    The same `idempotency_key` of the same actor and project returns the first job.
+    The same `idempotency_key` of the same actor and project returns the first job. The same `natural_key` in the project
+    returns the job that waits, runs or has succeeded, whoever asked for it; one that waits becomes as urgent as is asked
+    now. With `again` one that has succeeded doesn't count.
 
     Raises:
         InvalidInput: `idempotency_key_reused` when the key came before with another `request`.
@@ -37,31 +42,64 @@ def submit(
     )
     if known is not None:
         return known, False
-    job = table.insert_job(
-        conn,
-        project_id=project_id,
-        created_by=actor,
-        kind=kind,
-        queue=queue or QUEUES[kind],
-        priority=int(priority),
-        volume_id=volume_id,
-        model_version_id=model_version_id,
-        parameters=parameters or {},
-        idempotency_key=idempotency_key,
-        request_sha256=_digest(request),
-    )
-    table.add_to_outbox(conn, job, task=TASKS[kind])
-    table.add_event(conn, job, reason="submitted")
+    if again and natural_key is not None:
+        requests_table.release_natural_key(conn, project_id=project_id, natural_key=natural_key)
+    values = {
+        "project_id": project_id,
+        "created_by": actor,
+        "kind": kind,
+        "queue": queue or QUEUES[kind],
+        "priority": int(priority),
+        "volume_id": volume_id,
+        "model_version_id": model_version_id,
+        "parameters": parameters or {},
+    }
+    job, new = _insert_or_find(conn, values, natural_key)
+    if idempotency_key is not None:
+        requests_table.insert_request(
+            conn,
+            project_id=project_id,
+            created_by=actor,
+            idempotency_key=idempotency_key,
+            request_sha256=_digest(request),
+            job_id=job.id,
+        )
+    if new:
+        _announce(conn, job, reason="submitted", actor=actor, action="job.submitted")
+    elif (sooner := requests_table.raise_priority(conn, job.id, priority=int(priority))) is not None:
+        job = sooner
+        _announce(conn, job, reason=f"made urgent by {actor}", actor=actor, action="job.made_urgent")
+    return job, new
+
+
+def _insert_or_find(conn: Connection, values: dict[str, Any], natural_key: str | None) -> tuple[Job, bool]:
+    # The index decides, not a look beforehand: of two requests at once the second waits for the first's commit. Each
+    # further turn means that the job in the way has ended badly since.
+    while True:
+        job = table.insert_job(conn, natural_key=natural_key, **values)
+        if job is not None:
+            return job, True
+        assert natural_key is not None
+        known = requests_table.find_by_natural_key(
+            conn, project_id=values["project_id"], natural_key=natural_key
+        )
+        if known is not None:
+            return known, False
+
+
+def _announce(conn: Connection, job: Job, *, reason: str, actor: str, action: str) -> None:
+    """Ring the bell of a job that waits, and write down why."""
+    table.add_to_outbox(conn, job, task=TASKS[job.kind])
+    table.add_event(conn, job, reason=reason)
     record(
         conn,
         actor=actor,
-        action="job.submitted",
+        action=action,
         object_type="job",
         object_id=job.id,
-        project_id=project_id,
-        kind=kind,
+        project_id=job.project_id,
+        kind=job.kind,
     )
-    return job, True
 
 
 def find_repeat(
@@ -72,7 +110,7 @@ def find_repeat(
     request: dict[str, Any],
     idempotency_key: str | None,
 ) -> Job | None:
-    """Return the job that the same request with the same key made before.
+    """Return the job that the same request with the same key got before.
 
     It is asked before anything else about the request: what was right then may be refused by now, and who repeats
     a request wants its job.
@@ -84,13 +122,15 @@ def find_repeat(
         return None
     # Two requests with one key at the same time: the second waits here and then finds the first's job.
     table.lock_name(conn, f"{project_id}/{actor}/{idempotency_key}")
-    known = table.find_by_idempotency_key(conn, project_id=project_id, created_by=actor, key=idempotency_key)
-    if known is not None and known.request_sha256 != _digest(request):
+    known = requests_table.find(conn, project_id=project_id, created_by=actor, key=idempotency_key)
+    if known is None:
+        return None
+    if known.request_sha256 != _digest(request):
         raise InvalidInput(
             "idempotency_key_reused",
             "This Idempotency-Key was used for another request; use a new key for new work.",
         )
-    return known
+    return table.get(conn, known.job_id)
 
 
 def _digest(request: dict[str, Any]) -> str:
@@ -125,21 +165,28 @@ def cancel(conn: Connection, job_id: str, *, actor: str) -> Job:
     return table.get(conn, job_id)
 
 
-def training_active(error: IntegrityError) -> Exception:
-    """Return what breaking `training_runs_one_active` means to the user, or the error itself if it is another."""
-    if constraint_of(error) != "training_runs_one_active":
-        return error
-    return Conflict(
-        "training_active",
-        "A training run of this project waits or runs already. Wait for it, or cancel it first.",
-    )
+def not_beside(error: IntegrityError) -> Exception:
+    """Return what it means to the user that a job can't wait beside another, or the error itself if it is another."""
+    constraint = constraint_of(error)
+    if constraint == "training_runs_one_active":
+        return Conflict(
+            "training_active",
+            "A training run of this project waits or runs already. Wait for it, or cancel it first.",
+        )
+    if constraint == "jobs_one_per_work":
+        return Conflict(
+            "job_replaced",
+            "Another job was made for the same work since this one failed. Ask for the work again to get that one.",
+        )
+    return error
 
 
 def retry(conn: Connection, job_id: str, *, actor: str) -> Job:
     """Queue a failed job once more.
 
     Raises:
-        Conflict: `job_not_failed`; `training_active` when another training run of its project is under way.
+        Conflict: `job_not_failed`; `job_replaced` when another job does the same work by now; `training_active` when
+            another training run of its project is under way.
     """
     known = table.get(conn, job_id)
     if known.kind is JobKind.TRAIN:
@@ -149,17 +196,8 @@ def retry(conn: Connection, job_id: str, *, actor: str) -> Job:
         with conn.begin_nested():
             job = table.reopen_failed(conn, job_id)
     except IntegrityError as error:
-        raise training_active(error) from None
+        raise not_beside(error) from None
     if job is None:
         raise Conflict("job_not_failed", "Only a failed job can be tried again.")
-    table.add_to_outbox(conn, job, task=TASKS[job.kind])
-    table.add_event(conn, job, reason=f"retried by {actor}")
-    record(
-        conn,
-        actor=actor,
-        action="job.retried",
-        object_type="job",
-        object_id=job_id,
-        project_id=job.project_id,
-    )
+    _announce(conn, job, reason=f"retried by {actor}", actor=actor, action="job.retried")
     return job

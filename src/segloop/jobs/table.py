@@ -18,24 +18,25 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
-    UniqueConstraint,
     Uuid,
     bindparam,
     delete,
     func,
-    insert,
     select,
     text,
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from segloop.database import Connection, created_columns, id_column, metadata
 from segloop.errors import NotFound
 from segloop.jobs.job import Job, JobKind, JobState
 
 _now = func.clock_timestamp()
+COUNTS = text("state IN ('queued', 'running', 'succeeded') AND cancel_requested_at IS NULL")
+"""Which jobs are the one that does the work of their natural key."""
+_HIDDEN = ("queued_at", "natural_key")
 
 jobs = Table(
     "jobs",
@@ -54,8 +55,7 @@ jobs = Table(
     Column("mask_id", Uuid(as_uuid=False)),
     Column("parameters", JSONB, nullable=False, server_default="{}"),
     Column("timings", JSONB, nullable=False, server_default="{}"),
-    Column("idempotency_key", Text),
-    Column("request_sha256", Text, nullable=False),
+    Column("natural_key", Text),
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("interruptions", Integer, nullable=False, server_default="0"),
@@ -70,7 +70,8 @@ jobs = Table(
     Column("finished_at", DateTime(timezone=True)),
     CheckConstraint("state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="state_known"),
     CheckConstraint("(state = 'running') = (lease_expires_at IS NOT NULL)", name="lease_while_running"),
-    UniqueConstraint("project_id", "created_by", "idempotency_key", name="jobs_idempotency_key"),
+    # Work that ended badly, or that is about to be cancelled, is no reason not to do it again.
+    Index("jobs_one_per_work", "project_id", "natural_key", unique=True, postgresql_where=COUNTS),
     Index("jobs_queued", "queue", "priority", "created_at", postgresql_where=text("state = 'queued'")),
     Index("jobs_running", "lease_expires_at", postgresql_where=text("state = 'running'")),
     Index("jobs_by_project", "project_id", "created_at", "id"),
@@ -107,14 +108,21 @@ outbox = Table(
 )
 
 
-def _job(row: "Row[Any]") -> Job:
-    values = {name: value for name, value in row._mapping.items() if name != "queued_at"}
+def job_of(row: "Row[Any]") -> Job:
+    """Return a row of `jobs` as a job."""
+    values = {name: value for name, value in row._mapping.items() if name not in _HIDDEN}
     return Job(**{**values, "kind": JobKind(row.kind), "state": JobState(row.state)})
 
 
-def insert_job(conn: Connection, **values: object) -> Job:
-    """Insert a queued job and return it; the unique idempotency key may refuse it."""
-    return _job(conn.execute(insert(jobs).values(**values).returning(jobs)).one())
+def insert_job(conn: Connection, **values: object) -> Job | None:
+    """Insert a queued job and return it; None where another does the work of its natural key (`jobs_one_per_work`)."""
+    row = conn.execute(
+        insert(jobs)
+        .values(**values)
+        .on_conflict_do_nothing(index_elements=[jobs.c.project_id, jobs.c.natural_key], index_where=COUNTS)
+        .returning(jobs)
+    ).one_or_none()
+    return None if row is None else job_of(row)
 
 
 def add_to_outbox(conn: Connection, job: Job, *, task: str) -> None:
@@ -157,17 +165,7 @@ def get(conn: Connection, job_id: str, *, lock: bool = False) -> Job:
     row = conn.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise NotFound("job_unknown", "There is no such job.")
-    return _job(row)
-
-
-def find_by_idempotency_key(conn: Connection, *, project_id: str, created_by: str, key: str) -> Job | None:
-    """Return the job an earlier request with this key made, if any."""
-    row = conn.execute(
-        select(jobs).where(
-            jobs.c.project_id == project_id, jobs.c.created_by == created_by, jobs.c.idempotency_key == key
-        )
-    ).one_or_none()
-    return None if row is None else _job(row)
+    return job_of(row)
 
 
 def list_(
@@ -189,7 +187,7 @@ def list_(
         query = query.where(jobs.c.volume_id == volume_id)
     if before:
         query = query.where(tuple_(jobs.c.created_at, jobs.c.id) < before)
-    return [_job(row) for row in conn.execute(query)]
+    return [job_of(row) for row in conn.execute(query)]
 
 
 def list_events(conn: Connection, job_id: str) -> Sequence["Row[Any]"]:
@@ -226,7 +224,7 @@ def claim_next(
         )
         .returning(jobs)
     ).one_or_none()
-    return None if row is None else _job(row)
+    return None if row is None else job_of(row)
 
 
 def _lease(lease_s: float) -> Any:
@@ -253,7 +251,7 @@ def end(conn: Connection, *, job_id: str, attempt: int, state: JobState, **value
         .values(state=state, lease_expires_at=None, finished_at=_now, **values)
         .returning(jobs)
     ).one_or_none()
-    return None if row is None else _job(row)
+    return None if row is None else job_of(row)
 
 
 def requeue(conn: Connection, *, job_id: str, attempt: int, **values: object) -> Job | None:
@@ -272,7 +270,7 @@ def requeue(conn: Connection, *, job_id: str, attempt: int, **values: object) ->
         )
         .returning(jobs)
     ).one_or_none()
-    return None if row is None else _job(row)
+    return None if row is None else job_of(row)
 
 
 def cancel_queued(conn: Connection, job_id: str) -> Job | None:
@@ -283,7 +281,7 @@ def cancel_queued(conn: Connection, job_id: str) -> Job | None:
         .values(state="cancelled", stage="cancelled", cancel_requested_at=_now, finished_at=_now)
         .returning(jobs)
     ).one_or_none()
-    return None if row is None else _job(row)
+    return None if row is None else job_of(row)
 
 
 def request_cancel(conn: Connection, job_id: str) -> None:
@@ -314,7 +312,7 @@ def reopen_failed(conn: Connection, job_id: str) -> Job | None:
         )
         .returning(jobs)
     ).one_or_none()
-    return None if row is None else _job(row)
+    return None if row is None else job_of(row)
 
 
 def forgive_interruptions(conn: Connection, job_id: str, *, attempt: int) -> None:
@@ -336,13 +334,13 @@ def find_last_evaluation(conn: Connection, *, model_version_id: str) -> Job | No
     """Return the newest comparison of a model version, whatever became of it."""
     query = select(jobs).where(jobs.c.kind == "evaluate", jobs.c.model_version_id == model_version_id)
     row = conn.execute(query.order_by(jobs.c.created_at.desc()).limit(1)).one_or_none()
-    return None if row is None else _job(row)
+    return None if row is None else job_of(row)
 
 
 def list_expired(conn: Connection, *, limit: int) -> list[Job]:
     """Lock and return running jobs whose lease is over."""
     query = select(jobs).where(jobs.c.state == "running", jobs.c.lease_expires_at < _now)
-    return [_job(row) for row in conn.execute(query.limit(limit).with_for_update(skip_locked=True))]
+    return [job_of(row) for row in conn.execute(query.limit(limit).with_for_update(skip_locked=True))]
 
 
 def list_unrung(conn: Connection, *, after_s: float, limit: int) -> list[Job]:
@@ -361,7 +359,7 @@ def list_unrung(conn: Connection, *, after_s: float, limit: int) -> list[Job]:
         .scalar_subquery()
     )
     rows = conn.execute(update(jobs).where(jobs.c.id.in_(query)).values(queued_at=_now).returning(jobs))
-    return [_job(row) for row in rows]
+    return [job_of(row) for row in rows]
 
 
 def lock_name(conn: Connection, name: str) -> None:

@@ -1,5 +1,7 @@
 """Ask for a segmentation of a volume by a pinned model version."""
 
+import hashlib
+import json
 from typing import Any
 
 from segloop.database import Connection
@@ -25,10 +27,12 @@ def request(
     profile: Profile,
     request: dict[str, Any],
     idempotency_key: str | None,
+    again: bool = False,
 ) -> tuple[Job, bool]:
     """Submit a segmentation of a volume; the model version in production now is pinned.
 
-    Returns (job, whether it is new).
+    Returns (job, whether it is new): the same work is one job, whoever asks for it (see `name_of`); `again` does it
+    once more where it has succeeded.
 
     Raises:
         NotFound: `volume_unknown`, also for a volume of another project; `model_version_unknown`.
@@ -61,12 +65,25 @@ def request(
         volume_id=volume_id,
         model_version_id=version.id,
         idempotency_key=idempotency_key,
+        natural_key=name_of(
+            volume_id=volume_id, model_version_id=version.id, profile=profile, hu_offset=hu_offset
+        ),
+        again=again,
         parameters={
             "profile": profile,
             "hu_confirmed": hu_confirmed,
             "hu_offset": hu_offset,
         },
     )
+
+
+def name_of(*, volume_id: str, model_version_id: str, profile: Profile, hu_offset: float | None) -> str:
+    """Return the natural key of a segmentation: a SHA-256 over all that its mask follows from.
+
+    Whether somebody confirmed that the values are HU isn't among that: it allows the work and doesn't change it.
+    """
+    work = [str(JobKind.SEGMENT), volume_id, model_version_id, profile, float(hu_offset or 0.0)]
+    return hashlib.sha256(json.dumps(work).encode()).hexdigest()
 
 
 def _pin(conn: Connection, *, project_id: str, model_version_id: str | None) -> Any:

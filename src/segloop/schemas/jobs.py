@@ -24,6 +24,11 @@ class JobParameters(Body):
     profile: Profile = "exact"
     hu_confirmed: bool = False
     hu_offset: float | None = Field(default=None, ge=-32768, le=32768)
+    again: bool = Field(
+        default=False,
+        description="Only for kind segment: do it once more where the same work has succeeded. One that waits or runs is "
+        "given all the same.",
+    )
     queue: Literal["segmentation", "training"] | None = Field(
         default=None, description="Only for kind selftest."
     )

@@ -11,7 +11,7 @@ from segloop.database import Connection, IntegrityError
 from segloop.errors import Conflict, InvalidInput
 from segloop.imaging.labels import LabelSet
 from segloop.jobs.job import Job, JobKind
-from segloop.jobs.submit import submit, training_active
+from segloop.jobs.submit import not_beside, submit
 from segloop.jobs.table import lock_training
 from segloop.model_versions import table as model_versions_table
 from segloop.model_versions.profiles import REGIONS
@@ -131,7 +131,7 @@ def _submit(
                 idempotency_key=idempotency_key,
             )
     except IntegrityError as error:
-        raise training_active(error) from None
+        raise not_beside(error) from None
 
 
 def _label_set(conn: Connection, project_id: str, kind: Kind, production: Row[Any] | None) -> Row[Any]:

@@ -1,0 +1,1 @@
+"""Requests that named themselves with an Idempotency-Key, and the jobs they got."""
