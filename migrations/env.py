@@ -13,6 +13,8 @@ import segloop.masks.drafts.table
 import segloop.masks.table
 import segloop.model_versions.table
 import segloop.projects.table
+import segloop.studies.orders.table
+import segloop.studies.table
 import segloop.training.comparisons.table
 import segloop.training.policies.table
 import segloop.training.runs.table

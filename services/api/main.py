@@ -16,6 +16,7 @@ from segloop.identities import store as identity_store
 from segloop.imaging.sandbox import Sandbox
 from segloop.settings import Settings
 from segloop.storage import open_store
+from segloop.studies import table as studies_table
 from segloop.volumes import table as volumes_table
 from segloop.volumes import upload
 from services.api import errors, openapi
@@ -27,12 +28,14 @@ from services.api.routes import (
     draft_tools,
     drafts,
     feedback,
+    gateways,
     health,
     identities,
     jobs,
     masks,
     model_versions,
     projects,
+    received_series,
     training,
     uploads,
     volumes,
@@ -96,6 +99,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         draft_tools,
         feedback,
         identities,
+        gateways,
+        received_series,
         model_versions,
         training,
         worklist,
@@ -109,7 +114,7 @@ def _sweep(parts: Parts) -> None:
     """Erase what uploads that nobody finished have left: parts, and headers of DICOM series without a volume."""
     try:
         with transaction(parts.engine) as conn:
-            named = volumes_table.list_source_keys(conn)
+            named = volumes_table.list_source_keys(conn) | studies_table.list_source_keys(conn)
             stale = volumes_table.list_open_uploads(conn, older_than=STALE)
             for upload_id in stale:
                 upload.abort(conn, upload_id, actor=SWEEPER)

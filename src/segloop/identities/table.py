@@ -38,7 +38,7 @@ texts = Table(
     "texts",
     metadata,
     id_column(),
-    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False, index=True),
+    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), index=True),
     *created_columns(),
     Column("source_key", Text, nullable=False),
     Column("sealed", LargeBinary, nullable=False),

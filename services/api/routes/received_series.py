@@ -1,0 +1,106 @@
+"""Series that gateways received: where each stands, why one was refused, and what a person may have done about it."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from segloop import schemas
+from segloop.errors import Conflict
+from segloop.projects import table as projects_table
+from segloop.schemas.studies import Stage
+from segloop.studies import table
+from segloop.studies.orders import order as orders
+from segloop.studies.orders import table as orders_table
+from services.api.deps import ActorDep, ConnectionDep, CursorDep, LimitDep, PartsDep, next_cursor
+from services.api.routes.jobs import require_uuid
+
+router = APIRouter(tags=["received series"])
+
+COUNTED = timedelta(days=30)
+
+
+@router.get("/received-series")
+def list_series(
+    conn: ConnectionDep,
+    actor: ActorDep,
+    before: CursorDep,
+    project: str | None = None,
+    stage: Annotated[list[Stage] | None, Query()] = None,
+    limit: LimitDep = 50,
+) -> schemas.ReceivedSeriesPage:
+    """List series, the one received last first: of a project and those that belong to none, or all."""
+    project_id = None if project is None else projects_table.get(conn, project).id
+    rows = table.list_series(conn, project_id=project_id, stages=stage or (), limit=limit, before=before)
+    return schemas.ReceivedSeriesPage(
+        items=[schemas.ReceivedSeries.model_validate(row) for row in rows],
+        counts=table.count_by_stage(conn, project_id=project_id, since=COUNTED),
+        next_cursor=next_cursor([(row.received_at, row.id) for row in rows], limit),
+    )
+
+
+@router.get("/received-series/{series_id}")
+def get_series(series_id: str, conn: ConnectionDep, actor: ActorDep) -> schemas.ReceivedSeries:
+    """Return a series and how its deliveries fare."""
+    return schemas.ReceivedSeries.model_validate(table.get_series(conn, require_uuid(series_id)))
+
+
+@router.post("/received-series/{series_id}/redeliver", status_code=202)
+def redeliver(
+    series_id: str, body: schemas.Redeliver, conn: ConnectionDep, actor: ActorDep, parts: PartsDep
+) -> schemas.Order:
+    """Have the results sent again, to one destination or all of the series; nothing is computed again."""
+    row = table.get_series(conn, require_uuid(series_id))
+    if row.mask_id is None:
+        raise Conflict(
+            "nothing_to_deliver", "This series has no result yet. Wait for its segmentation, or route it."
+        )
+    payload = {"series": row.key, "destination": body.destination}
+    known = orders_table.find_open(conn, received_series_id=row.id, kind="redeliver")
+    order_id = (
+        known.id
+        if known is not None
+        else orders.place(
+            conn,
+            parts.identities,
+            "redeliver",
+            payload,
+            gateway=row.gateway,
+            actor=actor.name,
+            project_id=row.project_id,
+            received_series_id=row.id,
+        )
+    )
+    return schemas.Order.model_validate(orders_table.get(conn, order_id))
+
+
+@router.post("/received-series/{series_id}/route", status_code=202)
+def route(
+    series_id: str, body: schemas.RouteSeries, conn: ConnectionDep, actor: ActorDep, parts: PartsDep
+) -> schemas.Order:
+    """Have a series segmented that no rule took or that failed; its gateway must have its files still."""
+    row = table.get_series(conn, require_uuid(series_id))
+    project = projects_table.get(conn, body.project)
+    if row.stage not in ("failed", "ignored"):
+        raise Conflict("series_under_way", f"This series is {row.stage}; there is nothing to route.")
+    known = orders_table.find_open(conn, received_series_id=row.id, kind="route")
+    order_id = (
+        known.id
+        if known is not None
+        else orders.place(
+            conn,
+            parts.identities,
+            "route",
+            {
+                "series": row.key,
+                "project": project.slug,
+                "priority": body.priority,
+                "destinations": body.destinations,
+            },
+            gateway=row.gateway,
+            actor=actor.name,
+            project_id=project.id,
+            received_series_id=row.id,
+        )
+    )
+    return schemas.Order.model_validate(orders_table.get(conn, order_id))

@@ -1,0 +1,118 @@
+"""Place orders to gateways, hand them out, and take what came of them. A gateway asks; nothing calls it."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Row
+
+from segloop.audit.record import record
+from segloop.database import Connection
+from segloop.errors import Conflict, NotFound
+from segloop.identities.store import IdentityStore
+from segloop.studies import table
+from segloop.studies.orders import table as orders_table
+
+Kind = Literal["retrieve", "redeliver", "route", "echo"]
+AGAIN_AFTER = timedelta(minutes=10)
+"""An order that was claimed and not answered for so long is given out again; doing one twice is harmless."""
+
+
+def place(
+    conn: Connection,
+    identities: IdentityStore | None,
+    kind: Kind,
+    payload: Mapping[str, Any],
+    *,
+    gateway: str,
+    actor: str,
+    project_id: str | None = None,
+    received_series_id: str | None = None,
+    job_id: str | None = None,
+) -> str:
+    """Insert an order for a gateway and return its id; its payload is sealed, as it may hold UIDs.
+
+    Raises:
+        Conflict: `dicom_not_set_up` where there is no identity store.
+        NotFound: `gateway_unknown`.
+    """
+    if identities is None:
+        raise Conflict(
+            "dicom_not_set_up",
+            "This installation works with no gateway: it has no identity store. Ask operations to set one up.",
+        )
+    table.require_gateway(conn, gateway)
+    order_id = orders_table.new_id(conn)
+    orders_table.insert_order(
+        conn,
+        id=order_id,
+        created_by=actor,
+        gateway=gateway,
+        kind=kind,
+        payload=identities.seal(json.dumps(dict(payload)).encode(), context=_context(order_id)),
+        received_series_id=received_series_id,
+        job_id=job_id,
+    )
+    record(
+        conn,
+        actor=actor,
+        action=f"gateway.{kind}",
+        object_type="gateway_order",
+        object_id=order_id,
+        project_id=project_id,
+        gateway=gateway,
+    )
+    return order_id
+
+
+def claim(conn: Connection, identities: IdentityStore, *, gateway: str) -> dict[str, Any] | None:
+    """Give out a gateway's next order as {id, kind, payload}, or None."""
+    row = orders_table.claim(conn, gateway=gateway, again_after=AGAIN_AFTER)
+    if row is None:
+        return None
+    payload = json.loads(identities.unseal(bytes(row.payload), context=_context(row.id)))
+    return {"id": row.id, "kind": row.kind, "payload": payload}
+
+
+def finish(
+    conn: Connection,
+    order_id: str,
+    *,
+    gateway: str,
+    state: Literal["done", "failed"],
+    code: str,
+    message: str,
+    result: Mapping[str, Any],
+) -> Row[Any] | None:
+    """Take what came of a gateway's order and return its row; None where that is known already.
+
+    Raises:
+        NotFound: `order_unknown`, also for an order of another gateway.
+    """
+    if orders_table.get(conn, order_id).gateway != gateway:
+        raise NotFound("order_unknown", "There is no such order to a gateway.")
+    return orders_table.end(conn, order_id, state=state, code=code, message=message, result=dict(result))
+
+
+def gateway_of_peer(conn: Connection, name: str, *, kind: Literal["sources", "destinations"]) -> str:
+    """Return the gateway, of those seen last, that has a source or destination of this name.
+
+    Raises:
+        NotFound: `source_unknown` or `destination_unknown`, naming those that are known.
+    """
+    known: list[str] = []
+    for row in table.list_gateways(conn):
+        names = [str(one["name"]) for one in row.state.get(kind, [])]
+        if name in names:
+            return str(row.aet)
+        known += names
+    one = kind.removesuffix("s")
+    raise NotFound(
+        f"{one}_unknown",
+        f"No gateway has a {one} of this name. Known are: {', '.join(sorted(set(known))) or 'none'}.",
+    )
+
+
+def _context(order_id: str) -> str:
+    return f"order/{order_id}"

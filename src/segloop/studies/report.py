@@ -1,0 +1,80 @@
+"""Take what a gateway reports of a series: what anybody may know into a row, whose it is into the identity store."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from segloop.database import Connection, Engine, transaction
+from segloop.errors import NotFound
+from segloop.identities.store import IdentityStore
+from segloop.imaging.dicom.identity import Identity
+from segloop.jobs import table as jobs_table
+from segloop.masks import table as masks_table
+from segloop.projects import table as projects_table
+from segloop.studies import table
+from segloop.volumes import table as volumes_table
+from segloop.volumes.upload import hash_reference
+
+
+def take(
+    engine: Engine,
+    identities: IdentityStore | None,
+    report: Mapping[str, Any],
+    *,
+    gateway: str,
+    key: str,
+    actor: str,
+    pseudonym_key: str,
+) -> None:
+    """Record a report of a series; the same report again changes nothing.
+
+    `report` has the fields of `schemas.SeriesReport`.
+
+    Raises:
+        NotFound: `gateway_unknown`, `volume_unknown`, `job_unknown` or `mask_unknown`.
+    """
+    values = dict(report)
+    given = values.pop("identity")
+    identity = None if given is None else Identity.from_dict(given)
+    source_key: str | None = None
+    with transaction(engine) as conn:
+        table.require_gateway(conn, gateway)
+        before = table.find_series(conn, gateway=gateway, key=key)
+        values["project_id"] = _project(conn, values.pop("project"))
+    if identity is not None:
+        values["study_key"] = hash_reference(identity.study_uid, pseudonym_key)[:32]
+        values["series_key"] = hash_reference(identity.series_uid, pseudonym_key)[:32]
+        if identities is not None and (before is None or before.source_key is None):
+            # First whose it is, then the row that names it: what nothing names is swept.
+            source_key = secrets.token_hex(16)
+            identities.save(
+                None,
+                identity=identity,
+                source_key=source_key,
+                project_id=values["project_id"],
+                actor=actor,
+            )
+    with transaction(engine) as conn:
+        _check(conn, values)
+        table.save_series(conn, **values, gateway=gateway, key=key, created_by=actor, source_key=source_key)
+        row = table.find_series(conn, gateway=gateway, key=key)
+        assert row is not None
+        if source_key is not None and row.source_key is None:
+            table.set_source_key(conn, row.id, source_key)
+
+
+def _project(conn: Connection, slug: str) -> str | None:
+    try:
+        return str(projects_table.get(conn, slug).id) if slug else None
+    except NotFound:
+        return None
+
+
+def _check(conn: Connection, values: Mapping[str, Any]) -> None:
+    for name, get in (
+        ("volume_id", volumes_table.get),
+        ("job_id", jobs_table.get),
+        ("mask_id", masks_table.get),
+    ):
+        if values[name] is not None:
+            get(conn, values[name])

@@ -1,0 +1,183 @@
+"""What gateways report and are asked: kept whole, sealed where it names somebody, and handed out once."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from segloop.database import open_engine, transaction
+from segloop.settings import Settings
+from services.api.main import create_app
+
+AET = "SEGLOOP"
+IDENTITY = {
+    "patient_name": "Planted^Name",
+    "patient_id": "PLANTED-ID",
+    "study_date": "20261101",
+    "study_uid": "1.2.3.4711",
+    "series_uid": "1.2.3.4711.5",
+}
+STATE = {
+    "version": "1",
+    "aet": AET,
+    "host": "127.0.0.1",
+    "port": 11112,
+    "destinations": [{"name": "pacs", "kind": "c-store", "forms": ["seg", "pdf"]}],
+    "sources": [{"name": "archive", "kind": "dicomweb"}],
+    "rules": [{"name": "all", "project": "default", "priority": "routine", "destinations": ["pacs"]}],
+}
+
+
+@pytest.fixture
+def http(settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(settings), headers={"Authorization": f"Bearer {settings.token}"}) as client:
+        assert client.put(f"/v1/gateways/{AET}", json=STATE).status_code == 204
+        yield client
+
+
+def report(http: TestClient, key: str, **changes: Any) -> None:
+    body = {
+        "route": "c-store",
+        "sender": "CT1",
+        "stage": "receiving",
+        "n_instances": 3,
+        "received_at": "2026-11-30T10:00:00Z",
+        "identity": IDENTITY,
+    }
+    answer = http.put(f"/v1/gateways/{AET}/series/{key}", json=body | changes)
+    assert answer.status_code == 204, answer.text
+
+
+def listed(http: TestClient, **query: Any) -> dict[str, Any]:
+    found: dict[str, Any] = http.get("/v1/received-series", params=query).json()
+    return found
+
+
+def claim(http: TestClient, aet: str = AET) -> Any:
+    answer = http.post(f"/v1/gateways/{aet}/orders/claim")
+    return answer.json() if answer.status_code == 200 else None
+
+
+def end(http: TestClient, order: dict[str, Any], state: str = "done", **values: Any) -> None:
+    answer = http.post(f"/v1/gateways/{AET}/orders/{order['id']}/result", json={"state": state, **values})
+    assert answer.status_code == 204, answer.text
+
+
+def test_a_series_is_shown_as_it_was_reported_last(http: TestClient) -> None:
+    report(http, "k1-0")
+    report(http, "k1-0", stage="failed", code="dicom_missing_slices", message="Send it whole.", rule="all")
+    report(http, "k2-0", received_at="2026-11-30T11:00:00Z", project="default")
+    found = listed(http)
+    assert [one["stage"] for one in found["items"]] == ["receiving", "failed"]
+    assert found["items"][1]["code"] == "dicom_missing_slices"
+    assert found["items"][0]["study_key"] == found["items"][1]["study_key"] != ""
+    assert found["counts"] == {"receiving": 1, "failed": 1}
+    assert len(listed(http, stage="failed")["items"]) == 1
+    # What belongs to no project is shown in every one: somebody has to see it.
+    assert len(listed(http, project="default")["items"]) == 2
+
+
+def test_no_name_and_no_uid_is_in_a_row_and_the_identity_store_has_them(
+    http: TestClient, settings: Settings, owner_url: str
+) -> None:
+    report(http, "k3-0", stage="failed", code="dicom_not_ct")
+    http.post(f"/v1/gateways/{AET}/test", json={"name": "PLANTED-PEER"})
+    engine = open_engine(owner_url)
+    with transaction(engine) as conn:
+        rows = [
+            str(row)
+            for name in ("received_series", "gateway_orders", "gateways", "audit_events", "identity.texts")
+            for row in conn.execute(text(f"SELECT * FROM {name}"))
+        ]
+        (source_key,) = conn.execute(
+            text("SELECT source_key FROM received_series WHERE key = 'k3-0'")
+        ).scalars()
+    engine.dispose()
+    end(http, claim(http))
+    assert not [row for row in rows for planted in ("lanted", "PLANTED", "4711") if planted in row]
+    identities = http.app.state.parts.identities  # type: ignore[attr-defined]
+    assert identities.identities([source_key])[source_key].patient_name == "Planted^Name"
+
+
+def test_an_order_goes_out_once_and_comes_back_with_its_result(http: TestClient) -> None:
+    placed = http.post(f"/v1/gateways/{AET}/test", json={"name": "pacs"}).json()
+    given: list[Any] = []
+    together = [threading.Thread(target=lambda: given.append(claim(http))) for _ in range(4)]
+    for thread in together:
+        thread.start()
+    for thread in together:
+        thread.join()
+    (order,) = [one for one in given if one is not None]
+    assert order == {"id": placed["id"], "kind": "echo", "payload": {"name": "pacs"}}
+    end(http, order, result={"ok": True, "seconds": 0.1})
+    end(http, order, "failed", code="late")  # a repeat changes nothing
+    found = http.get(f"/v1/gateway-orders/{order['id']}").json()
+    assert (found["state"], found["code"], found["result"]["ok"]) == ("done", "", True)
+    assert claim(http) is None
+
+
+def test_a_forgotten_order_is_given_out_again(http: TestClient, owner_url: str) -> None:
+    http.post(f"/v1/gateways/{AET}/test", json={"name": "pacs"})
+    first = claim(http)
+    assert claim(http) is None
+    engine = open_engine(owner_url)
+    with transaction(engine) as conn:
+        conn.execute(text("UPDATE gateway_orders SET claimed_at = claimed_at - interval '11 minutes'"))
+    engine.dispose()
+    assert claim(http)["id"] == first["id"]
+    end(http, first)
+
+
+def test_a_waiting_gateway_hears_of_an_order_at_once(http: TestClient) -> None:
+    heard: list[Any] = []
+    waiting = threading.Thread(
+        target=lambda: heard.append(http.post(f"/v1/gateways/{AET}/orders/claim", params={"wait": 20}))
+    )
+    waiting.start()
+    http.post(f"/v1/gateways/{AET}/test", json={"name": "archive"})
+    waiting.join(15)
+    assert not waiting.is_alive()
+    assert heard[0].json()["payload"] == {"name": "archive"}
+    end(http, heard[0].json())
+
+
+def test_routing_and_sending_again_are_asked_for_once_and_only_where_they_make_sense(
+    http: TestClient,
+) -> None:
+    report(http, "k4-0", stage="failed", code="no_rule", received_at="2026-11-30T12:00:00Z")
+    (series,) = [one for one in listed(http)["items"] if one["code"] == "no_rule"]
+    path = f"/v1/received-series/{series['id']}"
+    refused = http.post(f"{path}/redeliver", json={})
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_to_deliver")
+    first = http.post(f"{path}/route", json={"priority": "stat"}).json()
+    assert http.post(f"{path}/route", json={"priority": "stat"}).json()["id"] == first["id"]
+    order = claim(http)
+    assert order["payload"] == {
+        "series": "k4-0",
+        "project": "default",
+        "priority": "stat",
+        "destinations": None,
+    }
+    end(http, order)
+    report(http, "k4-0", stage="segmenting", received_at="2026-11-30T12:00:00Z")
+    refused = http.post(f"{path}/route", json={})
+    assert (refused.status_code, refused.json()["code"]) == (409, "series_under_way")
+
+
+def test_what_nobody_knows_is_refused(http: TestClient) -> None:
+    assert http.put("/v1/gateways/OTHER", json=STATE).json()["code"] == "aet_differs"
+    nobody = http.put(
+        "/v1/gateways/NOBODY/series/k",
+        json={
+            "route": "c-store",
+            "sender": "x",
+            "stage": "done",
+            "n_instances": 1,
+            "received_at": "2026-11-30T10:00:00Z",
+        },
+    )
+    assert (nobody.status_code, nobody.json()["code"]) == (404, "gateway_unknown")
+    assert http.get("/v1/gateways").json()["items"][0]["is_away"] is False
