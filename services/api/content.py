@@ -38,7 +38,7 @@ def send(
     }
     if filename is not None:
         common["Content-Disposition"] = f'attachment; filename="{filename}"'
-    if _names(request.headers.get("if-none-match", ""), tag):
+    if names(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=common)
     match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", request.headers.get("range", "").strip())
     if not match or not (match[1] or match[2]) or request.headers.get("if-range", tag) != tag:
@@ -75,7 +75,7 @@ def send_level(request: Request, store: ObjectStore, prefix: str, *, level: int,
     )
 
 
-def _names(header: str, tag: str) -> bool:
+def names(header: str, tag: str) -> bool:
     """Say whether an If-None-Match header names the tag, as one of several, weakly, or by `*`."""
     return any(item.strip().removeprefix("W/") in (tag, "*") for item in header.split(","))
 

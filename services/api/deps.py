@@ -19,6 +19,7 @@ from segloop.imaging.sandbox import Sandbox
 from segloop.projects.table import is_uuid
 from segloop.settings import Settings
 from segloop.storage import ObjectStore
+from services.api.watch import Watcher
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Parts:
     celery: Celery
     sandbox: Sandbox
     identities: IdentityStore | None
+    watcher: Watcher
 
     def authenticate(self, authorization: str | None) -> Actor:
         """Return who a bearer token stands for.

@@ -41,6 +41,7 @@ from services.api.routes import (
     volumes,
     worklist,
 )
+from services.api.watch import Watcher
 
 log = logging.getLogger(__name__)
 STALE, SWEEPER = timedelta(days=2), "sweeper"
@@ -54,9 +55,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings.from_env()
     logs.configure(settings.log_level)
     read_permissions(settings.token_permissions)  # a mistake in them is told at start
+    engine = open_engine(settings.database_url, pool_size=10)
     parts = Parts(
         settings,
-        open_engine(settings.database_url, pool_size=10),
+        engine,
         open_store(
             endpoint=settings.s3_endpoint,
             access_key=settings.s3_access_key,
@@ -71,6 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             spare=settings.parse_ready,
         ),
         identity_store.open_store(settings),
+        Watcher(engine),
     )
 
     @asynccontextmanager

@@ -3,22 +3,23 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
+from starlette.concurrency import run_in_threadpool
 
 from segloop import schemas
-from segloop.database import Connection
+from segloop.database import transaction
 from segloop.errors import InvalidInput
 from segloop.jobs import submit, table
-from segloop.jobs.job import ENDED, Job, JobKind, JobState, Priority
-from segloop.jobs.statistics import table as statistics
+from segloop.jobs.job import ENDED, JobKind, JobState, Priority
 from segloop.masks import request as mask_request
 from segloop.projects import table as projects_table
 from segloop.training.comparisons import compare
 from segloop.training.runs import start as training
-from services.api.deps import ActorDep, ConnectionDep, CursorDep, LimitDep, next_cursor
+from services.api.deps import ActorDep, ConnectionDep, CursorDep, LimitDep, PartsDep, next_cursor
+from services.api.job_answer import Answer, answer, present
 
 router = APIRouter(tags=["jobs"])
 
-POLL_S = {"queued": "2", "running": "1"}
+LONGEST_WAIT_S = 60.0
 
 
 @router.post("/jobs", status_code=202)
@@ -114,13 +115,41 @@ def list_jobs(
     )
 
 
-@router.get("/jobs/{job_id}")
-def get_job(job_id: str, conn: ConnectionDep, response: Response) -> schemas.JobOut:
-    """Return a job with its queue position and time left."""
-    job = table.get(conn, require_uuid(job_id))
-    if job.state not in ENDED:
-        response.headers["Retry-After"] = POLL_S[job.state]
-    return present(conn, job)
+@router.get(
+    "/jobs/{job_id}",
+    response_model=schemas.JobOut,
+    responses={304: {"description": "The job is as the ETag in If-None-Match says"}},
+)
+async def get_job(
+    job_id: str,
+    parts: PartsDep,
+    actor: ActorDep,
+    wait: Annotated[
+        float,
+        Query(
+            ge=0,
+            le=LONGEST_WAIT_S,
+            description="Seconds to wait for a change of the job. With If-None-Match: for a change from what that names.",
+        ),
+    ] = 0,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Return a job with its queue position and time left; 304 when it is as If-None-Match says.
+
+    With `wait` the answer comes as soon as its state, stage or progress changes, or when the time is over.
+    """
+
+    def look() -> Answer:
+        with transaction(parts.engine) as conn:
+            return answer(conn, table.get(conn, require_uuid(job_id)))
+
+    # Not `def` like the other routes: whoever waits would hold one of the few threads.
+    found = await run_in_threadpool(look)
+    is_news = if_none_match is not None and not found.is_known(if_none_match)
+    if wait and not is_news and found.job.state not in ENDED:
+        await parts.watcher.wait(found.job, wait)
+        found = await run_in_threadpool(look)
+    return found.response(if_none_match)
 
 
 @router.get("/jobs/{job_id}/history")
@@ -153,29 +182,3 @@ def require_uuid(value: str) -> str:
     if not projects_table.is_uuid(value):
         raise InvalidInput("id_invalid", "This id is not valid.")
     return value
-
-
-def present(conn: Connection, job: Job) -> schemas.JobOut:
-    """Return the job as the API shows it; time left is from the median of recent runs of its kind."""
-    position = statistics.queue_position(conn, job) if job.state is JobState.QUEUED else None
-    typical_s = (
-        None
-        if job.state in ENDED
-        else statistics.typical_run_s(conn, kind=job.kind, project_id=job.project_id)
-    )
-    left_s = None
-    if typical_s is not None:
-        left_s = typical_s * position if position else typical_s * (1 - job.progress)
-    error = (
-        None
-        if job.error_code is None
-        else schemas.JobError(code=job.error_code, message=job.error_message or "")
-    )
-    values = {name: getattr(job, name) for name in schemas.JobOut.model_fields if hasattr(job, name)}
-    return schemas.JobOut(
-        **values,
-        queue_position=position,
-        time_left_s=left_s,
-        error=error,
-        cancel_requested=job.cancel_requested_at is not None,
-    )

@@ -190,6 +190,11 @@ def list_(
     return [job_of(row) for row in conn.execute(query)]
 
 
+def list_by_ids(conn: Connection, ids: Sequence[str]) -> list[Job]:
+    """Return the jobs of these ids, in no order."""
+    return [job_of(row) for row in conn.execute(select(jobs).where(jobs.c.id.in_(ids)))]
+
+
 def list_events(conn: Connection, job_id: str) -> Sequence["Row[Any]"]:
     """Return a job's history, oldest first."""
     return conn.execute(

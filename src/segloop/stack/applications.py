@@ -80,6 +80,8 @@ def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
         "services.api.main:create_app",
         "--host=127.0.0.1",
         f"--port={ports['api']}",
+        # Requests that wait for a job to change would hold up a stop.
+        "--timeout-graceful-shutdown=5",
     ]
     flower = [
         "celery",

@@ -1,0 +1,71 @@
+"""Let many requests wait for jobs to change, with one question to the database a beat and no thread or connection held."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field, replace
+
+from starlette.concurrency import run_in_threadpool
+
+from segloop.database import Engine, transaction
+from segloop.errors import SegloopError
+from segloop.jobs import table
+from segloop.jobs.job import Job
+
+log = logging.getLogger(__name__)
+BEAT_S = 0.5
+MOST_WAITING = 200
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A request that waits, and the job as it last saw it."""
+
+    seen: Job
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Watcher:
+    """Used from the event loop only, which is why it needs no lock."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: set[_Waiting] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+    async def wait(self, seen: Job, limit_s: float) -> None:
+        """Return as soon as a job is not as it was seen, when the time is over, or at once where too many wait."""
+        if len(self._waiting) >= MOST_WAITING:
+            return
+        mine = _Waiting(_lasting(seen))
+        self._waiting.add(mine)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            async with asyncio.timeout(limit_s):
+                await mine.changed.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting.discard(mine)
+
+    async def _look(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(BEAT_S)
+            ids = sorted({waiting.seen.id for waiting in self._waiting})
+            try:
+                found = await run_in_threadpool(self._read, ids)
+            except SegloopError as error:
+                log.warning("waiting: %s", error.code)
+                continue
+            for waiting in self._waiting:
+                if found.get(waiting.seen.id) != waiting.seen:
+                    waiting.changed.set()
+
+    def _read(self, ids: list[str]) -> dict[str, Job]:
+        with transaction(self._engine) as conn:
+            return {job.id: _lasting(job) for job in table.list_by_ids(conn, ids)}
+
+
+def _lasting(job: Job) -> Job:
+    # Every heartbeat renews the lease, which is no news.
+    return replace(job, lease_expires_at=None)
