@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import warnings
+from functools import partial
 from pathlib import Path
 
 from pynetdicom import _config
@@ -13,37 +14,41 @@ from segloop import logs
 from segloop.settings import Settings
 from services.dicom_gateway.api import Api
 from services.dicom_gateway.config import read_config
+from services.dicom_gateway.deliver import Deliverer
 from services.dicom_gateway.follow import Follower
+from services.dicom_gateway.loop import Loops
 from services.dicom_gateway.receive import Receiver
-from services.dicom_gateway.send import send
+from services.dicom_gateway.sender import Sender
 from services.dicom_gateway.spool import Spool
 from services.dicom_gateway.stow_server import StowServer
 
 log = logging.getLogger(__name__)
-IDLE_S = 0.5
+
+
+def quieten() -> None:
+    """Keep libraries from logging what they send and receive, names and UIDs included."""
+    _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
+    for library in ("pynetdicom", "pydicom", "httpx", "httpcore"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    warnings.simplefilter("ignore")
 
 
 def main(path: Path) -> None:
-    """Receive and follow until SIGTERM."""
+    """Receive, follow and deliver until SIGTERM."""
     settings = Settings.from_env()
     logs.configure(settings.log_level)
-    # They log what they send and receive, names included.
-    _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
-    for library in ("pynetdicom", "pydicom"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)
-    warnings.simplefilter("ignore")
+    quieten()
     config = read_config(path)
     spool = Spool(settings.gateway_spool)
+    api = Api(settings.api_url, settings.token)
     servers: list[Receiver | StowServer] = [Receiver(config, spool)]
     if config.stow is not None:
         servers.append(StowServer(config.stow, spool))
-    follower = Follower(
-        config,
-        spool,
-        Api(settings.api_url, settings.token),
-        lambda body, destination: send(body, destination, caller=config.aet),
-        settings.scratch,
-    )
+    deliverer = Deliverer(config, spool, api, Sender(config.aet))
+    loops = Loops()
+    loops.add("follow", Follower(config, spool, api, settings.scratch).step)
+    for name in config.destinations:
+        loops.add(f"deliver to {name}", partial(deliverer.step, name))
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
@@ -51,17 +56,12 @@ def main(path: Path) -> None:
         for server in servers:
             server.start()
         log.info("listening as %s on %s:%d", config.aet, config.host, config.port)
-        while not ending.is_set():
-            try:
-                changed = follower.step()
-            except Exception as error:
-                log.error("a step failed and is done again: %s", type(error).__name__)
-                changed = False
-            if not changed:
-                ending.wait(IDLE_S)
+        loops.start()
+        ending.wait()
     finally:
         for server in servers:
             server.stop()
+        loops.stop()
 
 
 if __name__ == "__main__":

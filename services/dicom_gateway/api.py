@@ -52,9 +52,11 @@ class Api:
         """Return a job."""
         return dict(self._call("GET", f"/v1/jobs/{job_id}"))
 
-    def seg(self, mask_id: str) -> bytes:
-        """Return a mask as DICOM Segmentation."""
-        return self._send("GET", f"/v1/masks/{mask_id}/dicom-seg", timeout=600.0).content
+    def result(self, mask_id: str, form: str, *, deflated: bool = False) -> bytes:
+        """Return a mask as a DICOM object of one form, or as deflated little endian."""
+        name = "dicom-seg" if form == "seg" else f"dicom/{form}"
+        query = {"deflated": "true"} if deflated else {}
+        return self._send("GET", f"/v1/masks/{mask_id}/{name}", params=query, timeout=600.0).content
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         return self._send(method, path, **arguments).json()

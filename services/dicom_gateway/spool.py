@@ -8,35 +8,14 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from segloop.errors import Conflict
+from services.dicom_gateway.entry import ENDED, Entry
 
-Stage = Literal["receiving", "closed", "uploaded", "segmenting", "delivering", "done", "failed"]
-ENDED = ("done", "failed")
 _UNFINISHED = ".unfinished"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A series as the gateway knows it; written whole to its state.json at each change."""
-
-    key: str
-    caller: str
-    stage: Stage = "receiving"
-    touched: float = 0.0
-    rule: str = ""
-    volume_id: str = ""
-    job_id: str = ""
-    mask_id: str = ""
-    code: str = ""
-    message: str = ""
-    delivered: dict[str, str] = field(default_factory=dict)
-    tries: int = 0
-    next_try: float = 0.0
 
 
 class Spool:
@@ -120,7 +99,7 @@ class Spool:
     def get(self, key: str) -> Entry | None:
         """Return a series by its key."""
         file = self._folder / key / "state.json"
-        return Entry(**json.loads(file.read_text())) if file.exists() else None
+        return Entry.from_dict(json.loads(file.read_text())) if file.exists() else None
 
     def write(self, entry: Entry) -> Entry:
         """Store how far a series has come, whole or not at all."""
@@ -128,10 +107,33 @@ class Spool:
             self._write(self._folder / entry.key, entry)
         return entry
 
+    def update(self, key: str, change: Callable[[Entry], Entry]) -> Entry | None:
+        """Change a series as it is now, with nobody between; None where it is gone."""
+        with self._lock:
+            entry = self.get(key)
+            return None if entry is None else self.write(change(entry))
+
+    def result(self, entry: Entry, name: str, make: Callable[[], bytes]) -> bytes:
+        """Return a form of a series' result: made once, then the same bytes until `drop_results`."""
+        file = self._folder / entry.key / "results" / name
+        if file.exists():
+            return file.read_bytes()
+        body = make()
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        draft = self.draft()
+        draft.write_bytes(body)
+        _sync(draft)
+        draft.rename(file)
+        return body
+
+    def drop_results(self, entry: Entry) -> None:
+        """Remove the result's forms; they are made again when they are asked for."""
+        shutil.rmtree(self._folder / entry.key / "results", ignore_errors=True)
+
     def _write(self, folder: Path, entry: Entry) -> None:
         draft = folder / "state.new"
         with draft.open("w") as file:
-            json.dump(asdict(entry), file)
+            json.dump(entry.to_dict(), file)
             file.flush()
             os.fsync(file.fileno())
         draft.rename(folder / "state.json")
@@ -158,7 +160,8 @@ class Spool:
         """Begin a series, with the files of what was closed of it before."""
         generation = 0 if earlier is None else _generation(earlier) + 1
         key = f"{stem}-{generation}"
-        draft = Entry(f"{key}{_UNFINISHED}", caller, touched=time.time())
+        now = time.time()
+        draft = Entry(f"{key}{_UNFINISHED}", caller, received=now, touched=now)
         shutil.rmtree(self._folder / draft.key, ignore_errors=True)
         files = self.files(draft)
         files.mkdir(parents=True, mode=0o700)
@@ -173,7 +176,7 @@ class Spool:
     def _read(self, keys: str = "*") -> Iterator[Entry]:
         for file in self._folder.glob(f"{keys}/state.json"):
             if not file.parent.name.endswith(_UNFINISHED):
-                yield Entry(**json.loads(file.read_text()))
+                yield Entry.from_dict(json.loads(file.read_text()))
 
 
 def _generation(entry: Entry) -> int:

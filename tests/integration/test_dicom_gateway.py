@@ -27,11 +27,15 @@ from segloop.nnunet.tiny import expected_labels, write_tiny_model
 from segloop.settings import Settings
 from services.api.main import create_app
 from services.dicom_gateway.api import Api
-from services.dicom_gateway.config import Config, Destination, Rule
+from services.dicom_gateway.config import Config
+from services.dicom_gateway.deliver import Deliverer
+from services.dicom_gateway.destinations import CStore
+from services.dicom_gateway.entry import Entry
 from services.dicom_gateway.follow import Follower
 from services.dicom_gateway.receive import Receiver
-from services.dicom_gateway.send import send
-from services.dicom_gateway.spool import Entry, Spool
+from services.dicom_gateway.rules import Rule
+from services.dicom_gateway.sender import Sender
+from services.dicom_gateway.spool import Spool
 from services.worker_gpu.model_cache import ModelCache
 from services.worker_gpu.segment import Segmenter
 from services.worker_gpu.tasks import works
@@ -116,17 +120,21 @@ class Gateway:
             callers=("STORESCU",),
             quiet_s=0.3,
             rules=(Rule("all", {}, destinations=("pacs",)),),
-            destinations={"pacs": Destination("pacs", orthanc.AET, "127.0.0.1", pacs.dicom_port)},
+            destinations={
+                "pacs": CStore(name="pacs", aet=orthanc.AET, host="127.0.0.1", port=pacs.dicom_port)
+            },
         )
-        self.spool = Spool(settings.scratch / "spool")
+        self.api = Api(api, settings.token)
+        self.scratch = settings.scratch
+        self.begin(self.config)
         self.receiver = Receiver(self.config, self.spool)
-        self.follower = Follower(
-            self.config,
-            self.spool,
-            Api(api, settings.token),
-            lambda body, to: send(body, to, caller=GATEWAY),
-            settings.scratch,
-        )
+
+    def begin(self, config: Config) -> None:
+        """Go on with nothing but what is on disk, as another process would."""
+        self.config = config
+        self.spool = Spool(self.scratch / "spool")
+        self.follower = Follower(config, self.spool, self.api, self.scratch)
+        self.deliverer = Deliverer(config, self.spool, self.api, Sender(config.aet))
 
     def until(
         self, done: Callable[[list[Entry]], bool], worker: Callable[[], Any], *, limit_s: float = 60
@@ -135,7 +143,8 @@ class Gateway:
         end = time.monotonic() + limit_s
         while not done(entries := self.spool.entries()):
             assert time.monotonic() < end, entries
-            self.follower.step()
+            if not self.follower.step():
+                self.deliverer.step()
             worker()
             time.sleep(0.05)
         return entries
@@ -147,6 +156,11 @@ def gateway(api: str, settings: Settings, pacs: orthanc.Orthanc, worker: object)
     found.receiver.start()
     yield found
     found.receiver.stop()
+
+
+def states(entry: Entry) -> dict[tuple[str, str], str]:
+    """Return by destination and form how far a series' deliveries are."""
+    return {(one.destination, one.form): one.state for one in entry.deliveries}
 
 
 def blocks(seed: int) -> np.ndarray[Any, np.dtype[np.int16]]:
@@ -178,7 +192,7 @@ def test_a_series_sent_to_the_gateway_comes_back_to_the_pacs_as_a_segmentation_o
     assert done.returncode == 0, done.stderr
     with pacs.running():
         (entry,) = gateway.until(lambda found: found[0].stage in ("done", "failed"), worker)
-        assert (entry.stage, entry.delivered) == ("done", {"pacs": "verified"}), entry
+        assert (entry.stage, states(entry)) == ("done", {("pacs", "seg"): "verified"}), entry
         (stored,) = pacs.instances()
         body = pacs.file(stored["SOPInstanceUID"])
     seg = pydicom.dcmread(BytesIO(body))
@@ -222,26 +236,26 @@ def test_while_the_pacs_is_down_the_result_waits_and_is_delivered_once(
 ) -> None:
     write(tmp_path / "ct", slices(blocks(3), seed="down"))
     assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
-    (entry,) = gateway.until(lambda found: found[0].code == "destination_unavailable", worker)
-    assert entry.stage == "delivering" and entry.tries >= 1
-    gateway.spool.write(replace(entry, next_try=0.0))
+    (entry,) = gateway.until(lambda found: any(one.attempts for one in found[0].deliveries), worker)
+    (waiting,) = entry.deliveries
+    assert (entry.stage, waiting.state, waiting.code) == ("delivering", "waiting", "destination_unavailable")
+    assert waiting.next_try > time.time() - 1
     with pacs.running():
         runs = []
         (entry,) = gateway.until(lambda found: found[0].stage == "done", lambda: runs.append(worker()))
-        assert entry.delivered == {"pacs": "verified"} and len(pacs.instances()) == 1
+        assert states(entry) == {("pacs", "seg"): "verified"} and len(pacs.instances()) == 1
     assert not any(runs), "nothing was computed again"
 
 
 def test_a_gateway_that_dies_goes_on_where_it_was(
-    gateway: Gateway, settings: Settings, pacs: orthanc.Orthanc, worker: Callable[[], Any], tmp_path: Path
+    gateway: Gateway, pacs: orthanc.Orthanc, worker: Callable[[], Any], tmp_path: Path
 ) -> None:
     write(tmp_path / "ct", slices(blocks(4), seed="dies"))
     assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
     with pacs.running():
         for stage in ("closed", "uploaded", "segmenting", "delivering", "done"):
             gateway.until(lambda found, stage=stage: found[0].stage == stage, worker)  # type: ignore[misc]
-            # All it has is on disk: another process begins with nothing else.
-            gateway.follower = replace(gateway.follower, spool=Spool(settings.scratch / "spool"))
+            gateway.begin(gateway.config)
         assert len(pacs.instances()) == 1
 
 
@@ -261,16 +275,16 @@ def test_one_destination_that_refuses_takes_nothing_from_the_others(
     ae, port = AE(ae_title="ECHOONLY"), orthanc.free_port()
     ae.add_supported_context(Verification)
     server = ae.start_server(("127.0.0.1", port), block=False)
-    both = {"viewer": Destination("viewer", "ECHOONLY", "127.0.0.1", port), **gateway.config.destinations}
+    viewer = CStore(name="viewer", aet="ECHOONLY", host="127.0.0.1", port=port)
     rules = (Rule("all", {}, destinations=("viewer", "pacs")),)
-    gateway.follower = replace(
-        gateway.follower, config=replace(gateway.config, destinations=both, rules=rules)
-    )
+    both = {"viewer": viewer, **gateway.config.destinations}
+    gateway.begin(replace(gateway.config, destinations=both, rules=rules))
     write(tmp_path / "ct", slices(blocks(8), seed="two destinations"))
     assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
     with pacs.running():
         (entry,) = gateway.until(lambda found: found[0].stage in ("done", "failed"), worker)
-        assert (entry.code, entry.delivered) == ("destination_refuses", {"pacs": "verified"})
+        assert (entry.stage, entry.code) == ("failed", "form_not_taken")
+        assert states(entry) == {("viewer", "seg"): "failed", ("pacs", "seg"): "verified"}
         assert len(pacs.instances()) == 1
     server.shutdown()
 

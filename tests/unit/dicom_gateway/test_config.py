@@ -7,6 +7,7 @@ from pydicom import Dataset
 
 from segloop.errors import InvalidInput
 from services.dicom_gateway.config import read_config
+from services.dicom_gateway.destinations import CStore, StowRs, forms_for
 
 GOOD = """
 aet: SEGLOOP
@@ -69,6 +70,25 @@ def test_what_is_not_said_has_its_default_and_nobody_may_send(tmp_path: Path) ->
         "rules: [{name: a, priority: urgent}]",
         "rules: [{if: {modality: CT}}]",
         "destinations: {a: {aet: A, host: h}}",
+        "destinations: {a: {aet: A, host: h, port: 104, kind: fax}}",
+        "destinations: {a: {aet: A, host: h, port: 104, url: 'https://h'}}",
+        "destinations: {a: {aet: A, host: h, port: 104, forms: [jpeg]}}",
+        "destinations: {a: {aet: A, host: h, port: 104, forms: []}}",
+        "destinations: {a: {aet: A, host: h, port: 104, forms: seg}}",
+        "destinations: {a: {aet: A, host: h, port: 104, fallback: [fax]}}",
+        "destinations: {a: {aet: A, host: h, port: 104, commitment: 1}}",
+        "destinations: {a: {aet: A, host: h, port: 104, tls: {ca: /nowhere.pem}}}",
+        "destinations: {a: {aet: A, host: h, port: 104, tls: {authority: /nowhere.pem}}}",
+        "destinations: {a: {kind: stow-rs}}",
+        "destinations: {a: {kind: stow-rs, url: 'ftp://h'}}",
+        "destinations: {a: {kind: stow-rs, url: 'https://name:secret@h'}}",
+        "destinations: {a: {kind: stow-rs, url: 'https://h', password: secret}}",
+        "destinations: {a: {kind: stow-rs, url: 'https://h', bearer_env: SEGLOOP_TEST_NOT_SET}}",
+        "destinations: {a: {kind: stow-rs, url: 'https://h', bearer_file: /nowhere}}",
+        "destinations: {a: {kind: stow-rs, url: 'https://h', user: me}}",
+        "destinations: {a: {kind: stow-rs, url: 'https://h', deflated: always}}",
+        "{destinations: {a: {aet: A, host: h, port: 104}}, rules: [{name: r, destinations: [a], outputs: [pdf]}]}",
+        "rules: [{name: a, outputs: [fax]}]",
         "destinations: [a]",
         "{",
         "- a",
@@ -79,6 +99,36 @@ def test_what_is_not_understood_is_refused(tmp_path: Path, body: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         read_config(tmp_path / "g.yaml")
     assert refused.value.code == "gateway_config"
+
+
+def test_destinations_say_what_they_take_and_secrets_are_read_where_they_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PACS_TOKEN", "t0ken")
+    (tmp_path / "word").write_text("first\n")
+    (tmp_path / "g.yaml").write_text(f"""
+destinations:
+  pacs: {{kind: c-store, aet: PACS, host: h, port: 104, forms: [seg, pdf], fallback: [pdf, capture], commitment: true}}
+  web: {{kind: stow-rs, url: "https://h/dicom-web", bearer_env: PACS_TOKEN, deflated: never, forms: [labelmap]}}
+  basic: {{kind: stow-rs, url: "https://h/", user: me, password_file: {tmp_path / "word"}}}
+rules:
+  - {{name: all, outputs: [seg, labelmap], destinations: [pacs, web]}}
+""")
+    config = read_config(tmp_path / "g.yaml")
+    pacs, web, basic = config.destinations.values()
+    assert isinstance(pacs, CStore) and isinstance(web, StowRs) and isinstance(basic, StowRs)
+    assert (pacs.forms, pacs.fallback, pacs.commitment) == (("seg", "pdf"), ("pdf", "capture"), True)
+    assert (web.forms, web.deflated, basic.deflated) == (("labelmap",), False, True)
+    assert forms_for(pacs, config.rules[0].outputs) == ("seg",)
+    assert web.web.client(timeout_s=1).headers["Authorization"] == "Bearer t0ken"
+    assert basic.web.credential.user == "me"
+
+
+def test_a_refusal_tells_no_secret_and_names_the_entry(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").write_text("destinations: {a: {kind: stow-rs, url: 'https://h', password: hush}}")
+    with pytest.raises(InvalidInput) as refused:
+        read_config(tmp_path / "g.yaml")
+    assert "'password'" in refused.value.message and "hush" not in refused.value.message
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from segloop.errors import Conflict
+from services.dicom_gateway.deliveries import Delivery
 from services.dicom_gateway.spool import Spool
 
 
@@ -55,9 +56,11 @@ def test_what_comes_late_begins_the_series_again_with_all_of_it(tmp_path: Path) 
 def test_state_outlives_the_process(tmp_path: Path) -> None:
     Spool(tmp_path).store("A", "1.2", "1.2.3", b"one")
     (entry,) = Spool(tmp_path).entries()
-    Spool(tmp_path).write(replace(entry, stage="delivering", delivered={"pacs": "verified"}))
+    Spool(tmp_path).write(
+        replace(entry, stage="delivering", deliveries=(Delivery("pacs", "seg", "verified"),))
+    )
     (again,) = Spool(tmp_path).entries()
-    assert (again.stage, again.delivered) == ("delivering", {"pacs": "verified"})
+    assert (again.stage, again.deliveries) == ("delivering", (Delivery("pacs", "seg", "verified"),))
 
 
 def test_what_has_ended_is_forgotten_in_time(tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""Associations as a service user: with time limits on every step, and TLS where the peer has it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pynetdicom import AE
+from pynetdicom.association import Association
+
+from segloop.errors import Unavailable
+from services.dicom_gateway.destinations import CStore
+
+
+@contextmanager
+def association(
+    peer: CStore, contexts: Sequence[tuple[str, Sequence[str]]], *, caller: str, handlers: Sequence[Any] = ()
+) -> Iterator[tuple[Association, set[str]]]:
+    """Associate with a peer for abstract syntaxes with their transfer syntaxes, and give which of them it takes.
+
+    What breaks inside the block becomes `destination_unavailable`: a peer that goes away, or whose answers make no sense.
+
+    Raises:
+        Unavailable: `destination_unavailable`.
+    """
+    ae = AE(ae_title=caller)
+    ae.acse_timeout, ae.dimse_timeout, ae.network_timeout, ae.connection_timeout = 30, 120, 120, 15
+    for abstract, transfers in contexts:
+        ae.add_requested_context(abstract, list(transfers))
+    secure = None if peer.tls is None else (peer.tls.client(), peer.host)
+    try:
+        found = ae.associate(
+            peer.host, peer.port, ae_title=peer.aet, evt_handlers=list(handlers), tls_args=secure
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise Unavailable(
+            "destination_unavailable", f"{peer.name} can't be reached as the configuration says."
+        ) from error
+    if not found.is_established:
+        raise Unavailable(
+            "destination_unavailable",
+            f"{peer.name} can't be reached, or does not know {caller}. Check that it runs and that both sides are configured.",
+        )
+    try:
+        yield found, {str(context.abstract_syntax) for context in found.accepted_contexts}
+    except (RuntimeError, ValueError, AttributeError, OSError) as error:
+        raise Unavailable(
+            "destination_unavailable", f"{peer.name} broke off in the middle of a delivery."
+        ) from error
+    finally:
+        if found.is_established:
+            found.release()

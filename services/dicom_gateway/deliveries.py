@@ -1,0 +1,91 @@
+"""How far each (destination, form) of a series has come; pure functions on what the spool keeps."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from segloop.errors import SegloopError, Unavailable
+from services.dicom_gateway.destinations import Destination, forms_for
+
+State = Literal["waiting", "sent", "verified", "failed", "superseded"]
+LONGEST_WAIT_S = 300.0
+MOST_DENIALS = 5
+"""How often a result is sent to a peer that says success and then does not have it."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One form of a result on its way to one destination.
+
+    "sent": the peer took it and can't be asked for it. "verified": it was asked and has it. "superseded": it does not take
+    this form, and others are sent instead. `denials` counts how often it said success and did not have it;
+    `transaction` is the storage commitment that is waited for, "" for none.
+    """
+
+    destination: str
+    form: str
+    state: State = "waiting"
+    code: str = ""
+    message: str = ""
+    attempts: int = 0
+    denials: int = 0
+    next_try: float = 0.0
+    transaction: str = ""
+
+
+class NotTaken(SegloopError):
+    """The peer takes no objects of this form (`form_not_taken`); another form may be."""
+
+
+def plan(
+    destinations: Mapping[str, Destination], names: Iterable[str], outputs: tuple[str, ...]
+) -> tuple[Delivery, ...]:
+    """Return what is to be delivered of a new result; a name that is no longer configured fails at its turn."""
+    return tuple(
+        Delivery(name, form)
+        for name in names
+        for form in (forms_for(destinations[name], outputs) if name in destinations else ("seg",))
+    )
+
+
+def after_error(delivery: Delivery, error: SegloopError) -> Delivery:
+    """Return a delivery after a try that did not succeed: it waits longer and longer, or has failed for good."""
+    denials = delivery.denials + (error.code == "delivery_not_found")
+    later = isinstance(error, Unavailable) and denials < MOST_DENIALS
+    wait_s = min(LONGEST_WAIT_S, 2.0 ** min(delivery.attempts, 10))
+    return replace(
+        delivery,
+        state="waiting" if later else "failed",
+        code=error.code,
+        message=error.message,
+        attempts=delivery.attempts + 1,
+        denials=denials,
+        next_try=time.time() + wait_s if later else 0.0,
+        transaction="",
+    )
+
+
+def ended(delivery: Delivery, state: State) -> Delivery:
+    """Return a delivery that needs nothing more."""
+    attempts = delivery.attempts + 1
+    return replace(
+        delivery, state=state, code="", message="", attempts=attempts, next_try=0.0, transaction=""
+    )
+
+
+def settle(all_of: tuple[Delivery, ...], one: Delivery, fallback: tuple[str, ...]) -> tuple[Delivery, ...]:
+    """Return a series' deliveries with one that has changed; a form that was not taken gives way to the fallback's forms."""
+    if one.state == "failed" and one.code == "form_not_taken" and one.form not in fallback and fallback:
+        text = f"{one.message} Instead it gets: {', '.join(fallback)}."
+        one = replace(one, state="superseded", message=text)
+    found = [one if (old.destination, old.form) == (one.destination, one.form) else old for old in all_of]
+    if one.state == "superseded":
+        there = {old.form for old in found if old.destination == one.destination}
+        found += [Delivery(one.destination, form) for form in fallback if form not in there]
+    return tuple(found)
+
+
+def first_failure(all_of: Iterable[Delivery]) -> Delivery | None:
+    """Return the first delivery that has failed for good, or None."""
+    return next((one for one in all_of if one.state == "failed"), None)

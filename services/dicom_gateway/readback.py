@@ -1,0 +1,72 @@
+"""Ask a DICOMweb peer whether it has an object (QIDO-RS), and whether it is ours (WADO-RS)."""
+
+from email.message import Message
+from io import BytesIO
+
+import httpx
+import pydicom
+from pydicom.dataset import Dataset
+
+from segloop.errors import Unavailable
+
+_SOP_INSTANCE_UID = "00080018"
+_CONTENT = ("PixelData", "EncapsulatedDocument", "ROIContourSequence", "ContentSequence", "SegmentSequence")
+"""What a result says. Who the patient is and where it was stored, a PACS may write anew (PS3.4 B.4.1.3)."""
+
+
+def is_there(http: httpx.Client, found: Dataset) -> bool | None:
+    """Say whether a peer has an object; None where it can't be asked. "Nothing" is 200 with an empty list, 204 or 404.
+
+    Raises:
+        Unavailable: `destination_unavailable`, `destination_denies`.
+    """
+    path = f"studies/{found.StudyInstanceUID}/series/{found.SeriesInstanceUID}/instances"
+    query = {"SOPInstanceUID": str(found.SOPInstanceUID)}
+    answer = http.get(path, params=query, headers={"Accept": "application/dicom+json"})
+    if answer.status_code in (204, 404):
+        return False
+    if answer.status_code in (401, 403):
+        raise Unavailable(
+            "destination_denies", "It does not let us in. Check the token, password or certificate."
+        )
+    if answer.status_code >= 500 and answer.status_code != 501:
+        raise Unavailable("destination_unavailable", f"It answers with HTTP status {answer.status_code}.")
+    if answer.status_code != 200:
+        return None
+    try:
+        uids = [one[_SOP_INSTANCE_UID]["Value"][0] for one in answer.json()]
+    except (ValueError, KeyError, TypeError, IndexError):  # it answers something else than QIDO-RS
+        return None
+    return str(found.SOPInstanceUID) in uids
+
+
+def stored(http: httpx.Client, found: Dataset) -> Dataset | None:
+    """Return what a peer has under an object's UID, or None where it doesn't give it."""
+    path = (
+        f"studies/{found.StudyInstanceUID}/series/{found.SeriesInstanceUID}/instances/{found.SOPInstanceUID}"
+    )
+    accept = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+    answer = http.get(path, headers={"Accept": accept})
+    if answer.status_code != 200:
+        return None
+    header = Message()
+    header["Content-Type"] = answer.headers.get("Content-Type", "")
+    boundary = header.get_param("boundary")
+    if not boundary:
+        return None
+    _, _, part = answer.content.partition(f"--{boundary}".encode())
+    _, _, body = part.partition(b"\r\n\r\n")
+    body = body[: body.rfind(f"\r\n--{boundary}".encode())]
+    try:
+        return pydicom.dcmread(BytesIO(body))
+    except Exception:  # whatever a broken answer makes of its parser
+        return None
+
+
+def same_content(ours: Dataset, theirs: Dataset) -> bool:
+    """Say whether two objects hold the same result."""
+    recoded = theirs.file_meta.TransferSyntaxUID.is_encapsulated
+    compared = [keyword for keyword in _CONTENT if not (keyword == "PixelData" and recoded)]
+    return ours.SOPClassUID == theirs.SOPClassUID and all(
+        ours.get(keyword) == theirs.get(keyword) for keyword in compared
+    )

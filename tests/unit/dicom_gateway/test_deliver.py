@@ -1,0 +1,200 @@
+"""Deliveries: each (destination, form) has a state of its own, waits by itself, and gives way to other forms where it must."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segloop.errors import InvalidInput, Unavailable
+from services.dicom_gateway.config import Config
+from services.dicom_gateway.deliver import Deliverer, Fetch
+from services.dicom_gateway.deliveries import MOST_DENIALS, Delivery, NotTaken, ended, plan
+from services.dicom_gateway.destinations import CStore, Destination
+from services.dicom_gateway.entry import Entry
+from services.dicom_gateway.spool import Spool
+
+PACS = CStore(name="pacs", aet="PACS", host="h", port=104, forms=("seg", "pdf"), fallback=("pdf", "capture"))
+OTHER = CStore(name="other", aet="OTHER", host="h", port=104)
+CONFIG = Config(destinations={"pacs": PACS, "other": OTHER})
+Answer = Callable[[Destination, str], None]
+
+
+class FakeApi:
+    """Makes forms, and counts how often."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def result(self, mask_id: str, form: str, *, deflated: bool = False) -> bytes:
+        self.made.append(form)
+        return f"{mask_id} {form} {deflated}".encode()
+
+
+class Peers:
+    """What destinations got, and a way for them to refuse: `answer` raises."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer, self.got = answer, list[tuple[str, str, bytes]]()
+
+    def __call__(self, destination: Destination, fetch: Fetch, delivery: Delivery) -> Delivery:
+        body = fetch(False)
+        self.got.append((destination.name, delivery.form, body))
+        self.answer(destination, delivery.form)
+        return ended(delivery, "verified")
+
+
+def take(destination: Destination, form: str) -> None:
+    pass
+
+
+def delivering(folder: Path, answer: Answer, config: Config = CONFIG) -> tuple[Deliverer, Any, Peers]:
+    """Return a deliverer for one series whose result is there."""
+    spool, api, peers = Spool(folder), FakeApi(), Peers(answer)
+    spool.store("A", "1.2", "1.2.3", b"one")
+    (entry,) = spool.entries()
+    due = plan(CONFIG.destinations, CONFIG.destinations, ())
+    spool.write(replace(entry, stage="delivering", mask_id="m", deliveries=due))
+    return Deliverer(config, spool, api, peers), api, peers  # type: ignore[arg-type]
+
+
+def hurry(deliverer: Deliverer) -> Entry:
+    """Let everything that waits be due, try it, and return the series."""
+    (entry,) = deliverer.spool.entries()
+    soon = tuple(replace(one, next_try=0.0) for one in entry.deliveries)
+    deliverer.spool.write(replace(entry, deliveries=soon))
+    deliverer.step()
+    return deliverer.spool.entries()[0]
+
+
+def states(entry: Entry) -> dict[tuple[str, str], str]:
+    return {(one.destination, one.form): one.state for one in entry.deliveries}
+
+
+def test_every_form_goes_once_to_every_destination_that_wants_it(tmp_path: Path) -> None:
+    deliverer, api, peers = delivering(tmp_path, take)
+    assert deliverer.step() and not deliverer.step()
+    (entry,) = deliverer.spool.entries()
+    assert (entry.stage, entry.code) == ("done", "")
+    assert [(name, form) for name, form, _ in peers.got] == [
+        ("pacs", "seg"),
+        ("pacs", "pdf"),
+        ("other", "seg"),
+    ]
+    assert api.made == ["seg", "pdf"], "made once for all destinations"
+    assert not list(tmp_path.rglob("results"))
+
+
+def test_one_that_is_down_waits_alone_and_longer_each_time(tmp_path: Path) -> None:
+    def down(destination: Destination, form: str) -> None:
+        if destination.name == "other":
+            raise Unavailable("destination_unavailable", "It is away.")
+
+    deliverer, api, peers = delivering(tmp_path, down)
+    waits = []
+    for _ in range(12):
+        entry = hurry(deliverer)
+        waits.append(entry.deliveries[2].next_try - time.time())
+    assert states(entry) == {
+        ("pacs", "seg"): "verified",
+        ("pacs", "pdf"): "verified",
+        ("other", "seg"): "waiting",
+    }
+    assert (entry.stage, entry.deliveries[2].code) == ("delivering", "destination_unavailable")
+    assert (
+        entry.deliveries[2].attempts == 12 and waits[0] <= 1 and 3 < waits[2] <= 4 and 250 < waits[11] <= 300
+    )
+    assert not deliverer.step(), "it is not due"
+    peers.answer = take
+    assert hurry(deliverer).stage == "done" and api.made == ["seg", "pdf"]
+    assert len({body for name, _, body in peers.got if name == "other"}) == 1
+
+
+def test_a_form_that_is_not_taken_gives_way_to_the_others_and_says_why(tmp_path: Path) -> None:
+    def no_seg(destination: Destination, form: str) -> None:
+        if form == "seg" and destination.name == "pacs":
+            raise NotTaken("form_not_taken", "pacs takes no Segmentation Storage.")
+
+    deliverer, _, peers = delivering(tmp_path, no_seg)
+    deliverer.step()
+    entry = hurry(deliverer)
+    assert entry.stage == "done"
+    assert states(entry)[("pacs", "seg")] == "superseded"
+    assert entry.deliveries[0].code == "form_not_taken" and "pdf, capture" in entry.deliveries[0].message
+    assert [form for name, form, _ in peers.got if name == "pacs"] == ["seg", "pdf", "capture"]
+
+
+@pytest.mark.parametrize("refused", ["all forms", "no fallback"])
+def test_where_nothing_is_taken_it_has_failed_and_the_others_have_theirs(
+    tmp_path: Path, refused: str
+) -> None:
+    def nothing(destination: Destination, form: str) -> None:
+        if destination.name == ("pacs" if refused == "all forms" else "other"):
+            raise NotTaken("form_not_taken", "It takes none.")
+
+    deliverer, _, _ = delivering(tmp_path, nothing)
+    deliverer.step()
+    entry = hurry(deliverer)
+    assert (entry.stage, entry.code) == ("failed", "form_not_taken")
+    assert "waiting" not in states(entry).values() and "verified" in states(entry).values()
+
+
+def test_one_that_lies_about_success_is_believed_so_often_and_no_longer(tmp_path: Path) -> None:
+    def lie(destination: Destination, form: str) -> None:
+        if destination.name == "other":
+            raise Unavailable("delivery_not_found", "It said success, and does not have it.")
+
+    deliverer, _, peers = delivering(tmp_path, lie)
+    for _ in range(MOST_DENIALS + 2):
+        entry = hurry(deliverer)
+    assert (entry.stage, entry.code) == ("failed", "delivery_not_found")
+    assert sum(name == "other" for name, _, _ in peers.got) == MOST_DENIALS
+
+
+def test_what_is_unexpected_holds_up_nobody_and_is_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def odd(destination: Destination, form: str) -> None:
+        if form == "pdf":
+            raise RuntimeError("Doe^Jane")
+
+    deliverer, _, _ = delivering(tmp_path, odd)
+    with caplog.at_level("INFO"):
+        deliverer.step()
+    (entry,) = deliverer.spool.entries()
+    assert states(entry) == {
+        ("pacs", "seg"): "verified",
+        ("pacs", "pdf"): "waiting",
+        ("other", "seg"): "verified",
+    }
+    assert entry.deliveries[1].code == "internal" and "Jane" not in caplog.text
+    assert all("Jane" not in file.read_text(errors="ignore") for file in tmp_path.rglob("state.json"))
+
+
+def test_a_refusal_is_for_good_and_a_destination_that_is_gone_is_said(tmp_path: Path) -> None:
+    def refuse(destination: Destination, form: str) -> None:
+        raise InvalidInput("destination_refuses", "No.")
+
+    deliverer, _, peers = delivering(tmp_path, refuse, Config(destinations={"pacs": PACS}))
+    deliverer.step()
+    (entry,) = deliverer.spool.entries()
+    assert [one.code for one in entry.deliveries] == [
+        "destination_refuses",
+        "destination_refuses",
+        "destination_gone",
+    ]
+    assert entry.stage == "failed" and len(peers.got) == 2
+
+
+def test_a_series_that_was_begun_again_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+
+    def restarted(destination: Destination, form: str) -> None:
+        (entry,) = spool.entries()
+        spool.write(replace(entry, stage="closed"))
+
+    deliverer, _, _ = delivering(tmp_path, restarted, Config(destinations={"other": OTHER}))
+    deliverer.step("other")
+    assert spool.entries()[0].stage == "closed"
