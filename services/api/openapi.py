@@ -50,6 +50,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "received": [1, 2, 3],
         "result_id": None,
     },
+    "UploadCompletion": {"label_map": {"Parotis li.": "parotid_left", "BODY": None}},
     "Volume": {
         "id": _VOLUME,
         "project_id": _PROJECT,

@@ -1,6 +1,5 @@
 """Resumable uploads: announce, send parts in any order, complete."""
 
-import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,13 +12,13 @@ from segloop import schemas
 from segloop.database import Connection, transaction
 from segloop.errors import Conflict, InvalidInput, NotFound
 from segloop.imaging.derive import is_zip
-from segloop.imaging.labels import LabelSet
 from segloop.masks import save
 from segloop.masks import table as masks_table
-from segloop.masks.annotated import annotated_region
 from segloop.projects import table as projects_table
 from segloop.volumes import ingest, table, upload
+from services.api import mask_import
 from services.api.deps import ActorDep, ConnectionDep, Parts, PartsDep
+from services.api.mask_import import LabelMap
 from services.api.routes.jobs import require_uuid
 
 router = APIRouter(tags=["uploads"])
@@ -39,13 +38,8 @@ def start_upload(
 ) -> schemas.Upload:
     """Announce a file; the answer says how to cut it into parts."""
     project_id = projects_table.get(conn, project).id
-    if body.purpose == "mask":
-        if body.volume_id is None:
-            raise InvalidInput("volume_missing", "Say which volume (volume_id) this mask belongs to.")
-        if table.get(conn, require_uuid(body.volume_id)).project_id != project_id:
-            raise NotFound("volume_unknown", "There is no such volume.")
-        for newest in projects_table.list_label_sets(conn, project_id=project_id)[:1]:
-            _annotated(body.annotated_labels, body.mask_kind, newest)  # refused before anything is sent
+    is_mask = body.purpose == "mask"
+    options = mask_import.options_of(conn, body, project_id=project_id) if is_mask else {}
     row = upload.start(
         conn,
         project_id=project_id,
@@ -58,7 +52,7 @@ def start_upload(
         patient_reference=body.patient_reference,
         case_reference=body.case_reference,
         volume_id=body.volume_id,
-        options={"mask_kind": body.mask_kind, "annotated_labels": body.annotated_labels},
+        options=options,
     )
     response.headers["Location"] = f"/v1/uploads/{row.id}"
     return _present(conn, row)
@@ -107,8 +101,18 @@ def put_part(
     status_code=201,
     response_model=schemas.Volume | schemas.Mask,
 )
-def complete_upload(upload_id: str, actor: ActorDep, parts: PartsDep, response: Response) -> Any:
-    """Check the file and make it a volume or a mask: 201, or 200 when the project has these bytes already."""
+def complete_upload(
+    upload_id: str,
+    actor: ActorDep,
+    parts: PartsDep,
+    response: Response,
+    body: schemas.UploadCompletion | None = None,
+) -> Any:
+    """Check the file and make it a volume or a mask: 201, or 200 when the project has these bytes already.
+
+    Of a DICOM mask whose structures are not the project's labels by name (409 `mask_names`), complete it again with a
+    `label_map`: the file needn't be sent again.
+    """
     with transaction(parts.engine) as conn:
         row = table.get_upload(conn, require_uuid(upload_id))
         if row.state == "completed":
@@ -116,7 +120,7 @@ def complete_upload(upload_id: str, actor: ActorDep, parts: PartsDep, response: 
             return _result(conn, row)
         pieces = upload.list_complete(conn, row)
     try:
-        result, new = _complete(parts, row, pieces, actor.name)
+        result, new = _complete(parts, row, pieces, None if body is None else body.label_map, actor.name)
     except InvalidInput:
         # A file that can't become a volume is refused for good: its parts are not kept.
         with transaction(parts.engine) as conn:
@@ -148,14 +152,16 @@ def abort_upload(upload_id: str, actor: ActorDep, parts: PartsDep) -> None:
 
 
 def _complete(
-    parts: Parts, row: Row[Any], pieces: Sequence[Row[Any]], actor: str
+    parts: Parts, row: Row[Any], pieces: Sequence[Row[Any]], label_map: LabelMap | None, actor: str
 ) -> tuple[schemas.Volume | schemas.Mask, bool]:
     """Assemble, check and store without a transaction, for that takes long; then insert in a short one."""
-    prepare = _prepare_mask if row.purpose == "mask" else _prepare_volume
     scratch = TemporaryDirectory(dir=parts.settings.scratch, prefix="segloop-upload-")
     with parts.sandbox.place(), scratch as folder:
         digest = upload.assemble(parts.store, pieces, Path(folder) / "input")
-        insert, prefix = prepare(parts, row, Path(folder), digest, actor)
+        if row.purpose == "mask":
+            insert, prefix = _prepare_mask(parts, row, Path(folder), label_map, actor)
+        else:
+            insert, prefix = _prepare_volume(parts, row, Path(folder), digest, actor)
     new, stale = False, _source_key(prefix)
     try:
         with transaction(parts.engine) as conn:
@@ -234,27 +240,14 @@ def _prepare_volume(
 
 
 def _prepare_mask(
-    parts: Parts, row: Row[Any], folder: Path, digest: str, actor: str
+    parts: Parts, row: Row[Any], folder: Path, label_map: LabelMap | None, actor: str
 ) -> tuple[Insert, str | None]:
-    with transaction(parts.engine) as conn:
-        volume = table.get(conn, row.volume_id)
-        label_sets = projects_table.list_label_sets(conn, project_id=row.project_id)
-    if not label_sets:
-        raise InvalidInput("label_set_missing", "This project has no label set yet; append one first.")
-    kind, newest = row.options["mask_kind"], label_sets[0]
-    reviewed = _annotated(row.options.get("annotated_labels"), kind, newest)
-    key = f"masks/{row.id}-{secrets.token_hex(4)}"
-    stored = save.import_objects(parts.store, parts.sandbox, folder, key=key, volume=volume, label_set=newest)
+    stored, values = mask_import.store(parts, row, folder, label_map)
 
     def insert(conn: Connection) -> tuple[str, bool, str | None]:
-        values = {"kind": kind, "label_set_id": newest.id, "reviewed": reviewed}
-        return save.insert(conn, stored, volume=volume, actor=actor, **values).id, True, None
+        return save.insert(conn, stored, actor=actor, **values).id, True, None
 
-    return insert, key
-
-
-def _annotated(indices: Sequence[int] | None, kind: str, label_set: Row[Any]) -> dict[str, Any] | None:
-    return annotated_region(indices, kind=kind, labels=LabelSet.from_dicts(label_set.labels))
+    return insert, stored.prefix
 
 
 def _result(conn: Connection, row: Row[Any]) -> schemas.Volume | schemas.Mask:

@@ -55,6 +55,13 @@ def is_zip(path: Path) -> bool:
         return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
 
+def is_dicom(path: Path) -> bool:
+    """Say whether a file is a DICOM file by its first bytes (PS3.10 7.1)."""
+    with path.open("rb") as file:
+        file.seek(128)
+        return file.read(4) == b"DICM"
+
+
 def _from_dicom(path: Path, folder: Path) -> dict[str, Any]:
     """Write a study's CT as NIfTI; return whose it is and what a person should know."""
     # Here, and below: only the API has these libraries, and a worker writes masks with this module, too.
@@ -96,6 +103,39 @@ def derive_mask(
         )
     array, _ = nifti.load_mask(path)
     return write_mask_files(folder, array, geometry, LabelSet.from_dicts(labels))
+
+
+def derive_dicom_mask(
+    path: Path,
+    folder: Path,
+    *,
+    shape: list[int],
+    affine: list[float],
+    labels: list[dict[str, Any]],
+    label_map: dict[str, str | None],
+) -> dict[str, Any]:
+    """Place a DICOM SEG or RTSTRUCT, or the one in a zip, on the CT whose packed headers lie beside `folder`.
+
+    Does as `write_mask_files`, and returns the indices of the labels found and notes, too.
+
+    Raises:
+        InvalidInput: whatever `import_mask` finds; `mask_grid` where the headers are not this volume's.
+    """
+    from segloop.imaging.dicom.import_mask import import_mask
+
+    unpacked = folder.parent / "dicom"
+    unpacked.mkdir()
+    known = LabelSet.from_dicts(labels)
+    found = import_mask(path, folder.parent / HEADERS, unpacked, labels=known, label_map=label_map)
+    geometry = Geometry.from_flat(shape, affine)
+    if not found.geometry.same_grid(geometry):
+        raise InvalidInput(
+            "mask_grid", "The CT's kept headers are of another grid than its voxels. Upload the CT again."
+        )
+    return write_mask_files(folder, found.mask, geometry, known) | {
+        "labels": found.labels,
+        "notes": found.notes,
+    }
 
 
 def write_mask_files(
@@ -164,6 +204,7 @@ def run(task: str, folder: Path, arguments: Mapping[str, Any]) -> dict[str, Any]
     tasks: dict[str, Callable[..., dict[str, Any]]] = {
         "volume": derive_volume,
         "mask": derive_mask,
+        "dicom_mask": derive_dicom_mask,
         "seg": derive_seg,
     }
     return tasks[task](folder / "input", folder / "output", **arguments)

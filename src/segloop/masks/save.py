@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ class StoredMask:
     sha256: str
     size_bytes: int
     statistics: list[dict[str, Any]]
+    notes: tuple[str, ...] = ()
+    labels: tuple[int, ...] | None = None
+    """Of a DICOM object: the indices of the labels that were found in it."""
 
     @property
     def prefix(self) -> str:
@@ -109,6 +112,7 @@ def insert(
         sha256=stored.sha256,
         size_bytes=stored.size_bytes,
         statistics=stored.statistics,
+        notes=list(stored.notes),
         **values,
     )
     record(
@@ -132,14 +136,22 @@ def import_objects(
     key: str,
     volume: Row[Any],
     label_set: Row[Any],
+    label_map: dict[str, str | None] | None = None,
 ) -> StoredMask:
     """Check the mask `folder`/input in a process of its own: it must lie on exactly its volume's grid; store it.
 
+    With a label map it is a DICOM object, and the headers of its CT lie beside it.
+
     Raises:
-        InvalidInput: `mask_grid`, `mask_labels`, `parse_failed`, or whatever `nifti.load_mask` finds.
+        InvalidInput: `mask_grid`, `mask_labels`, `parse_failed`, or whatever `nifti.load_mask` or `import_mask` finds.
     """
-    found = sandbox.run(
-        "mask", folder, shape=list(volume.shape), affine=list(volume.affine), labels=label_set.labels
-    )
+    grid = {"shape": list(volume.shape), "affine": list(volume.affine), "labels": label_set.labels}
+    if label_map is None:
+        found = sandbox.run("mask", folder, **grid)
+    else:
+        found = sandbox.run("dicom_mask", folder, **grid, label_map=label_map)
     labels = LabelSet.from_dicts(label_set.labels)
-    return _store_files(store, key, folder / "output", found["counts"], geometry_of(volume), labels)
+    stored = _store_files(store, key, folder / "output", found["counts"], geometry_of(volume), labels)
+    if label_map is None:
+        return stored
+    return replace(stored, notes=tuple(found["notes"]), labels=tuple(found["labels"]))

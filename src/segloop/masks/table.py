@@ -43,6 +43,8 @@ masks = Table(
     Column("difference", JSONB(none_as_null=True)),
     Column("reviewed", JSONB(none_as_null=True)),
     Column("active_time_s", Float),
+    # Of an imported DICOM object: what was decided on the way, such as what was left out.
+    Column("notes", JSONB, nullable=False, server_default="[]"),
     CheckConstraint(
         "kind IN ('prediction', 'correction', 'ground_truth', 'imported')",
         name="kind_known",

@@ -64,7 +64,7 @@ from segloop.schemas.studies import (
 )
 from segloop.schemas.training import LearningState, NewTestPatients, TrainingCase
 from segloop.schemas.training_runs import EpochRecord, RunCase, TrainingRun, TrainingRunSummary
-from segloop.schemas.uploads import NewUpload, Upload
+from segloop.schemas.uploads import NewUpload, Upload, UploadCompletion
 from segloop.schemas.volumes import Ticket, Volume
 from segloop.schemas.worklist import Case, Resumable, Worklist
 
@@ -154,6 +154,7 @@ __all__ = [
     "TrainingRun",
     "TrainingRunSummary",
     "Upload",
+    "UploadCompletion",
     "VersionFigures",
     "VersionLineage",
     "Volume",

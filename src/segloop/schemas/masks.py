@@ -47,6 +47,7 @@ class Mask(Result):
     difference: list[LabelDifference] | None
     reviewed: ReviewedRegion | None
     active_time_s: float | None
+    notes: list[str] = Field(default_factory=list)
     created_by: str
     created_at: datetime
     notice: str = NOTICE

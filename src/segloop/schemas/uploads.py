@@ -1,10 +1,19 @@
 """Bodies about files that arrive in parts."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from segloop.schemas.base import Body
+
+LabelMap = Annotated[
+    dict[Annotated[str, Field(max_length=200)], str | None],
+    Field(
+        max_length=4096,
+        description="Of a DICOM SEG or RTSTRUCT: a structure's name in the file -> a label's name, or null to leave it out. "
+        "Needed where the names differ.",
+    ),
+]
 
 
 class NewUpload(Body):
@@ -26,8 +35,18 @@ class NewUpload(Body):
         min_length=1,
         max_length=65535,
         description="Of a mask: the labels (indices) that somebody looked for in it, null for all. The others count as "
-        "unknown, not as background.",
+        "unknown, not as background. Null for a DICOM mask: the labels found in it.",
     )
+    label_map: LabelMap | None = None
+    parent_id: str | None = Field(
+        default=None, description="Of a mask: the mask of the same volume that it corrects, if it does."
+    )
+
+
+class UploadCompletion(Body):
+    """What is said when a file is to be read, in place of what was announced."""
+
+    label_map: LabelMap | None = None
 
 
 class Upload(BaseModel):

@@ -1,0 +1,148 @@
+"""Which label of a project each structure of an imported object is: by what the caller says, by name, else by its code."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydicom.sr.coding import Code
+
+from segloop.errors import InvalidInput
+from segloop.imaging.dicom.codes import SIDES, TISSUE, describe
+from segloop.imaging.dicom.structure import Structure
+from segloop.imaging.labels import MOST_NAMED, Label, LabelSet
+
+LabelMap = Mapping[str, str | None]
+"""A structure's name in the file -> a label's name, or None to leave it out."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """The label index of each structure that is taken, by its number; how many were left out, and how many are empty."""
+
+    labels: dict[int, int]
+    n_left_out: int
+    n_empty: int
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of it."""
+        counted = ((self.n_left_out, "left out as asked"), (self.n_empty, "empty in the file"))
+        return [f"{n} structure{'s' if n > 1 else ''} {what}" for n, what in counted if n]
+
+
+def fold(name: str) -> str:
+    """Return a name without case, spaces, underscores and signs: what two names must share to be the same."""
+    return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+
+
+def match(structures: Sequence[Structure], labels: LabelSet, label_map: LabelMap) -> Match:
+    """Return what each structure is; empty ones need be nothing.
+
+    Two structures become one label only where the caller says so.
+
+    Raises:
+        InvalidInput: `mask_names` where one can't be told, with all structures and labels; `mask_label_map` where the caller
+            names what is not there; `mask_empty` where nothing is left.
+    """
+    said = _said(structures, labels, label_map)
+    found: dict[int, int | None] = {}
+    why: dict[int, str] = {}
+    for one in structures:
+        if fold(one.name) in said:
+            found[one.number] = said[fold(one.name)]
+        elif not one.is_empty:
+            index, reason = _find(one, labels)
+            found[one.number], why[one.number] = index, reason
+    twice = [index for index, n in Counter(found[number] for number in why).items() if n > 1]
+    for number in why:
+        if found[number] is not None and found[number] in twice:
+            found[number], why[number] = None, "several structures of this file match one label"
+    unknown = [number for number, reason in why.items() if reason]
+    if unknown:
+        raise _unmatched(structures, labels, found, why)
+    taken = {number: index for number, index in found.items() if index is not None}
+    if not taken:
+        raise InvalidInput(
+            "mask_empty",
+            "Nothing is left of this file: every structure is empty or was left out. Choose at least one.",
+        )
+    left_out = sum(index is None for index in found.values())
+    return Match(taken, left_out, len(structures) - len(found))
+
+
+def _said(structures: Sequence[Structure], labels: LabelSet, label_map: LabelMap) -> dict[str, int | None]:
+    """Return the caller's words by folded name."""
+    by_name = {fold(label.name): label.index for label in labels.labels}
+    there = {fold(one.name) for one in structures}
+    strange = [name for name in label_map if fold(name) not in there]
+    strange += [name for name in label_map.values() if name is not None and fold(name) not in by_name]
+    if strange:
+        raise InvalidInput(
+            "mask_label_map",
+            f"The label map names what is neither in the file nor a label of this project: {_some(strange)}. Name a structure "
+            "of the file and a label of the project's newest label set, or null to leave it out.",
+            names=strange,
+        )
+    return {fold(theirs): None if ours is None else by_name[fold(ours)] for theirs, ours in label_map.items()}
+
+
+def _find(one: Structure, labels: LabelSet) -> tuple[int | None, str]:
+    """Return a structure's label, or None and why it is not known."""
+    alike = [label for label in labels.labels if fold(label.name) == fold(one.name)]
+    if not alike:
+        alike = [label for label in labels.labels if _same_code(one, label)]
+    if len(alike) != 1:
+        return None, "several labels fit" if alike else "no label has this name or code"
+    side, stated = describe(alike[0]).modifier, one.side
+    sides = set(SIDES.values())
+    if side in sides and stated in sides and side != stated:
+        return None, "its name says one side and its code the other"
+    return alike[0].index, ""
+
+
+def _same_code(one: Structure, label: Label) -> bool:
+    what = describe(label)
+    if one.type is None or what.type == TISSUE:
+        return False
+    of_type = _same(one.type, what.type) and _same(one.side, what.modifier)
+    of_region = (
+        what.region is not None and _same(one.type, what.region) and _same(one.side, what.region_modifier)
+    )
+    return of_type or of_region
+
+
+def _same(one: Code | None, other: Code | None) -> bool:
+    # pydicom knows that older codes (SRT) mean the same as SNOMED CT's, but not that there may be none.
+    return one == other if one is not None and other is not None else one is other
+
+
+def _unmatched(
+    structures: Sequence[Structure],
+    labels: LabelSet,
+    found: Mapping[int, int | None],
+    why: Mapping[int, str],
+) -> InvalidInput:
+    names = {label.index: label.name for label in labels.labels}
+    rows = [
+        {
+            "name": one.name,
+            "meaning": "" if one.type is None else " ".join(c.meaning for c in (one.side, one.type) if c),
+            "label": names.get(found[one.number] or 0),
+            "why": why.get(one.number, ""),
+        }
+        for one in structures
+        if one.number in found
+    ]
+    unknown = [one.name for one in structures if why.get(one.number)]
+    return InvalidInput(
+        "mask_names",
+        f"It can't be told which labels these structures are: {_some(unknown)}. Say it of each, or leave it out (label_map). The "
+        f"project's labels are {_some(list(names.values()))}.",
+        structures=rows,
+        labels=list(names.values()),
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join([*names[:MOST_NAMED], "..."] if len(names) > MOST_NAMED else names)
