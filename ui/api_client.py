@@ -21,12 +21,32 @@ class ApiClient:
     http: httpx.Client
 
     def worklist(
-        self, project: str, *, states: Sequence[CaseState] = (), search: str = "", limit: int = 50
+        self,
+        project: str,
+        *,
+        states: Sequence[CaseState] = (),
+        search: str = "",
+        volumes: Sequence[str] | None = None,
+        limit: int = 50,
     ) -> schemas.Worklist:
-        """Return the cases of a project that were touched last, of some states or with a part of the case reference."""
-        query = {"state": list(states), "search": search, "limit": limit}
+        """Return the cases of a project that were touched last: of some states, with a part of the case reference, or these volumes."""
+        query = {"state": list(states), "search": search, "volume": list(volumes or ()), "limit": limit}
         answer = self._call("GET", f"/v1/projects/{project}/worklist", params=query)
         return schemas.Worklist.model_validate(answer)
+
+    def me(self) -> schemas.Me:
+        """Return who the pages act as and what they may do."""
+        return self._get(schemas.Me, "/v1/me")
+
+    def identities(self, volume_ids: Sequence[str]) -> list[schemas.VolumeIdentity]:
+        """Return whose CTs these are, where it is known; each one told is recorded."""
+        answer = self._call("POST", "/v1/identities", json={"volume_ids": list(volume_ids)})
+        return schemas.Identities.model_validate(answer).items
+
+    def find_patient(self, project: str, text: str) -> schemas.FoundVolumes:
+        """Return the volumes of a patient by ID, accession number or the beginnings of a name; recorded."""
+        body = {"project": project, "text": text}
+        return schemas.FoundVolumes.model_validate(self._call("POST", "/v1/identities/search", json=body))
 
     def volume(self, volume_id: str) -> schemas.Volume:
         """Return a volume."""

@@ -46,6 +46,7 @@ def open_engine(url: str, *, pool_size: int = 5) -> Engine:
         max_overflow=pool_size,
         pool_pre_ping=True,
         pool_timeout=10,
+        hide_parameters=True,  # an error quotes its statement, and what people typed is no matter of logs
         connect_args={
             "connect_timeout": 5,
             "keepalives_idle": 10,

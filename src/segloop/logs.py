@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# Tickets and sign-in keys travel in addresses, which access logs quote.
-_SECRETS = re.compile(r"([?&](?:ticket|key)=)[^&\s\"']+")
+# Tickets, sign-in keys and what people search for travel in addresses, which access logs quote.
+_SECRETS = re.compile(r"([?&](?:ticket|key|search)=)[^&\s\"']+")
 _bound: ContextVar[dict[str, str] | None] = ContextVar("segloop_log_fields", default=None)
 
 

@@ -91,6 +91,19 @@ def plain(name: str) -> str:
     return name.translate(_MARKDOWN)
 
 
+def person(name: str) -> str:
+    """Return a DICOM name (PS3.5 6.2) as "Family, Given Middle", in the spelling that comes first."""
+    spelling = next((part for part in name.split("=") if part.strip("^ ")), "")
+    family, *others = (part.strip() for part in spelling.split("^"))
+    given = " ".join(filter(None, others[:2]))
+    return ", ".join(filter(None, [family, given]))
+
+
+def day(date: str) -> str:
+    """Return a DICOM date (YYYYMMDD) as YYYY-MM-DD, and anything else as it is."""
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 and date.isdigit() else date
+
+
 def source_notes(notes: Sequence[str]) -> str:
     """Return what a person should know of where a volume came from."""
     return "  \n".join(NOTES.get(note, note) for note in notes)

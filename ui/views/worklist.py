@@ -6,9 +6,10 @@ import streamlit as st
 from segloop_viewer import uploader
 
 from segloop.errors import SegloopError
-from segloop.schemas import Case, Label, Worklist
+from segloop.schemas import Case, Label, VolumeIdentity, Worklist
 from segloop.worklist.state import CASE_STATES, OPEN, CaseState
 from ui.api_client import ApiClient
+from ui.views import identities
 from ui.views.case import resume
 from ui.views.masks import API_BASE, PROJECT, label_numbers, newest_labels
 from ui.views.navigation import Open
@@ -57,7 +58,9 @@ def page(api: ApiClient, open_case: Open) -> None:
     wanted = st.session_state.pop("open_case", None)
     if wanted:
         open_case(wanted)
-    st.subheader("Worklist")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Worklist", width="stretch")
+        is_named = identities.switch(api)
     with st.container(horizontal=True, vertical_alignment="center"):
         choice = st.segmented_control(
             "State", list(CHOICES), default="All", key="worklist_state", label_visibility="collapsed"
@@ -67,20 +70,42 @@ def page(api: ApiClient, open_case: Open) -> None:
             key="worklist_search",
             placeholder="Search by case reference",
             label_visibility="collapsed",
-            width=260,
+            width=220,
         )
-    _list(api, CHOICES[choice or "All"], search)
+        patient = _patient_box() if is_named else ""
+    _list(api, CHOICES[choice or "All"], search, is_named, patient)
+
+
+def _patient_box() -> str:
+    text = st.text_input(
+        "Patient",
+        key="worklist_patient",
+        placeholder="Find a patient: name, ID, accession",
+        help="A whole ID or accession number, or the beginnings of a name's parts. Searches are recorded, without what was typed.",
+        label_visibility="collapsed",
+        width=270,
+        max_chars=100,
+    )
+    return text.strip()
 
 
 @st.fragment(run_every=5.0)
-def _list(api: ApiClient, states: tuple[CaseState, ...], search: str) -> None:
+def _list(api: ApiClient, states: tuple[CaseState, ...], search: str, is_named: bool, patient: str) -> None:
     shown = st.session_state.setdefault("worklist_shown", PAGE)
     try:
-        found = api.worklist(PROJECT, states=states, search=search, limit=shown)
+        theirs = identities.find(api, PROJECT, patient) if patient else None
+        if theirs is not None and not theirs.volume_ids:
+            st.caption("No CT of such a patient. Type a whole ID or accession number, or how a name begins.")
+            return
+        volumes = theirs.volume_ids if theirs else None
+        found = api.worklist(PROJECT, states=states, search=search, volumes=volumes, limit=shown)
+        who = identities.look(api, found.items, place="worklist") if is_named else {}
     except SegloopError as error:
         st.error(explain(error))
         return
     st.caption(_counts(found) or "No case matches.")
+    if theirs is not None and not theirs.is_complete:
+        st.caption("There are more than can be listed: type more of the name, or the ID.")
     if found.resumable is not None:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(
@@ -91,7 +116,7 @@ def _list(api: ApiClient, states: tuple[CaseState, ...], search: str) -> None:
                 resume(found.resumable.id, found.resumable.base_mask_id)
                 _go(found.resumable.id)
     for case in found.items:
-        _row(case)
+        _row(case, who.get(case.id))
     if not found.counts and not search:
         st.info(
             "**Segloop** - research use only, not a medical device.  \n"
@@ -104,14 +129,19 @@ def _list(api: ApiClient, states: tuple[CaseState, ...], search: str) -> None:
         st.caption(f"These are the {LONGEST} touched last. Search for others by their case reference.")
 
 
-def _row(case: Case) -> None:
-    picture, name, state, who, action = st.columns([2, 7, 3, 4, 3], vertical_alignment="center")
+def _row(case: Case, identity: VolumeIdentity | None) -> None:
+    picture, name, state, who, action = st.columns([2, 10, 3, 4, 2], vertical_alignment="center")
     picture.html(
         f'<img src="{API_BASE}/v1/volumes/{case.id}/thumbnail" loading="lazy" alt="Middle slice of {escape(case.case_reference)}" '
         'style="height:64px;max-width:100%;object-fit:contain;background:#000;border-radius:4px;display:block">'
     )
     size = " x ".join(map(str, case.shape))
-    name.markdown(f"**{plain(case.case_reference)}**  \n:small[{size}, uploaded {age(case.created_at)}]")
+    about = f"{size}, uploaded {age(case.created_at)}"
+    if identity is None:
+        name.markdown(f"**{plain(case.case_reference)}** · {plain(case.pseudonym)}  \n:small[{about}]")
+    else:
+        lines = [identities.headline(identity), f":small[{identities.study(identity)}]"]
+        name.markdown("  \n".join([*lines, f":small[{plain(case.case_reference)} · {about}]"]))
     # Uploaded ground truth counts as corrected, and nobody corrected it here.
     is_given = case.state == "corrected" and case.mask_kind == "ground_truth"
     standing = "ground truth" if is_given else case.state.replace("_", " ")

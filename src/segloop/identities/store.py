@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from itertools import islice
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,7 +17,7 @@ from segloop.identities.match import matches
 from segloop.imaging.dicom.identity import Identity
 from segloop.settings import Settings
 
-MOST_SEARCHED = 100_000
+MOST_SEARCHED = 50_000
 _NONCE_BYTES = 12
 
 
@@ -75,20 +74,23 @@ class IdentityStore:
             rows = table.list_texts(conn, source_keys)
         return {row.source_key: self._open(row.source_key, bytes(row.sealed)) for row in rows}
 
-    def search(self, project_id: str, text: str, *, limit: int) -> list[str]:
+    def search(self, project_id: str, text: str, *, limit: int) -> tuple[list[str], bool]:
         """Return the source keys of a project's series, newest first, whose patient or accession a text names (see `matches`).
 
-        Goes through the newest `MOST_SEARCHED`, for sealed texts have no index.
+        Also whether these are all: at most `limit`, and of the newest `MOST_SEARCHED`, for sealed texts have no index.
 
         Raises:
             Unavailable: `identity_sealed` when this installation's key doesn't open one.
         """
+        found: list[str] = []
         with transaction(self.engine) as conn:
-            rows = table.scan_texts(conn, project_id, limit=MOST_SEARCHED)
-            fitting = (
-                row.source_key for row in rows if matches(self._open(row.source_key, bytes(row.sealed)), text)
-            )
-            return list(islice(fitting, limit))
+            rows = table.scan_texts(conn, project_id, limit=MOST_SEARCHED + 1)
+            for number, row in enumerate(rows):
+                if number == MOST_SEARCHED or len(found) == limit:
+                    return found, False
+                if matches(self._open(row.source_key, bytes(row.sealed)), text):
+                    found.append(row.source_key)
+        return found, True
 
     def seal(self, plain: bytes, *, context: str) -> bytes:
         """Return bytes encrypted such that only this key opens them, and only for the same context (what and whose they are)."""

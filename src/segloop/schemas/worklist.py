@@ -11,6 +11,7 @@ from segloop.worklist.state import CaseState
 class Case(Volume):
     """A volume and where it stands; `mask_id` is its newest mask, `has_draft` says that you have an open draft."""
 
+    pseudonym: str
     state: CaseState
     mask_id: str | None
     mask_kind: str | None

@@ -47,7 +47,8 @@ def search(
 
     The audit event holds which volumes were found, and not for whom they were looked.
     """
-    keys = [] if identities is None else identities.search(project_id, text, limit=MOST_KEYS)
+    keys: list[str]
+    keys, are_all = ([], True) if identities is None else identities.search(project_id, text, limit=MOST_KEYS)
     rows = table.list_by_source_keys(conn, keys, project_id=project_id, limit=MOST_FOUND + 1)
     found = [row.id for row in rows[:MOST_FOUND]]
     record(
@@ -59,4 +60,4 @@ def search(
         project_id=project_id,
         volume_ids=found,
     )
-    return found, len(rows) <= MOST_FOUND and len(keys) < MOST_KEYS
+    return found, are_all and len(rows) <= MOST_FOUND

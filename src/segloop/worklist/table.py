@@ -13,7 +13,7 @@ from segloop.feedback.table import feedback
 from segloop.jobs.table import jobs
 from segloop.masks.drafts.table import drafts
 from segloop.masks.table import masks
-from segloop.volumes.table import volumes
+from segloop.volumes.table import patients, volumes
 from segloop.worklist.state import CaseState
 
 
@@ -37,7 +37,7 @@ def list_(
 ) -> Sequence[Row[Any]]:
     """Return cases, the one touched last first; `before` is the (touched_at, id) of the last one seen.
 
-    A row is a volume's with `state`, the newest mask's id and kind, who touched the case last and when, whether `actor`
+    A row is a volume's with its patient's pseudonym, `state`, the newest mask's id and kind, who touched the case last and when, whether `actor`
     has an open draft of it, and how many drafts others have.
 
     Somebody's open draft with an edit in it means *in review*. Else the newest mask decides: by the newest verdict
@@ -107,6 +107,7 @@ def _cases(project_id: str, actor: str) -> Select[Any]:
     return (
         select(
             volumes,
+            patients.c.pseudonym,
             state.label("state"),
             mask.c.id.label("mask_id"),
             mask.c.kind.label("mask_kind"),
@@ -120,6 +121,7 @@ def _cases(project_id: str, actor: str) -> Select[Any]:
             func.coalesce(draft.c.is_mine, False).label("has_draft"),
             func.coalesce(draft.c.n_other_drafts, 0).label("n_other_drafts"),
         )
+        .join(patients, patients.c.id == volumes.c.patient_id)
         .outerjoin(mask, mask.c.volume_id == volumes.c.id)
         .outerjoin(job, job.c.volume_id == volumes.c.id)
         .outerjoin(verdict, verdict.c.volume_id == volumes.c.id)

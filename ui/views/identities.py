@@ -1,0 +1,81 @@
+"""Whose CT it is, on pages: for those who may know, for as long as names are not hidden, and each look on record."""
+
+import time
+from collections.abc import Sequence
+
+import streamlit as st
+
+from segloop.errors import SegloopError
+from segloop.schemas import FoundVolumes, Volume, VolumeIdentity
+from ui.api_client import ApiClient
+from ui.views.text import day, person, plain
+
+LOOKS_FOR_S = 600.0
+"""After how long a page that stays open looks again, and so is recorded again."""
+_HIDDEN, _SWITCH = "names_hidden", "names_hidden_switch"
+_LOOKS, _SEARCH = "identity_looks", "identity_search"
+
+
+def switch(api: ApiClient) -> bool:
+    """Offer to hide names, to whoever may see them; return whether they are shown."""
+    try:
+        if "identity" not in api.me().permissions:
+            return False
+    except SegloopError:
+        return False  # the page itself says what is wrong
+    # A widget's own state ends with its page, and names must stay hidden on the next.
+    st.session_state.setdefault(_SWITCH, st.session_state.get(_HIDDEN, False))
+    is_hidden = st.toggle(
+        "Hide names",
+        key=_SWITCH,
+        help="Names, IDs, dates and accession numbers leave the pages: for teaching, or when you share your screen.",
+    )
+    if is_hidden:
+        for key in (_LOOKS, _SEARCH):  # they leave this process's memory, too
+            st.session_state.pop(key, None)
+    st.session_state[_HIDDEN] = is_hidden
+    return not is_hidden
+
+
+def look(api: ApiClient, volumes: Sequence[Volume], *, place: str) -> dict[str, VolumeIdentity]:
+    """Return whose CTs these are, by volume, asking once for each volume and place, and again after ten minutes.
+
+    `place` names the page and what is open on it: opening something else is another look.
+    """
+    looks = st.session_state.setdefault(_LOOKS, {})
+    for other in [key for key in looks if key != place]:
+        del looks[other]
+    known: dict[str, tuple[float, VolumeIdentity | None]] = looks.setdefault(place, {})
+    now = time.monotonic()
+    wanted = [one.id for one in volumes if one.is_dicom and now - known.get(one.id, (-1e9,))[0] > LOOKS_FOR_S]
+    if wanted:
+        found = {item.volume_id: item for item in api.identities(wanted)}
+        known |= {volume_id: (now, found.get(volume_id)) for volume_id in wanted}
+    return {one.id: item for one in volumes if (item := known.get(one.id, (0.0, None))[1]) is not None}
+
+
+def find(api: ApiClient, project: str, text: str) -> FoundVolumes:
+    """Return a patient's volumes, asking once for each text that is typed."""
+    last = st.session_state.get(_SEARCH)
+    if last is None or last[0] != (project, text):
+        last = st.session_state[_SEARCH] = ((project, text), api.find_patient(project, text))
+    found: FoundVolumes = last[1]
+    return found
+
+
+def headline(identity: VolumeIdentity) -> str:
+    """Return name and ID as Markdown in one line."""
+    name = f"**{plain(person(identity.patient_name) or 'No name')}**"
+    return " · ".join(filter(None, [name, plain(identity.patient_id)]))
+
+
+def study(identity: VolumeIdentity) -> str:
+    """Return birth date, sex, and the study's date, accession number and description as Markdown in one line."""
+    born = f"born {day(identity.birth_date)}" if identity.birth_date else ""
+    said = [
+        " ".join(filter(None, [born, identity.sex])),
+        f"CT of {day(identity.study_date)}" if identity.study_date else "",
+        f"accession {identity.accession}" if identity.accession else "",
+        identity.study_description,
+    ]
+    return " · ".join(map(plain, filter(None, said)))
