@@ -54,9 +54,8 @@ class Api:
 
     def result(self, mask_id: str, form: str, *, deflated: bool = False) -> bytes:
         """Return a mask as a DICOM object of one form, or as deflated little endian."""
-        name = "dicom-seg" if form == "seg" else f"dicom/{form}"
         query = {"deflated": "true"} if deflated else {}
-        return self._send("GET", f"/v1/masks/{mask_id}/{name}", params=query, timeout=600.0).content
+        return self._send("GET", f"/v1/masks/{mask_id}/dicom/{form}", params=query, timeout=600.0).content
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         return self._send(method, path, **arguments).json()

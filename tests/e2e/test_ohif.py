@@ -60,7 +60,7 @@ def test_ohif_shows_the_segmentation(api: httpx.Client, viewer: Page, tmp_path: 
     files = write(tmp_path / "ct", datasets)
     volume = send(api, zipped(tmp_path / "ct.zip", files)).json()
     mask = upload_mask(api, volume, labels, np.reshape(volume["affine"], (4, 4)))
-    seg = api.get(f"/v1/masks/{mask['id']}/dicom-seg").content
+    seg = api.get(f"/v1/masks/{mask['id']}/dicom/seg").content
 
     pacs = orthanc.new(tmp_path / "orthanc", "STORESCU")
     with pacs.running(), ohif.serving(pacs) as address:

@@ -13,10 +13,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from segloop.database import open_engine, transaction
+from segloop.imaging.geometry import Geometry
 from segloop.settings import Settings
 from segloop.storage import open_store
 from services.api.main import create_app
 from tests.conftest import ROOT
+from tests.dicom_results import voxels_of
 from tests.dicom_series import BROKEN, DIRECTIONS, slices, voxels, write, zipped
 from tests.integration.editing import download, upload_mask
 from tests.learning import store_of
@@ -45,8 +47,8 @@ def study(folder: Path, name: str = "study", **values: Any) -> Path:
     return zipped(folder / f"{name}.zip", files, {"DICOMDIR": b"an index"})
 
 
-def seg_of(http: TestClient, mask: dict[str, Any], **query: Any) -> pydicom.Dataset:
-    answer = http.get(f"/v1/masks/{mask['id']}/dicom-seg", params=query)
+def result_of(http: TestClient, mask: dict[str, Any], form: str = "seg", **query: Any) -> pydicom.Dataset:
+    answer = http.get(f"/v1/masks/{mask['id']}/dicom/{form}", params=query)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/dicom"
     return pydicom.dcmread(BytesIO(answer.content))
@@ -84,9 +86,11 @@ def test_a_mask_drawn_in_patient_space_comes_back_on_the_slices_it_was_drawn_on(
     drawn[0:5, 2:4, 0:3], drawn[9:14, 7:12, 5:8] = 3, 4
     mask = upload_mask(http, volume, drawn, affine)
     np.testing.assert_array_equal(np.asarray(download(http, mask["id"]).dataobj), drawn)
-    found = in_source(seg_of(http, mask), headers)
+    found = in_source(result_of(http, mask), headers)
+    outlined = voxels_of(result_of(http, mask, "rtstruct"), headers, Geometry((14, 12, 8), affine))
     for index, name in LABELS.items():
         np.testing.assert_array_equal(found[name], (drawn == index).transpose(2, 1, 0))
+        np.testing.assert_array_equal(outlined[name], drawn == index)
 
 
 def test_the_volume_holds_hu_and_nobodys_name_is_outside_the_identity_store(
@@ -121,7 +125,7 @@ def test_the_volume_holds_hu_and_nobodys_name_is_outside_the_identity_store(
     seg = None
     drawn = np.zeros((14, 12, 8), np.uint8)
     drawn[3, 3, 3] = 1
-    seg = seg_of(http, upload_mask(http, volume, drawn, np.array(volume["affine"]).reshape(4, 4)))
+    seg = result_of(http, upload_mask(http, volume, drawn, np.array(volume["affine"]).reshape(4, 4)))
     assert (seg.PatientName, seg.PatientID, seg.AccessionNumber) == ("Canary^Carla", "PID-4711-Q", "ACC-9")
 
 
@@ -182,7 +186,7 @@ def test_a_ct_that_came_as_nifti_has_no_study_to_go_back_to(http: TestClient) ->
     volume = upload(http, voxels(seed=77), affine)
     drawn = np.zeros((14, 12, 8), np.uint8)
     drawn[1, 1, 1] = 1
-    answer = http.get(f"/v1/masks/{upload_mask(http, volume, drawn, affine)['id']}/dicom-seg")
+    answer = http.get(f"/v1/masks/{upload_mask(http, volume, drawn, affine)['id']}/dicom/seg")
     assert (answer.status_code, answer.json()["code"]) == (409, "not_dicom")
 
 
@@ -191,10 +195,27 @@ def test_a_rejected_mask_is_not_exported(http: TestClient, tmp_path: Path) -> No
     drawn = np.zeros((14, 12, 8), np.uint8)
     drawn[1, 1, 1] = 1
     mask = upload_mask(http, volume, drawn, np.array(volume["affine"]).reshape(4, 4))
-    assert seg_of(http, mask).SeriesDescription.endswith("unreviewed (research use only)")
+    seg = result_of(http, mask)
+    # Nobody here knows what a person did with it in the program that it came from.
+    assert seg.SeriesDescription == "Segmentation, imported (research use only)"
+    assert {item.SegmentAlgorithmName for item in seg.SegmentSequence} == {"Unknown (imported)"}
     http.post(f"/v1/masks/{mask['id']}/feedback", json={"verdict": "rejected"})
-    answer = http.get(f"/v1/masks/{mask['id']}/dicom-seg")
+    answer = http.get(f"/v1/masks/{mask['id']}/dicom/seg")
     assert (answer.status_code, answer.json()["code"]) == (409, "mask_rejected")
+
+
+def test_a_form_that_is_none_or_cannot_be_deflated_is_refused(http: TestClient, tmp_path: Path) -> None:
+    volume = send(http, study(tmp_path, seed="forms", volume=voxels(seed=29))).json()
+    drawn = np.zeros((14, 12, 8), np.uint8)
+    drawn[1, 1, 1] = 1
+    mask = upload_mask(http, volume, drawn, np.array(volume["affine"]).reshape(4, 4))
+    place = f"/v1/masks/{mask['id']}/dicom"
+    assert http.get(f"{place}/poster").status_code == 422
+    answer = http.get(f"{place}/rtstruct", params={"deflated": True})
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_deflatable")
+    small = result_of(http, mask, deflated=True)
+    assert small.file_meta.TransferSyntaxUID.is_deflated
+    assert small.PixelData == result_of(http, mask).PixelData
 
 
 def test_a_ticket_to_a_mask_does_not_open_the_patients_name(http: TestClient, tmp_path: Path) -> None:
@@ -206,7 +227,7 @@ def test_a_ticket_to_a_mask_does_not_open_the_patients_name(http: TestClient, tm
     plain = {"authorization": ""}
     address = f"/v1/masks/{mask['id']}"
     assert http.get(f"{address}/content", params={"ticket": ticket}, headers=plain).status_code == 200
-    assert http.get(f"{address}/dicom-seg", params={"ticket": ticket}, headers=plain).status_code == 401
+    assert http.get(f"{address}/dicom/seg", params={"ticket": ticket}, headers=plain).status_code == 401
 
 
 def test_a_series_sent_again_brings_its_headers_back_and_a_name_that_was_put_right(
@@ -217,17 +238,17 @@ def test_a_series_sent_again_brings_its_headers_back_and_a_name_that_was_put_rig
     drawn = np.zeros((14, 12, 8), np.uint8)
     drawn[1, 1, 1] = 3
     mask = upload_mask(http, volume, drawn, np.array(volume["affine"]).reshape(4, 4))
-    assert seg_of(http, mask).PatientName == "Wrong^Name"
+    assert result_of(http, mask).PatientName == "Wrong^Name"
     again = send(http, study(tmp_path, "b", patient="Right^Name", **values))
     assert (again.status_code, again.json()["id"]) == (200, volume["id"])
-    assert seg_of(http, mask).PatientName == "Right^Name"
+    assert result_of(http, mask).PatientName == "Right^Name"
     engine = open_engine(settings.identity_database_url)
     with transaction(engine) as conn:
         conn.execute(text("DELETE FROM identity.series"))
-    answer = http.get(f"/v1/masks/{mask['id']}/dicom-seg")
+    answer = http.get(f"/v1/masks/{mask['id']}/dicom/seg")
     assert (answer.status_code, answer.json()["code"]) == (404, "identity_gone")
     send(http, study(tmp_path, "c", patient="Right^Name", **values))
-    assert seg_of(http, mask).PatientName == "Right^Name"
+    assert result_of(http, mask).PatientName == "Right^Name"
     engine.dispose()
 
 
@@ -306,7 +327,7 @@ def test_real_series_come_back_as_segmentations_of_their_own_slices(
     drawn[: volume["shape"][0] // 3, : volume["shape"][1] // 4, : volume["shape"][2] // 2] = 3
     drawn[rng.random(drawn.shape) < 0.001] = 4
     mask = upload_mask(http, volume, drawn, np.array(volume["affine"]).reshape(4, 4))
-    seg = seg_of(http, mask, deflated=True)
+    seg = result_of(http, mask, deflated=True)
     assert seg.NumberOfFrames >= volume["shape"][2] // 2
     first = {item.SegmentLabel for item in seg.SegmentSequence}
     assert first == set(LABELS.values())

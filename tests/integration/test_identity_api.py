@@ -87,7 +87,7 @@ def test_without_the_permission_nobody_is_named_by_any_route(
         for answer in (
             other.post("/v1/identities", json={"volume_ids": [volume["id"]]}),
             other.post("/v1/identities/search", json={"text": "Canary"}),
-            other.get(f"/v1/masks/{mask['id']}/dicom-seg"),
+            other.get(f"/v1/masks/{mask['id']}/dicom/seg"),
         ):
             assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing")
             assert answer.json()["permission"] == "identity" and "Canary" not in answer.text

@@ -10,6 +10,7 @@ from segloop_viewer import uploader, viewer
 from segloop.errors import SegloopError
 from segloop.schemas import Draft, Mask, Volume
 from ui.api_client import ApiClient
+from ui.views import download
 from ui.views.masks import (
     API_BASE,
     PROJECT,
@@ -61,9 +62,7 @@ def show(
     with st.container(horizontal=True, vertical_alignment="center"):
         mask = _choose(api, masks) if masks else None
         if mask is not None:
-            place = f"{API_BASE}/v1/masks/{mask.id}"
-            dicom = f" · [DICOM SEG]({place}/dicom-seg)" if volume.is_dicom else ""
-            st.markdown(f"[Download mask (NIfTI)]({place}/content){dicom}", width="content")
+            download.show(volume, mask)
         editing = is_editing(volume, mask)
         if mask is not None and not editing:
             again()

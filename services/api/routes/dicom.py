@@ -10,9 +10,10 @@ from fastapi.responses import Response
 from segloop import schemas
 from segloop.audit.record import record
 from segloop.database import transaction
-from segloop.errors import Conflict
+from segloop.errors import Conflict, InvalidInput
 from segloop.feedback.origin import origin_of
-from segloop.imaging.derive import HEADERS, SEG_FILE
+from segloop.imaging.derive import HEADERS, RESULT_FILE
+from segloop.imaging.dicom.result import Form
 from segloop.masks import table
 from segloop.projects import table as projects_table
 from segloop.volumes import table as volumes_table
@@ -23,22 +24,26 @@ router = APIRouter(tags=["dicom"])
 
 
 @router.get(
-    "/masks/{mask_id}/dicom-seg",
+    "/masks/{mask_id}/dicom/{form}",
     response_class=Response,
     responses={200: {"content": {"application/dicom": {"schema": {"type": "string", "format": "binary"}}}}},
 )
-def get_seg(
+def get_result(
     mask_id: str,
+    form: Form,
     parts: PartsDep,
     actor: IdentityActorDep,
     deflated: Annotated[
         bool, Query(description="As deflated little endian: far smaller, and not read by every PACS.")
     ] = False,
 ) -> Response:
-    """Return the mask as DICOM Segmentation of its CT's study; the same mask gives the same object.
+    """Return the mask as a DICOM object of its CT's study; the same mask and form give the same object.
 
     It names the patient, so it needs the permission `identity`, and a ticket to the mask doesn't open it.
     """
+    if deflated and not form.can_deflate:
+        forms = " and ".join(one for one in Form if one.can_deflate)
+        raise InvalidInput("not_deflatable", f"Only {forms} can be deflated; ask for {form} without it.")
     with transaction(parts.engine) as conn:
         row = table.get(conn, require_uuid(mask_id))
         volume = volumes_table.get(conn, row.volume_id)
@@ -51,13 +56,15 @@ def get_seg(
             "CT's DICOM files.",
         )
     headers = parts.identities.read(volume.source_key)
-    scratch = tempfile.TemporaryDirectory(dir=parts.settings.scratch, prefix="segloop-seg-")
+    scratch = tempfile.TemporaryDirectory(dir=parts.settings.scratch, prefix="segloop-result-")
     with parts.sandbox.place(), scratch as name:
         folder = Path(name)
         (folder / HEADERS).write_bytes(headers)
         parts.store.fetch(row.object_key, folder / "input")
-        parts.sandbox.run("seg", folder, labels=label_set.labels, origin=origin, deflated=deflated)
-        body = (folder / "output" / SEG_FILE).read_bytes()
+        parts.sandbox.run(
+            "result", folder, form=form, labels=label_set.labels, origin=origin, deflated=deflated
+        )
+        body = (folder / "output" / RESULT_FILE).read_bytes()
     with transaction(parts.engine) as conn:
         record(
             conn,
@@ -66,13 +73,13 @@ def get_seg(
             object_type="mask",
             object_id=row.id,
             project_id=row.project_id,
-            form="dicom-seg",
+            form=form,
         )
     return Response(
         body,
         media_type="application/dicom",
         headers={
-            "Content-Disposition": f'attachment; filename="mask-{row.id}.dcm"',
+            "Content-Disposition": f'attachment; filename="mask-{row.id}-{form}.dcm"',
             "X-Notice": schemas.NOTICE,
             "Cache-Control": "private, no-store",
         },

@@ -25,7 +25,10 @@ def origin_of(conn: Connection, mask: Row[Any]) -> dict[str, Any]:
             "mask_rejected",
             "This mask was rejected, so it is not exported. Correct it, or choose another mask.",
         )
-    version = _version(conn, mask)
+    first = _first(conn, mask)
+    version = (
+        None if first.model_version_id is None else model_versions_table.get(conn, first.model_version_id)
+    )
     return {
         "mask_sha256": mask.sha256,
         "made_at": mask.created_at.isoformat(),
@@ -34,15 +37,16 @@ def origin_of(conn: Connection, mask: Row[Any]) -> dict[str, Any]:
         "weights_sha256": "" if version is None else version.sha256,
         "made_by": "" if mask.kind == "prediction" else mask.created_by,
         "reviewed_by": _reviewer(mask, verdict),
+        "is_imported": first.kind == "imported",
+        "is_corrected": mask.kind == "correction" and first.kind in ("prediction", "imported"),
     }
 
 
-def _version(conn: Connection, mask: Row[Any]) -> Row[Any] | None:
-    """Return the version that made a mask, or the one that a person's corrections began with."""
-    one: Row[Any] | None = mask
-    while one is not None and one.model_version_id is None:
-        one = None if one.parent_id is None else masks_table.get(conn, one.parent_id)
-    return None if one is None else model_versions_table.get(conn, one.model_version_id)
+def _first(conn: Connection, mask: Row[Any]) -> Row[Any]:
+    """Return the mask that people's corrections began with: a version's, an imported one, or what somebody drew."""
+    while mask.model_version_id is None and mask.parent_id is not None:
+        mask = masks_table.get(conn, mask.parent_id)
+    return mask
 
 
 def _reviewer(mask: Row[Any], verdict: Row[Any] | None) -> str:

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from segloop.imaging.pyramid import LEVELS, slabs, viewer_level
 MASK_FILE = "mask.nii.gz"
 
 
-ORIGINAL, HEADERS, SEG_FILE = "original", "headers.zip", "seg.dcm"
+ORIGINAL, HEADERS, RESULT_FILE = "original", "headers.zip", "result.dcm"
 
 
 def derive_volume(path: Path, folder: Path) -> dict[str, Any]:
@@ -168,31 +167,34 @@ def write_level(folder: Path, array: NDArray[Any], geometry: Geometry, *, level:
     (folder / f"level-{level}.json").write_text(json.dumps(meta))
 
 
-def derive_seg(
-    path: Path, folder: Path, *, labels: list[dict[str, Any]], origin: dict[str, Any], deflated: bool
+def derive_result(
+    path: Path,
+    folder: Path,
+    *,
+    form: str,
+    labels: list[dict[str, Any]],
+    origin: dict[str, Any],
+    deflated: bool,
 ) -> dict[str, Any]:
-    """Write a mask and the headers beside it as `folder`/seg.dcm; return how many bytes it has.
+    """Write a mask and the headers beside it as a DICOM object `folder`/result.dcm; return how many bytes it has.
 
     Raises:
-        InvalidInput: as `make_seg`.
+        InvalidInput: as `write_result`.
     """
-    from segloop.imaging.dicom import archive
-    from segloop.imaging.dicom.result import Origin
-    from segloop.imaging.dicom.seg import make_seg
-    from segloop.imaging.dicom.series import require_volume
+    from segloop.imaging.dicom.result import Form
+    from segloop.imaging.dicom.write import write_result
 
-    array, _ = nifti.load_mask(path)
-    series = require_volume(archive.unpack_headers(path.parent / HEADERS))
-    made_at = datetime.fromisoformat(origin["made_at"])
-    found = make_seg(
-        series,
-        array,
-        LabelSet.from_dicts(labels).labels,
-        Origin(**{**origin, "made_at": made_at}),
+    target = folder / RESULT_FILE
+    write_result(
+        target,
+        form=Form(form),
+        mask=path,
+        headers=path.parent / HEADERS,
+        labels=labels,
+        origin=origin,
         deflated=deflated,
     )
-    found.save_as(folder / SEG_FILE)
-    return {"size_bytes": (folder / SEG_FILE).stat().st_size}
+    return {"size_bytes": target.stat().st_size}
 
 
 def run(task: str, folder: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,7 +207,7 @@ def run(task: str, folder: Path, arguments: Mapping[str, Any]) -> dict[str, Any]
         "volume": derive_volume,
         "mask": derive_mask,
         "dicom_mask": derive_dicom_mask,
-        "seg": derive_seg,
+        "result": derive_result,
     }
     return tasks[task](folder / "input", folder / "output", **arguments)
 

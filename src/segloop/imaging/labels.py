@@ -21,6 +21,12 @@ class Label:
     color: str = "#cccccc"
     snomed_code: str | None = None
 
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The colour as red, green and blue, 0 to 255."""
+        red, green, blue = bytes.fromhex(self.color[1:])
+        return red, green, blue
+
 
 @dataclass(frozen=True)
 class LabelSet:

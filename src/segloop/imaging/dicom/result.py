@@ -4,11 +4,39 @@ import json
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 MANUFACTURER, MODEL_NAME = "Segloop", "Segloop"
 NOTICE = "Research use only, not a medical device"
+IMPORTED = "Unknown (imported)"
+"""The algorithm of a mask that another tool made: nobody said which."""
 _TEXT = 64
 """Characters of DICOM's LO and PN values."""
+
+
+class Form(StrEnum):
+    """The DICOM objects that a mask can be made into, each in a series of its own."""
+
+    SEG = "seg"
+    RTSTRUCT = "rtstruct"
+
+    @property
+    def series_number(self) -> int:
+        """Above what scanners count to."""
+        return _FORMS[self][0]
+
+    @property
+    def noun(self) -> str:
+        """What it is, for a series description."""
+        return _FORMS[self][1]
+
+    @property
+    def can_deflate(self) -> bool:
+        """It is mostly zeros, and its readers know deflated little endian."""
+        return self is Form.SEG
+
+
+_FORMS = {Form.SEG: (1000, "segmentation"), Form.RTSTRUCT: (1002, "contours")}
 
 
 @dataclass(frozen=True)
@@ -16,7 +44,8 @@ class Origin:
     """Where a mask comes from; times in UTC.
 
     `mask_sha256` is that of its file. `model` and `weights_sha256` are empty where no version made it; `reviewed_by` is who
-    vouched for all of it, else empty. `software` is this program's version.
+    vouched for all of it, else empty. `software` is this program's version. `is_imported` where another tool made the mask,
+    `is_corrected` where a person changed what a version or another tool had made.
     """
 
     mask_sha256: str
@@ -26,6 +55,8 @@ class Origin:
     weights_sha256: str = ""
     made_by: str = ""
     reviewed_by: str = ""
+    is_imported: bool = False
+    is_corrected: bool = False
 
     @property
     def is_by_model(self) -> bool:
@@ -33,13 +64,20 @@ class Origin:
         return bool(self.model) and not self.made_by
 
     @property
-    def title(self) -> str:
-        """A series description: who made it, who reviewed it, and what it is for; of 64 characters only the model's name gives way."""
-        end = f", {'reviewed' if self.reviewed_by else 'unreviewed'} (research use only)"
-        who = "Segmentation, corrected" if self.model else "Segmentation"
+    def algorithm_type(self) -> str:
+        """DICOM's word for how it was made (Segment Algorithm Type, ROI Generation Algorithm)."""
         if self.is_by_model:
-            who = f"AI segmentation {self.model}"[: _TEXT - len(end)]
-        return who + end
+            return "AUTOMATIC"
+        return "SEMIAUTOMATIC" if self.model or self.is_imported else "MANUAL"
+
+    def title(self, form: Form) -> str:
+        """A series description: who made it, who reviewed it, and what it is for; of 64 characters only the model's name gives way."""
+        said = ["imported"] * self.is_imported + ["corrected"] * self.is_corrected
+        if self.reviewed_by or not self.is_imported:  # what was done to it elsewhere nobody here knows
+            said.append("reviewed" if self.reviewed_by else "unreviewed")
+        end = "".join(f", {word}" for word in said) + " (research use only)"
+        what = f"AI {form.noun} {self.model}" if self.is_by_model else form.noun.capitalize()
+        return what[: _TEXT - len(end)] + end
 
     def uid(self, *parts: str) -> str:
         """Return a UID that is the same for the same content, and for nothing else (ITU-T X.667, "2.25.")."""
@@ -50,6 +88,8 @@ class Origin:
             self.weights_sha256,
             self.made_by,
             self.reviewed_by,
+            self.is_imported,
+            self.is_corrected,
         ]
         name = json.dumps([*said, self.made_at.isoformat(), *parts])
         return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"

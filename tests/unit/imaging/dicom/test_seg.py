@@ -3,49 +3,26 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
-import pydicom
 import pytest
-from numpy.typing import NDArray
 
 from segloop.errors import InvalidInput
 from segloop.imaging.dicom.archive import pack_headers, series_in, unpack_headers
 from segloop.imaging.dicom.codes import describe
-from segloop.imaging.dicom.result import Origin
+from segloop.imaging.dicom.result import Form, Origin
 from segloop.imaging.dicom.seg import make_seg
 from segloop.imaging.dicom.series import Series, require_volume
 from segloop.imaging.labels import Label
-from tests.dicom_series import DIRECTIONS, slices, voxels, write
-
-LABELS = [
-    Label(1, "parotid_left", "#ff0000"),
-    Label(2, "parotid_right", "#00ff00"),
-    Label(4, "something of ours", "#0000ff", "12345"),
-    Label(9, "liver", "#123456"),
-]
-ORIGIN = Origin("ab" * 32, datetime(2026, 11, 3, 9, 8, 7, tzinfo=UTC), "0.1.0", "starter v7", "cd" * 32)
-
-
-@pytest.fixture(params=DIRECTIONS.values(), ids=DIRECTIONS.keys())
-def series(tmp_path: Path, request: pytest.FixtureRequest) -> Series:
-    (headers,) = series_in(write(tmp_path / "ct", slices(voxels(), direction=request.param)))
-    return require_volume(headers)
-
-
-def mask() -> NDArray[np.uint8]:
-    """Labels that touch every border, in no symmetric way; 9 is nowhere."""
-    found = np.zeros((14, 12, 8), np.uint8)
-    found[0:5, 2:4, 0:3], found[9:14, 7:12, 5:8], found[6, 6, 4] = 1, 2, 4
-    return found
+from tests.dicom_results import LABELS, ORIGIN, mask, reread
+from tests.dicom_series import slices, voxels, write
 
 
 def test_pydicom_alone_reads_back_every_voxel_in_patient_space(series: Series) -> None:
-    seg = _reread(make_seg(series, mask(), LABELS, ORIGIN))
+    seg = reread(make_seg(series, mask(), LABELS, ORIGIN))
     found = np.zeros_like(mask())
     frames = np.unpackbits(np.frombuffer(seg.PixelData, np.uint8), bitorder="little")
     frames = frames[: seg.NumberOfFrames * 14 * 12].reshape(-1, 12, 14)
@@ -113,18 +90,26 @@ def test_the_object_says_whose_and_which_it_is(series: Series) -> None:
 
 def test_a_persons_mask_says_so(series: Series) -> None:
     values = {"mask_sha256": "ef" * 32, "made_at": ORIGIN.made_at, "software": "0.1.0"}
-    corrected = Origin(**values, model="starter v7", weights_sha256="00", made_by="Ann", reviewed_by="Ann")
-    drawn = Origin(**values, made_by="Ann", reviewed_by="Ann")
-    titles = [make_seg(series, mask(), LABELS, one).SeriesDescription for one in (corrected, drawn)]
-    assert titles == [
+    who: dict[str, Any] = {"made_by": "Ann", "reviewed_by": "Ann"}
+    corrected = Origin(**values, **who, model="starter v7", weights_sha256="00", is_corrected=True)
+    drawn = Origin(**values, **who)
+    imported = Origin(**values, made_by="Ann", is_imported=True)
+    changed = Origin(**values, **who, is_imported=True, is_corrected=True)
+    found = [make_seg(series, mask(), LABELS, one) for one in (corrected, drawn, imported, changed)]
+    assert [one.SeriesDescription for one in found] == [
         "Segmentation, corrected, reviewed (research use only)",
         "Segmentation, reviewed (research use only)",
+        "Segmentation, imported (research use only)",
+        "Segmentation, imported, corrected, reviewed (research use only)",
     ]
-    kinds = [
-        make_seg(series, mask(), LABELS, one).SegmentSequence[0].SegmentAlgorithmType
-        for one in (corrected, drawn)
+    first = [one.SegmentSequence[0] for one in found]
+    assert [(item.SegmentAlgorithmType, item.get("SegmentAlgorithmName")) for item in first] == [
+        ("SEMIAUTOMATIC", "Segloop"),
+        ("MANUAL", None),
+        ("SEMIAUTOMATIC", "Unknown (imported)"),
+        ("SEMIAUTOMATIC", "Unknown (imported)"),
     ]
-    assert kinds == ["SEMIAUTOMATIC", "MANUAL"]
+    assert ["SegmentationAlgorithmIdentificationSequence" in item for item in first] == [True, *[False] * 3]
 
 
 def test_made_again_it_is_the_same_to_the_byte_and_other_content_has_another_uid(
@@ -142,7 +127,7 @@ def test_made_again_it_is_the_same_to_the_byte_and_other_content_has_another_uid
 
 def test_deflated_it_is_small_and_the_same(series: Series, tmp_path: Path) -> None:
     plain, small = (make_seg(series, mask(), LABELS, ORIGIN, deflated=deflated) for deflated in (False, True))
-    assert _reread(small).PixelData == _reread(plain).PixelData
+    assert reread(small).PixelData == reread(plain).PixelData
 
 
 def test_what_a_segmentation_cannot_say_is_refused(series: Series) -> None:
@@ -174,8 +159,9 @@ def test_a_long_name_of_a_model_never_hides_that_nobody_reviewed_it(name: str) -
         ("", ", unreviewed (research use only)"),
         ("Ann", ", reviewed (research use only)"),
     ):
-        title = Origin("ab", ORIGIN.made_at, "1", name, "cd", reviewed_by=reviewer).title
-        assert title.endswith(word) and len(title) <= 64
+        for form in Form:
+            title = Origin("ab", ORIGIN.made_at, "1", name, "cd", reviewed_by=reviewer).title(form)
+            assert title.endswith(word) and len(title) <= 64
     uids = {
         Origin("ab", ORIGIN.made_at, "1", name, "cd", reviewed_by=who).uid("x") for who in ("", "Ann", "Bob")
     }
@@ -203,7 +189,7 @@ def test_names_in_any_character_set_come_back_and_labels_are_utf_8(
     pack_headers(require_volume(headers).headers, tmp_path / "h.zip")
     series = require_volume(unpack_headers(tmp_path / "h.zip"))
     labels = [Label(1, "\u817a"), *LABELS[1:]]
-    seg = _reread(make_seg(series, mask(), labels, ORIGIN))
+    seg = reread(make_seg(series, mask(), labels, ORIGIN))
     assert seg.SpecificCharacterSet == "ISO_IR 192" and seg.AccessionNumber == ""
     assert str(seg.PatientName) == name and seg.SegmentSequence[0].SegmentLabel == "\u817a"
 
@@ -221,12 +207,3 @@ def test_times_are_in_the_zone_that_the_study_states(tmp_path: Path) -> None:
     )
     (headers,) = series_in(write(tmp_path / "other", slices(voxels())))
     assert "TimezoneOffsetFromUTC" not in make_seg(require_volume(headers), mask(), LABELS, ORIGIN)
-
-
-def _reread(seg: pydicom.Dataset) -> pydicom.Dataset:
-    from io import BytesIO
-
-    file = BytesIO()
-    seg.save_as(file)
-    file.seek(0)
-    return pydicom.dcmread(file)

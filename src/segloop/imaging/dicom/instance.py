@@ -1,0 +1,103 @@
+"""A new object in the CT's study: whose it is, UIDs and times that making it again does not change, and how it names its algorithm."""
+
+import re
+from datetime import UTC, timedelta, timezone
+from typing import Any
+
+import highdicom as hd
+import pydicom
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian
+
+from segloop.imaging.dicom.archive import Header
+from segloop.imaging.dicom.result import MANUFACTURER, MODEL_NAME, Form, Origin
+from segloop.imaging.dicom.series import Series
+
+UTF_8 = "ISO_IR 192"
+
+
+def identity(series: Series, origin: Origin, form: Form) -> dict[str, Any]:
+    """Return the arguments that every constructor of highdicom takes for who made an object and what it is called."""
+    return {
+        "series_instance_uid": uid(series, origin, form, "series"),
+        "series_number": form.series_number,
+        "sop_instance_uid": uid(series, origin, form, "instance"),
+        "instance_number": 1,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": MODEL_NAME,
+        "software_versions": origin.software,
+        "device_serial_number": "0",
+    }
+
+
+def uid(series: Series, origin: Origin, form: Form, what: str) -> str:
+    """Return the UID of something of a result: the same for the same mask, source and form."""
+    source = series.headers[0]
+    return origin.uid(form, source.StudyInstanceUID, source.SeriesInstanceUID, what)
+
+
+def new_instance(
+    series: Series, origin: Origin, form: Form, *, sop_class: str, modality: str
+) -> hd.base.SOPClass:
+    """Return an object with nothing but patient, study, series and equipment, for forms that highdicom has no class of."""
+    source = series.headers[0]
+    found = hd.base.SOPClass(
+        study_instance_uid=source.StudyInstanceUID,
+        sop_class_uid=sop_class,
+        modality=modality,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        specific_character_set=UTF_8,
+        **identity(series, origin, form),
+    )
+    found.copy_patient_and_study_information(source)
+    return found
+
+
+def finish(found: pydicom.Dataset, series: Series, origin: Origin, form: Form) -> None:
+    """Name the series, and let times be those of the mask, so that making the object again gives the same bytes."""
+    source = series.headers[0]
+    found.SeriesDescription = origin.title(form)
+    day, time = made_at(source, origin)
+    kinds = ["InstanceCreation", "Series", *(["Content"] if "ContentDate" in found else [])]
+    for kind in kinds:
+        setattr(found, f"{kind}Date", day)
+        setattr(found, f"{kind}Time", time)
+    if _zone(source) is not None:
+        found.TimezoneOffsetFromUTC = source.TimezoneOffsetFromUTC
+    for item in found.get("ContributingEquipmentSequence", []):
+        item.ContributionDateTime = day + time
+
+
+def made_at(source: Header, origin: Origin) -> tuple[str, str]:
+    """Return when a mask was made as DICOM's date and time.
+
+    In the zone that the source states, for it holds for every time of the object; in UTC where it states none.
+    """
+    moment = origin.made_at.astimezone(_zone(source) or UTC)
+    return moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
+
+
+def person(name: str) -> str:
+    """Return a name as DICOM's PN, whose first component it all is."""
+    return name.translate(str.maketrans("^=\\", "   "))[:63] + "^"
+
+
+def algorithm(origin: Origin) -> hd.AlgorithmIdentificationSequence | None:
+    """Return which version made a mask, or the one that corrections began with; None where it was none."""
+    if not origin.model:
+        return None
+    return hd.AlgorithmIdentificationSequence(
+        name=MODEL_NAME,
+        version=origin.software,
+        family=codes.DCM.ArtificialIntelligence,
+        source=MANUFACTURER,
+        parameters={"model": origin.model, "weights_sha256": origin.weights_sha256},
+    )
+
+
+def _zone(source: Header) -> timezone | None:
+    stated = re.fullmatch(r"([+-])(\d\d)(\d\d)", str(source.get("TimezoneOffsetFromUTC") or "").strip())
+    if stated is None:
+        return None
+    sign, hours, minutes = stated.groups()
+    return timezone((-1 if sign == "-" else 1) * timedelta(hours=int(hours), minutes=int(minutes)))

@@ -1,0 +1,43 @@
+"""A stored mask and the packed headers of its CT as one of the forms that a PACS takes."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pydicom
+
+from segloop.imaging import nifti
+from segloop.imaging.dicom import archive
+from segloop.imaging.dicom.result import Form, Origin
+from segloop.imaging.dicom.rtstruct import make_rtstruct
+from segloop.imaging.dicom.seg import make_seg
+from segloop.imaging.dicom.series import require_volume
+from segloop.imaging.labels import LabelSet
+
+
+def write_result(
+    target: Path,
+    *,
+    form: Form,
+    mask: Path,
+    headers: Path,
+    labels: list[dict[str, Any]],
+    origin: Mapping[str, Any],
+    deflated: bool,
+) -> None:
+    """Write a mask's file as a DICOM object. `origin` holds the fields of `Origin`, its time as text.
+
+    Raises:
+        InvalidInput: `mask_grid`, `mask_empty`.
+    """
+    array, _ = nifti.load_mask(mask)
+    series = require_volume(archive.unpack_headers(headers))
+    known = LabelSet.from_dicts(labels).labels
+    made = Origin(**{**origin, "made_at": datetime.fromisoformat(origin["made_at"])})
+    found: pydicom.Dataset
+    if form is Form.SEG:
+        found = make_seg(series, array, known, made, deflated=deflated)
+    else:
+        found = make_rtstruct(series, array, known, made)
+    found.save_as(target)

@@ -1,0 +1,97 @@
+"""A mask with its labels and origin, and results read back by code that is not ours."""
+
+import os
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+
+from segloop.imaging.dicom.result import Origin
+from segloop.imaging.geometry import Geometry
+from segloop.imaging.labels import Label
+
+LABELS = [
+    Label(1, "parotid_left", "#ff0000"),
+    Label(2, "parotid_right", "#00ff00"),
+    Label(4, "something of ours", "#0000ff", "12345"),
+    Label(9, "liver", "#123456"),
+]
+ORIGIN = Origin("ab" * 32, datetime(2026, 11, 3, 9, 8, 7, tzinfo=UTC), "0.1.0", "starter v7", "cd" * 32)
+
+
+def mask() -> NDArray[np.uint8]:
+    """Labels that touch every border, in no symmetric way; one has a hole, and 9 is nowhere."""
+    found = np.zeros((14, 12, 8), np.uint8)
+    found[0:5, 2:4, 0:3], found[9:14, 7:12, 5:8], found[6, 6, 4] = 1, 2, 4
+    found[11, 9, 6] = 0
+    return found
+
+
+def reread(found: pydicom.Dataset) -> pydicom.Dataset:
+    """Return an object as a receiver reads it from its file."""
+    file = BytesIO()
+    found.save_as(file)
+    file.seek(0)
+    return pydicom.dcmread(file)
+
+
+def needs(*programs: str) -> None:
+    """Skip, or in CI fail, where one of other people's programs is not installed."""
+    missing = [name for name in programs if shutil.which(name) is None]
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"these are needed in CI: {missing}")
+    if missing:
+        pytest.skip(
+            f"NOT RUN: install {', '.join(missing)} (of dicom3tools, dcmtk, plastimatch or poppler-utils)"
+        )
+
+
+def errors_of(file: Path) -> set[str]:
+    """Return what dciodvfy finds wrong with a file, without the values, which are another file's in each."""
+    done = subprocess.run(["dciodvfy", str(file)], check=False, capture_output=True, text=True)
+    lines = (done.stdout + done.stderr).splitlines()
+    assert any(line.startswith(("Error", "Warning")) for line in lines) or lines, "dciodvfy said nothing"
+    return {line for line in lines if line.startswith("Error")}
+
+
+def voxels_of(
+    rtstruct: pydicom.Dataset, headers: list[pydicom.Dataset], geometry: Geometry
+) -> dict[str, Any]:
+    """Return each ROI as (x, y, z): the voxels whose centre lies in an odd number of its outlines.
+
+    Points are brought to voxels by the grid's affine, not by the header that wrote them; each must lie on the slice that its
+    contour refers to.
+    """
+    names = {item.ROINumber: item.ROIName for item in rtstruct.StructureSetROISequence}
+    place = {header.SOPInstanceUID: z for z, header in enumerate(headers)}
+    to_voxel = np.linalg.inv(np.diag([-1.0, -1.0, 1.0, 1.0]) @ geometry.affine)
+    found = {}
+    for roi in rtstruct.ROIContourSequence:
+        inside = np.zeros(geometry.shape, bool)
+        for contour in roi.ContourSequence:
+            points = np.array(contour.ContourData, float).reshape(-1, 3)
+            assert len(points) == contour.NumberOfContourPoints >= 3
+            voxel = points @ to_voxel[:3, :3].T + to_voxel[:3, 3]
+            z = place[contour.ContourImageSequence[0].ReferencedSOPInstanceUID]
+            assert np.abs(voxel[:, 2] - z).max() < 0.01
+            inside[:, :, z] ^= within(voxel[:, :2], geometry.shape[:2])
+        found[names[roi.ReferencedROINumber]] = inside
+    return found
+
+
+def within(polygon: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which points of a grid lie in a closed polygon, by the parity of edges that a ray along x crosses."""
+    x, y = np.indices(shape).astype(float)
+    found = np.zeros(shape, bool)
+    for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, 0), strict=True):
+        if y0 != y1:
+            crosses = (y0 > y) != (y1 > y)
+            found ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    return found
