@@ -15,9 +15,13 @@ from segloop.settings import Settings
 from services.dicom_gateway.api import Api
 from services.dicom_gateway.config import read_config
 from services.dicom_gateway.deliver import Deliverer
+from services.dicom_gateway.echo import echo
 from services.dicom_gateway.follow import Follower
 from services.dicom_gateway.loop import Loops
+from services.dicom_gateway.order_kinds import redeliver, route
+from services.dicom_gateway.orders import Orders
 from services.dicom_gateway.receive import Receiver
+from services.dicom_gateway.report import Reporter
 from services.dicom_gateway.sender import Sender
 from services.dicom_gateway.spool import Spool
 from services.dicom_gateway.stow_server import StowServer
@@ -45,10 +49,17 @@ def main(path: Path) -> None:
     if config.stow is not None:
         servers.append(StowServer(config.stow, spool))
     deliverer = Deliverer(config, spool, api, Sender(config.aet))
+    kinds = {
+        "route": partial(route, config, spool),
+        "redeliver": partial(redeliver, config, spool),
+        "echo": partial(echo, config),
+    }
     loops = Loops()
     loops.add("follow", Follower(config, spool, api, settings.scratch).step)
     for name in config.destinations:
         loops.add(f"deliver to {name}", partial(deliverer.step, name))
+    loops.add("report", Reporter(config, spool, api).step)
+    loops.add("orders", Orders(config.aet, api, kinds).step)
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())

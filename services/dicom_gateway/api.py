@@ -1,9 +1,11 @@
 """The gateway as a client of the HTTP API: it has no other way in."""
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -57,6 +59,24 @@ class Api:
         query = {"deflated": "true"} if deflated else {}
         return self._send("GET", f"/v1/masks/{mask_id}/dicom/{form}", params=query, timeout=600.0).content
 
+    def report_gateway(self, aet: str, state: Mapping[str, Any]) -> None:
+        """Say what this gateway is, as `schemas.GatewayState`."""
+        self._send("PUT", f"/v1/gateways/{_quote(aet)}", json=state)
+
+    def report_series(self, aet: str, key: str, report: Mapping[str, Any]) -> None:
+        """Say where a series stands, as `schemas.SeriesReport`."""
+        self._send("PUT", f"/v1/gateways/{_quote(aet)}/series/{key}", json=report)
+
+    def claim_order(self, aet: str) -> dict[str, Any] | None:
+        """Return the next order `{id, kind, payload}`, or None where none came for a while."""
+        path = f"/v1/gateways/{_quote(aet)}/orders/claim"
+        answer = self._send("POST", path, params={"wait": "20"})
+        return None if answer.status_code == 204 else dict(answer.json())
+
+    def answer_order(self, aet: str, order_id: str, result: Mapping[str, Any]) -> None:
+        """Say what came of an order, as `schemas.OrderResult`."""
+        self._send("POST", f"/v1/gateways/{_quote(aet)}/orders/{order_id}/result", json=result)
+
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         return self._send(method, path, **arguments).json()
 
@@ -75,3 +95,7 @@ class Api:
         later = answer.status_code >= 500 or answer.status_code in (401, 403, 408, 429) or code == "no_model"
         kind: type[SegloopError] = Unavailable if later else InvalidInput
         raise kind(code, text)
+
+
+def _quote(aet: str) -> str:
+    return quote(aet, safe="")

@@ -5,8 +5,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from segloop.errors import Unavailable
+
 log = logging.getLogger(__name__)
-IDLE_S = 0.5
+IDLE_S, AWAY_S = 0.5, 5.0
 END_S = 5.0
 
 
@@ -39,6 +41,10 @@ class Loops:
         while not self._ending.is_set():
             try:
                 changed = step()
+            except Unavailable as error:
+                log.warning("%s waits: %s", name, error.code)
+                self._ending.wait(AWAY_S)
+                changed = True
             except Exception as error:
                 log.error("%s: a step failed and is done again: %s", name, type(error).__name__)
                 changed = False

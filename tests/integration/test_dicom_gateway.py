@@ -158,6 +158,15 @@ def gateway(api: str, settings: Settings, pacs: orthanc.Orthanc, worker: object)
     found.receiver.stop()
 
 
+def wait_for(look: Callable[[], Any], *, limit_s: float = 60) -> Any:
+    """Return the first thing found that is true."""
+    end = time.monotonic() + limit_s
+    while not (found := look()):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    return found
+
+
 def states(entry: Entry) -> dict[tuple[str, str], str]:
     """Return by destination and form how far a series' deliveries are."""
     return {(one.destination, one.form): one.state for one in entry.deliveries}
@@ -403,12 +412,27 @@ def test_it_runs_as_a_process_of_its_own_and_its_log_names_nobody(
                 worker()
                 assert time.monotonic() < end, log.read_text()
                 time.sleep(0.2)
-            time.sleep(1)
+            with httpx.Client(base_url=api, headers={"Authorization": f"Bearer {settings.token}"}) as http:
+                (reported,) = wait_for(
+                    lambda: http.get("/v1/received-series", params={"stage": "done"}).json()["items"]
+                )
+                placed = http.post(f"/v1/gateways/{GATEWAY}/test", json={"name": "pacs"}).json()
+                answer = wait_for(
+                    lambda: (
+                        found
+                        if (found := http.get(f"/v1/gateway-orders/{placed['id']}").json())["finished_at"]
+                        else None
+                    )
+                )
+                again = http.post(f"/v1/received-series/{reported['id']}/redeliver", json={}).json()
+                wait_for(lambda: http.get(f"/v1/gateway-orders/{again['id']}").json()["state"] == "done")
+                wait_for(lambda: log.read_text().count("to pacs as seg: verified") == 2)
         finally:
             process.terminate()
             assert process.wait(20) == 0
+    assert reported["deliveries"][0]["state"] == "verified" and reported["n_instances"] == len(found)
+    assert answer["state"] == "done" and answer["result"]["ok"] is True, answer
     text = log.read_text()
-    assert "delivering" in text
     for word in (
         "Canary",
         "Carla",

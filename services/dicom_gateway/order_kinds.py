@@ -1,0 +1,112 @@
+"""What a person can have done about a series: segment it after all, or send its results again."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pydicom
+
+from segloop.errors import Conflict, InvalidInput, NotFound
+from services.dicom_gateway.config import Config
+from services.dicom_gateway.deliveries import plan
+from services.dicom_gateway.entry import ENDED, Entry
+from services.dicom_gateway.spool import Spool
+
+
+def route(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Have a series segmented in a project that no rule took, or that failed; one that is under way goes on as it is.
+
+    Without destinations it gets those of the rule that fits it, or none.
+
+    Raises:
+        NotFound: `series_forgotten`.
+        InvalidInput: `destination_unknown`.
+    """
+    entry = _find(spool, payload["series"])
+    if entry.stage not in ENDED:
+        return {}
+    given = payload.get("destinations")
+    names, outputs = _of_rule(config, spool, entry) if given is None else (tuple(given), ())
+    _require_known(config, names)
+
+    def change(now: Entry) -> Entry:
+        if now.stage not in ENDED:
+            return now
+        return replace(
+            now,
+            stage="closed",
+            project=payload["project"],
+            priority=payload.get("priority", "routine"),
+            destinations=names,
+            outputs=outputs,
+            touched=time.time(),
+            **_NOTHING_YET,
+        )
+
+    spool.update(entry.key, change)
+    return {}
+
+
+def redeliver(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Begin a series' deliveries again, all or those to one destination; nothing is computed again.
+
+    Raises:
+        NotFound: `series_forgotten`.
+        Conflict: `nothing_to_deliver` where there is no result yet, or nobody to send it to.
+        InvalidInput: `destination_unknown`.
+    """
+    entry = _find(spool, payload["series"])
+    if not entry.mask_id or entry.stage not in (*ENDED, "delivering"):
+        raise Conflict("nothing_to_deliver", "This series has no result yet. Wait for its segmentation.")
+    one = payload.get("destination")
+    names = (one,) if one else entry.destinations
+    if not names:
+        raise Conflict("nothing_to_deliver", "This series goes to no destination. Name one.")
+    _require_known(config, names)
+
+    def change(now: Entry) -> Entry:
+        others = tuple(old for old in now.deliveries if old.destination not in names)
+        again = plan(config.destinations, names, now.outputs)
+        return replace(
+            now, stage="delivering", code="", message="", touched=time.time(), deliveries=others + again
+        )
+
+    spool.update(entry.key, change)
+    return {}
+
+
+_NOTHING_YET: dict[str, Any] = {
+    **dict.fromkeys(("job_id", "mask_id", "code", "message"), ""),
+    "deliveries": (),
+    "tries": 0,
+    "next_try": 0.0,
+}
+
+
+def _find(spool: Spool, key: str) -> Entry:
+    entry = spool.get(str(key))
+    if entry is None:
+        raise NotFound(
+            "series_forgotten",
+            "The gateway keeps a series only for a while, and this one is gone. Send it again.",
+        )
+    return entry
+
+
+def _of_rule(config: Config, spool: Spool, entry: Entry) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    files = sorted(spool.files(entry).glob("*.dcm"))
+    if not files:
+        return (), ()
+    header = pydicom.dcmread(files[0], stop_before_pixels=True)
+    rule = config.rule_for(header, caller=entry.caller, n_slices=len(files))
+    return ((), ()) if rule is None else (rule.destinations, rule.outputs)
+
+
+def _require_known(config: Config, names: Iterable[str]) -> None:
+    unknown = sorted(set(names) - set(config.destinations))
+    if unknown:
+        raise InvalidInput(
+            "destination_unknown",
+            f"This gateway has no destination {', '.join(unknown)}. Known are: {', '.join(config.destinations) or 'none'}.",
+        )

@@ -1,0 +1,186 @@
+"""Orders: each is done and answered, one that takes long holds up no other, and doing one twice is harmless."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segloop import schemas
+from segloop.errors import Conflict, InvalidInput, NotFound, SegloopError, Unavailable
+from services.dicom_gateway import orders
+from services.dicom_gateway.config import Config
+from services.dicom_gateway.deliveries import Delivery
+from services.dicom_gateway.destinations import CStore
+from services.dicom_gateway.entry import Entry
+from services.dicom_gateway.order_kinds import redeliver, route
+from services.dicom_gateway.orders import Orders
+from services.dicom_gateway.rules import Rule
+from services.dicom_gateway.spool import Spool
+from tests.dicom_series import slices, voxels
+
+PACS = CStore(name="pacs", aet="PACS", host="h", port=104, forms=("seg", "pdf"))
+OTHER = CStore(name="other", aet="OTHER", host="h", port=104)
+CONFIG = Config(
+    rules=(Rule("all", {}, destinations=("pacs",), outputs=("pdf",)),),
+    destinations={"pacs": PACS, "other": OTHER},
+)
+
+
+class FakeApi:
+    """Gives out orders and keeps the answers."""
+
+    def __init__(self, *given: Mapping[str, Any]) -> None:
+        self.waiting = list(given)
+        self.answers: dict[str, schemas.OrderResult] = {}
+        self.away = 0
+
+    def claim_order(self, aet: str) -> Mapping[str, Any] | None:
+        return self.waiting.pop(0) if self.waiting else None
+
+    def answer_order(self, aet: str, order_id: str, result: Mapping[str, Any]) -> None:
+        if self.away:
+            self.away -= 1
+            raise Unavailable("api_unavailable", "It is away.")
+        self.answers[order_id] = schemas.OrderResult.model_validate(result)
+
+    def until(self, n: int) -> None:
+        """Wait for so many answers."""
+        end = time.monotonic() + 30
+        while len(self.answers) < n:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+def order(number: int, kind: str, **payload: object) -> dict[str, Any]:
+    return {"id": str(number), "kind": kind, "payload": payload}
+
+
+def fail(error: Exception) -> orders.Do:
+    def do(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise error
+
+    return do
+
+
+def test_each_order_is_done_and_answered_with_what_came_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    kinds: dict[str, orders.Do] = {
+        "echo": lambda payload: {"name": payload["name"]},
+        "route": fail(InvalidInput("destination_unknown", "No such.")),
+        "redeliver": fail(RuntimeError("Doe^Jane")),
+    }
+    api = FakeApi(order(1, "echo", name="pacs"), order(2, "route"), order(3, "redeliver"), order(4, "dance"))
+    found = Orders("SEGLOOP", api, kinds)  # type: ignore[arg-type]
+    with caplog.at_level("INFO"):
+        while found.step():
+            pass
+        api.until(4)
+    assert (api.answers["1"].state, api.answers["1"].result) == ("done", {"name": "pacs"})
+    assert [api.answers[n].code for n in "234"] == ["destination_unknown", "internal", "order_unknown"]
+    assert "Jane" not in caplog.text + str(api.answers)
+
+
+def test_an_answer_is_repeated_until_the_api_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "ANSWER_AGAIN_S", 0.01)
+    api = FakeApi(order(1, "echo"))
+    api.away = 3
+    assert Orders("SEGLOOP", api, {"echo": lambda _: {}}).step()  # type: ignore[arg-type]
+    api.until(1)
+    assert api.away == 0
+
+
+def test_one_that_takes_long_holds_up_no_other_and_is_not_begun_twice() -> None:
+    go, begun = threading.Event(), list[str]()
+
+    def pull(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        begun.append("pull")
+        go.wait(30)
+        return {}
+
+    api = FakeApi(order(1, "retrieve"), order(1, "retrieve"), order(2, "echo"))
+    found = Orders("SEGLOOP", api, {"retrieve": pull, "echo": lambda _: {}})  # type: ignore[arg-type]
+    while found.step():
+        pass
+    api.until(1)
+    assert set(api.answers) == {"2"} and begun == ["pull"]
+    go.set()
+    api.until(2)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    spool = Spool(tmp_path)
+    header = slices(voxels())[0]
+    file = BytesIO()
+    header.save_as(file, enforce_file_format=True)
+    spool.store("A", header.SeriesInstanceUID, header.SOPInstanceUID, file.getvalue())
+    return spool
+
+
+def stand(spool: Spool, **values: Any) -> Entry:
+    """Let the only series stand somewhere."""
+    (entry,) = spool.entries()
+    return spool.write(replace(entry, **values))
+
+
+@pytest.mark.parametrize(
+    ("given", "names", "outputs"),
+    [(None, ("pacs",), ("pdf",)), (["other"], ("other",), ()), ([], (), ())],
+)
+def test_a_series_is_routed_by_hand_and_begins_again(
+    spool: Spool, given: list[str] | None, names: tuple[str, ...], outputs: tuple[str, ...]
+) -> None:
+    old = (Delivery("other", "seg", "failed"),)
+    entry = stand(
+        spool, stage="failed", code="x", job_id="j", mask_id="m", deliveries=old, tries=7, next_try=9e9
+    )
+    payload = {"series": entry.key, "project": "neck", "priority": "stat", "destinations": given}
+    assert route(CONFIG, spool, payload) == {}
+    (now,) = spool.entries()
+    assert (now.stage, now.project, now.priority, now.destinations, now.outputs) == (
+        "closed",
+        "neck",
+        "stat",
+        names,
+        outputs,
+    )
+    assert (now.code, now.job_id, now.mask_id, now.deliveries, now.next_try) == ("", "", "", (), 0.0)
+    spool.write(replace(now, stage="segmenting", job_id="j2"))
+    assert route(CONFIG, spool, payload) == {}
+    assert spool.entries()[0].job_id == "j2", "the same order again changes nothing"
+
+
+def test_results_are_sent_again_to_one_or_to_all(spool: Spool) -> None:
+    done = (Delivery("pacs", "seg", "superseded"), Delivery("pacs", "pdf", "verified", attempts=2))
+    entry = stand(spool, stage="done", mask_id="m", destinations=("pacs",), deliveries=done)
+    redeliver(CONFIG, spool, {"series": entry.key, "destination": "other"})
+    (now,) = spool.entries()
+    assert (now.stage, now.deliveries) == ("delivering", (*done, Delivery("other", "seg")))
+    redeliver(CONFIG, spool, {"series": entry.key, "destination": None})
+    (now,) = spool.entries()
+    assert now.deliveries == (Delivery("other", "seg"), Delivery("pacs", "seg"), Delivery("pacs", "pdf"))
+
+
+@pytest.mark.parametrize(
+    ("do", "stage", "payload", "error"),
+    [
+        (route, "failed", {"series": "gone", "project": "p"}, NotFound("series_forgotten", "")),
+        (redeliver, "done", {"series": "gone"}, NotFound("series_forgotten", "")),
+        (route, "failed", {"project": "p", "destinations": ["x"]}, InvalidInput("destination_unknown", "")),
+        (redeliver, "done", {"destination": "x"}, InvalidInput("destination_unknown", "")),
+        (redeliver, "segmenting", {}, Conflict("nothing_to_deliver", "")),
+        (redeliver, "done", {}, Conflict("nothing_to_deliver", "")),
+    ],
+)
+def test_what_can_not_be_done_is_said(
+    spool: Spool, do: Any, stage: str, payload: dict[str, Any], error: SegloopError
+) -> None:
+    entry = stand(spool, stage=stage, mask_id="m")
+    with pytest.raises(type(error)) as refused:
+        do(CONFIG, spool, {"series": entry.key, **payload})
+    assert refused.value.code == error.code
+    assert spool.entries() == [entry]
