@@ -7,6 +7,7 @@ from sqlalchemy import text
 import segloop.audit.table
 import segloop.feedback.table
 import segloop.identities.table
+import segloop.jobs.held.table
 import segloop.jobs.requests.table
 import segloop.jobs.table
 import segloop.masks.drafts.table

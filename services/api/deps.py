@@ -91,6 +91,17 @@ def reader(parts: Parts, authorization: str | None, ticket: str | None, *, objec
     return parts.authenticate(authorization)
 
 
+def require_uuid(value: str) -> str:
+    """Return an id that has a UUID's form; anything else names nothing we have.
+
+    Raises:
+        InvalidInput: `id_invalid`.
+    """
+    if not is_uuid(value):
+        raise InvalidInput("id_invalid", "This id is not valid.")
+    return value
+
+
 Before = tuple[datetime, str]
 
 

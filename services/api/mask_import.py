@@ -21,8 +21,7 @@ from segloop.masks.annotated import annotated_region
 from segloop.masks.drafts.grid import ras_grid
 from segloop.projects import table as projects_table
 from segloop.volumes import table
-from services.api.deps import Parts
-from services.api.routes.jobs import require_uuid
+from services.api.deps import Parts, require_uuid
 
 RETRIED = {"mask_names", "mask_label_map", "mask_overlap", "mask_empty"}
 """What another label map can put right: the file is kept for it."""

@@ -9,6 +9,7 @@ from segloop import broker, logs
 from segloop.database import Engine, open_engine, transaction
 from segloop.errors import SegloopError
 from segloop.jobs import outbox
+from segloop.masks import hold
 from segloop.settings import Settings
 from segloop.training.runs import automatic
 
@@ -31,6 +32,7 @@ def relay_and_reap(engine: Engine, send: outbox.Send, settings: Settings, stop: 
                         resend_after_s=settings.resend_after_s,
                         max_interruptions=settings.max_interruptions,
                     )
+                    hold.follow_once(conn)
                 reaped = time.monotonic()
             if time.monotonic() - asked >= ASK_S:
                 asked = time.monotonic()

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Query
 from segloop import schemas
 from segloop.audit.record import record
 from segloop.masks import compare, table
-from services.api.deps import ActorDep, ConnectionDep, PartsDep
-from services.api.routes.jobs import require_uuid
+from services.api.deps import ActorDep, ConnectionDep, PartsDep, require_uuid
 
 router = APIRouter(tags=["masks"])
 

@@ -17,8 +17,7 @@ from segloop.imaging.dicom.result import Form
 from segloop.masks import table
 from segloop.projects import table as projects_table
 from segloop.volumes import table as volumes_table
-from services.api.deps import IdentityActorDep, PartsDep
-from services.api.routes.jobs import require_uuid
+from services.api.deps import IdentityActorDep, PartsDep, require_uuid
 
 router = APIRouter(tags=["dicom"])
 

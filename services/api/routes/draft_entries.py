@@ -11,8 +11,7 @@ from segloop.errors import TooLarge
 from segloop.masks.drafts import table
 from segloop.masks.drafts.append import append
 from segloop.masks.drafts.entry import MAX_BYTES, Entry, read_body
-from services.api.deps import ActorDep, ConnectionDep, PartsDep
-from services.api.routes.jobs import require_uuid
+from services.api.deps import ActorDep, ConnectionDep, PartsDep, require_uuid
 
 router = APIRouter(tags=["drafts"])
 

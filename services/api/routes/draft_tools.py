@@ -5,8 +5,7 @@ from fastapi import APIRouter, Response
 from segloop import schemas
 from segloop.audit.record import record
 from segloop.masks.drafts import tools
-from services.api.deps import ActorDep, ConnectionDep, PartsDep
-from services.api.routes.jobs import require_uuid
+from services.api.deps import ActorDep, ConnectionDep, PartsDep, require_uuid
 
 router = APIRouter(tags=["drafts"])
 

@@ -14,8 +14,7 @@ from segloop.masks.drafts import entry, finalize, replay, snapshots, start, tabl
 from segloop.masks.drafts.changes import changes
 from segloop.masks.drafts.grid import ras_grid
 from segloop.volumes import table as volumes_table
-from services.api.deps import ActorDep, ConnectionDep, PartsDep
-from services.api.routes.jobs import require_uuid
+from services.api.deps import ActorDep, ConnectionDep, PartsDep, require_uuid
 
 router = APIRouter(tags=["drafts"])
 

@@ -10,8 +10,7 @@ from segloop.feedback.statistics import table as statistics
 from segloop.projects import table as projects_table
 from segloop.training.runs import automatic
 from segloop.volumes import table as volumes_table
-from services.api.deps import ActorDep, ConnectionDep, PartsDep
-from services.api.routes.jobs import require_uuid
+from services.api.deps import ActorDep, ConnectionDep, PartsDep, require_uuid
 
 router = APIRouter(tags=["feedback"])
 

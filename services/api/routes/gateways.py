@@ -13,8 +13,7 @@ from segloop.errors import Conflict, InvalidInput
 from segloop.studies import report, table
 from segloop.studies.orders import order as orders
 from segloop.studies.orders import table as orders_table
-from services.api.deps import ActorDep, ConnectionDep, Parts, PartsDep
-from services.api.routes.jobs import require_uuid
+from services.api.deps import ActorDep, ConnectionDep, Parts, PartsDep, require_uuid
 
 router = APIRouter(tags=["gateways"])
 

@@ -7,14 +7,21 @@ from starlette.concurrency import run_in_threadpool
 
 from segloop import schemas
 from segloop.database import transaction
-from segloop.errors import InvalidInput
 from segloop.jobs import submit, table
 from segloop.jobs.job import ENDED, JobKind, JobState, Priority
-from segloop.masks import request as mask_request
 from segloop.projects import table as projects_table
 from segloop.training.comparisons import compare
 from segloop.training.runs import start as training
-from services.api.deps import ActorDep, ConnectionDep, CursorDep, LimitDep, PartsDep, next_cursor
+from services.api import inputs
+from services.api.deps import (
+    ActorDep,
+    ConnectionDep,
+    CursorDep,
+    LimitDep,
+    PartsDep,
+    next_cursor,
+    require_uuid,
+)
 from services.api.job_answer import Answer, answer, present
 
 router = APIRouter(tags=["jobs"])
@@ -27,6 +34,7 @@ def create_job(
     body: schemas.NewJob,
     conn: ConnectionDep,
     actor: ActorDep,
+    parts: PartsDep,
     response: Response,
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> schemas.JobOut:
@@ -47,20 +55,7 @@ def create_job(
     if known is not None:
         job, new = known, False
     elif JobKind(body.kind) is JobKind.SEGMENT:
-        job, new = mask_request.request(
-            conn,
-            project_id=project_id,
-            actor=actor.name,
-            volume_id=body.input.volume_id or "",
-            model_version_id=body.parameters.model_version_id,
-            priority=priority,
-            hu_confirmed=body.parameters.hu_confirmed,
-            hu_offset=body.parameters.hu_offset,
-            profile=body.parameters.profile,
-            again=body.parameters.again,
-            request=body.model_dump(),
-            idempotency_key=idempotency_key,
-        )
+        job, new = inputs.segment(conn, parts, body, actor=actor.name, idempotency_key=idempotency_key)
     elif JobKind(body.kind) is JobKind.TRAIN:
         job, new = training.start(
             conn,
@@ -171,14 +166,3 @@ def cancel_job(job_id: str, conn: ConnectionDep, actor: ActorDep) -> schemas.Job
 def retry_job(job_id: str, conn: ConnectionDep, actor: ActorDep) -> schemas.JobOut:
     """Queue a failed job once more."""
     return present(conn, submit.retry(conn, require_uuid(job_id), actor=actor.name))
-
-
-def require_uuid(value: str) -> str:
-    """Return an id that has a UUID's form; anything else names nothing we have.
-
-    Raises:
-        InvalidInput: `id_invalid`.
-    """
-    if not projects_table.is_uuid(value):
-        raise InvalidInput("id_invalid", "This id is not valid.")
-    return value

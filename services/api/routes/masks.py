@@ -8,8 +8,7 @@ from segloop.database import transaction
 from segloop.masks import table
 from segloop.volumes import table as volumes_table
 from services.api import content
-from services.api.deps import ActorDep, ConnectionDep, PartsDep, reader
-from services.api.routes.jobs import require_uuid
+from services.api.deps import ActorDep, ConnectionDep, PartsDep, reader, require_uuid
 from services.api.routes.volumes import Authorization, TicketQuery, issue_ticket
 
 router = APIRouter(tags=["masks"])

@@ -14,8 +14,7 @@ from segloop.training.comparisons import promotion
 from segloop.training.comparisons import table as comparisons_table
 from segloop.training.runs import table as runs_table
 from segloop.volumes import table as volumes_table
-from services.api.deps import ActorDep, ConnectionDep
-from services.api.routes.jobs import require_uuid
+from services.api.deps import ActorDep, ConnectionDep, require_uuid
 
 router = APIRouter(tags=["model versions"])
 

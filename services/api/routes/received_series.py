@@ -12,8 +12,15 @@ from segloop.schemas.studies import Stage
 from segloop.studies import table
 from segloop.studies.orders import order as orders
 from segloop.studies.orders import table as orders_table
-from services.api.deps import ActorDep, ConnectionDep, CursorDep, LimitDep, PartsDep, next_cursor
-from services.api.routes.jobs import require_uuid
+from services.api.deps import (
+    ActorDep,
+    ConnectionDep,
+    CursorDep,
+    LimitDep,
+    PartsDep,
+    next_cursor,
+    require_uuid,
+)
 
 router = APIRouter(tags=["received series"])
 

@@ -11,8 +11,7 @@ from segloop.training import overview
 from segloop.training.policies import policy as policies
 from segloop.training.policies.freeze import freeze
 from segloop.training.runs import automatic, table
-from services.api.deps import ActorDep, ConnectionDep, LimitDep
-from services.api.routes.jobs import require_uuid
+from services.api.deps import ActorDep, ConnectionDep, LimitDep, require_uuid
 
 router = APIRouter(tags=["training"])
 

@@ -17,9 +17,8 @@ from segloop.masks import table as masks_table
 from segloop.projects import table as projects_table
 from segloop.volumes import ingest, table, upload
 from services.api import mask_import
-from services.api.deps import ActorDep, ConnectionDep, Parts, PartsDep
+from services.api.deps import ActorDep, ConnectionDep, Parts, PartsDep, require_uuid
 from services.api.mask_import import LabelMap
-from services.api.routes.jobs import require_uuid
 
 router = APIRouter(tags=["uploads"])
 

@@ -23,8 +23,8 @@ from services.api.deps import (
     PartsDep,
     next_cursor,
     reader,
+    require_uuid,
 )
-from services.api.routes.jobs import require_uuid
 
 router = APIRouter(tags=["volumes"])
 TicketQuery = Annotated[str | None, Query(max_length=1000)]

@@ -35,7 +35,8 @@ class Priority(IntEnum):
 
 
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
+    # From queued to an end without having run: a held job, whose CT didn't come or whose work another job did.
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED}),
     JobState.RUNNING: frozenset({JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}),
     JobState.FAILED: frozenset({JobState.QUEUED}),
     JobState.SUCCEEDED: frozenset(),
@@ -55,6 +56,10 @@ QUEUES = {
     JobKind.TRAIN: QueueName.TRAINING,
     JobKind.EVALUATE: QueueName.TRAINING,
 }
+
+
+HELD_QUEUE = "retrieval"
+"""Where jobs are whose CT is still to come: no queue of the broker, so no worker takes them."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from segloop.audit.record import record
 from segloop.database import Connection, IntegrityError, constraint_of
 from segloop.errors import Conflict, InvalidInput
 from segloop.jobs import table
-from segloop.jobs.job import ENDED, QUEUES, TASKS, Job, JobKind, JobState, Priority
+from segloop.jobs.job import ENDED, HELD_QUEUE, QUEUES, TASKS, Job, JobKind, JobState, Priority
 from segloop.jobs.requests import table as requests_table
 
 
@@ -88,8 +88,9 @@ def _insert_or_find(conn: Connection, values: dict[str, Any], natural_key: str |
 
 
 def _announce(conn: Connection, job: Job, *, reason: str, actor: str, action: str) -> None:
-    """Ring the bell of a job that waits, and write down why."""
-    table.add_to_outbox(conn, job, task=TASKS[job.kind])
+    """Ring the bell of a job that waits for a worker, and write down why."""
+    if job.queue != HELD_QUEUE:
+        table.add_to_outbox(conn, job, task=TASKS[job.kind])
     table.add_event(conn, job, reason=reason)
     record(
         conn,
@@ -189,6 +190,11 @@ def retry(conn: Connection, job_id: str, *, actor: str) -> Job:
             another training run of its project is under way.
     """
     known = table.get(conn, job_id)
+    if known.queue == HELD_QUEUE:
+        raise Conflict(
+            "job_never_ran",
+            "The CT of this job never came, so there is nothing to try again. Post a new job.",
+        )
     if known.kind is JobKind.TRAIN:
         # As at a start: nobody keeps a patient for tests while a run that learns of it becomes active.
         table.lock_training(conn, project_id=known.project_id)

@@ -31,7 +31,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from segloop.database import Connection, created_columns, id_column, metadata
 from segloop.errors import NotFound
-from segloop.jobs.job import Job, JobKind, JobState
+from segloop.jobs.job import HELD_QUEUE, Job, JobKind, JobState
 
 _now = func.clock_timestamp()
 COUNTS = text("state IN ('queued', 'running', 'succeeded') AND cancel_requested_at IS NULL")
@@ -355,6 +355,7 @@ def list_unrung(conn: Connection, *, after_s: float, limit: int) -> list[Job]:
         select(jobs.c.id)
         .where(
             jobs.c.state == "queued",
+            jobs.c.queue != HELD_QUEUE,
             jobs.c.queued_at < _now - text("make_interval(secs => :s)").bindparams(s=after_s),
         )
         .where(~waiting)

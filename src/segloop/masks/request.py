@@ -45,16 +45,8 @@ def request(
     volume = volumes_table.get(conn, volume_id)
     if volume.project_id != project_id:
         raise unknown
-    if not volume.is_hu_like and not hu_confirmed and hu_offset is None:
-        raise InvalidInput(
-            "not_hu_like",
-            f"The values run from {volume.hu_min:g} to {volume.hu_max:g} and don't look like HU of a CT. If this is a CT, "
-            "confirm it (hu_confirmed) or state the offset to add (hu_offset, often -1024 for files stored as 0..4095).",
-            hu_min=volume.hu_min,
-            hu_max=volume.hu_max,
-        )
-    version = _pin(conn, project_id=project_id, model_version_id=model_version_id)
-    require_profile(profile, version.details.get(MIRRORING_AXES))
+    require_hu(volume, hu_confirmed=hu_confirmed, hu_offset=hu_offset)
+    version = pin(conn, project_id=project_id, model_version_id=model_version_id, profile=profile)
     return submit(
         conn,
         project_id=project_id,
@@ -86,7 +78,35 @@ def name_of(*, volume_id: str, model_version_id: str, profile: Profile, hu_offse
     return hashlib.sha256(json.dumps(work).encode()).hexdigest()
 
 
-def _pin(conn: Connection, *, project_id: str, model_version_id: str | None) -> Any:
+def require_hu(volume: Any, *, hu_confirmed: bool, hu_offset: float | None) -> None:
+    """Check that a volume's values look like HU, or that somebody said what they are.
+
+    Raises:
+        InvalidInput: `not_hu_like`.
+    """
+    if not volume.is_hu_like and not hu_confirmed and hu_offset is None:
+        raise InvalidInput(
+            "not_hu_like",
+            f"The values run from {volume.hu_min:g} to {volume.hu_max:g} and don't look like HU of a CT. If this is a CT, "
+            "confirm it (hu_confirmed) or state the offset to add (hu_offset, often -1024 for files stored as 0..4095).",
+            hu_min=volume.hu_min,
+            hu_max=volume.hu_max,
+        )
+
+
+def pin(conn: Connection, *, project_id: str, model_version_id: str | None, profile: Profile) -> Any:
+    """Return the version that is asked for, or else the one in production.
+
+    Raises:
+        NotFound: `model_version_unknown`.
+        Conflict: `no_model`, `model_version_rejected`, `profile_unavailable`.
+    """
+    version = _version(conn, project_id=project_id, model_version_id=model_version_id)
+    require_profile(profile, version.details.get(MIRRORING_AXES))
+    return version
+
+
+def _version(conn: Connection, *, project_id: str, model_version_id: str | None) -> Any:
     if model_version_id is None:
         version = model_versions_table.find_production(conn, project_id=project_id)
         if version is None:

@@ -9,10 +9,29 @@ from segloop.model_versions.profiles import Profile
 from segloop.schemas.base import Body, Result
 
 
+class DicomwebReference(Body):
+    """A series in a PACS, by the name that a gateway's configuration gives the PACS, and its UIDs."""
+
+    source: str = Field(max_length=200)
+    study_uid: str = Field(pattern=r"^[0-9.]{1,64}$")
+    series_uid: str = Field(pattern=r"^[0-9.]{1,64}$")
+    refresh: bool = Field(
+        default=False, description="Fetch it though it is here already: it may have got more images since."
+    )
+
+
 class JobInput(Body):
-    """What a job works on."""
+    """What a job works on; a segmentation names its CT by exactly one of the first three."""
 
     volume_id: str | None = None
+    dicomweb: DicomwebReference | None = Field(
+        default=None,
+        description="Fetched by a gateway, by whatever way its source is asked (also C-GET, C-MOVE).",
+    )
+    received_series_id: str | None = Field(
+        default=None,
+        description="A series that a gateway has, also one that is still coming in or was refused.",
+    )
     model_version_id: str | None = Field(default=None, description="Only for kind evaluate: the candidate.")
 
 
@@ -28,6 +47,11 @@ class JobParameters(Body):
         default=False,
         description="Only for kind segment: do it once more where the same work has succeeded. One that waits or runs is "
         "given all the same.",
+    )
+    destinations: list[str] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Only with input.dicomweb: where the gateway sends the results.",
     )
     queue: Literal["segmentation", "training"] | None = Field(
         default=None, description="Only for kind selftest."

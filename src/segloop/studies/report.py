@@ -9,11 +9,13 @@ from segloop.errors import NotFound
 from segloop.identities.store import IdentityStore
 from segloop.imaging.dicom.identity import Identity
 from segloop.jobs import table as jobs_table
+from segloop.jobs.held import table as held_jobs
+from segloop.masks import hold
 from segloop.masks import table as masks_table
 from segloop.projects import table as projects_table
 from segloop.studies import table
 from segloop.volumes import table as volumes_table
-from segloop.volumes.upload import hash_reference
+from segloop.volumes.upload import hash_uid
 
 
 def take(
@@ -42,8 +44,8 @@ def take(
         before = table.find_series(conn, gateway=gateway, key=key)
         values["project_id"] = _project(conn, values.pop("project"))
     if identity is not None:
-        values["study_key"] = hash_reference(identity.study_uid, pseudonym_key)[:32]
-        values["series_key"] = hash_reference(identity.series_uid, pseudonym_key)[:32]
+        values["study_key"] = hash_uid(identity.study_uid, pseudonym_key)
+        values["series_key"] = hash_uid(identity.series_uid, pseudonym_key)
         if identities is not None and (before is None or before.source_key is None):
             # First whose it is, then the row that names it: what nothing names is swept.
             source_key = secrets.token_hex(16)
@@ -55,12 +57,26 @@ def take(
                 actor=actor,
             )
     with transaction(engine) as conn:
+        before = table.find_series(conn, gateway=gateway, key=key, lock=True)
         _check(conn, values)
         table.save_series(conn, **values, gateway=gateway, key=key, created_by=actor, source_key=source_key)
         row = table.find_series(conn, gateway=gateway, key=key)
         assert row is not None
         if source_key is not None and row.source_key is None:
             table.set_source_key(conn, row.id, source_key)
+        _tell_held_jobs(conn, row, is_new_failure=before is not None and before.stage != row.stage)
+
+
+def _tell_held_jobs(conn: Connection, row: Any, *, is_new_failure: bool) -> None:
+    """Let go the jobs that wait for a series once its volume is here, and refuse them once it fails.
+
+    Only a failure that is news: a gateway says again where a series stands, also while it is about to route it again.
+    """
+    for job_id in held_jobs.list_waiting(conn, received_series_id=row.id):
+        if row.volume_id is not None:
+            hold.release(conn, job_id, volume_id=row.volume_id)
+        elif row.stage == "failed" and is_new_failure:
+            hold.refuse(conn, job_id, code=row.code, message=row.message)
 
 
 def _project(conn: Connection, slug: str) -> str | None:

@@ -112,13 +112,14 @@ def find_series(conn: Connection, *, gateway: str, key: str, lock: bool = False)
     return conn.execute(query.with_for_update() if lock else query).one_or_none()
 
 
-def get_series(conn: Connection, series_id: str) -> Row[Any]:
-    """Return a received series.
+def get_series(conn: Connection, series_id: str, *, lock: bool = False) -> Row[Any]:
+    """Return a received series, locked against its next report when asked.
 
     Raises:
         NotFound: `series_unknown`.
     """
-    row = conn.execute(select(received_series).where(received_series.c.id == series_id)).one_or_none()
+    query = select(received_series).where(received_series.c.id == series_id)
+    row = conn.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise NotFound("series_unknown", "There is no such received series.")
     return row

@@ -18,7 +18,7 @@ from segloop.imaging.geometry import Geometry
 from segloop.imaging.sandbox import Sandbox
 from segloop.storage import ObjectStore
 from segloop.volumes import table
-from segloop.volumes.upload import discard, hash_reference
+from segloop.volumes.upload import discard, hash_reference, hash_uid
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,7 @@ def insert(
         hu_max=stored.found["hu_max"],
         is_hu_like=stored.found["hu_like"],
         source_key=stored.source_key,
+        series_key=None if stored.identity is None else hash_uid(stored.identity.series_uid, pseudonym_key),
         notes=notes,
     )
     if row is None:  # the same bytes were completed at the same time

@@ -60,6 +60,8 @@ volumes = Table(
     Column("is_hu_like", Boolean, nullable=False),
     # Of a volume that came as DICOM: the key of its headers in the identity store, and what a person should know of it.
     Column("source_key", Text),
+    # A keyed hash of its SeriesInstanceUID, by which the same series is found without anybody knowing the UID.
+    Column("series_key", Text, index=True),
     Column("notes", JSONB, nullable=False, server_default="[]"),
     UniqueConstraint("project_id", "sha256", name="volumes_one_per_content"),
     CheckConstraint("cardinality(shape) = 3 AND cardinality(affine) = 16", name="geometry_is_3d"),
@@ -153,6 +155,16 @@ def find_by_sha256(conn: Connection, *, project_id: str, sha256: str) -> Row[Any
     """Return the project's volume of exactly these bytes, if any."""
     return conn.execute(
         select(volumes).where(volumes.c.project_id == project_id, volumes.c.sha256 == sha256)
+    ).one_or_none()
+
+
+def find_by_series(conn: Connection, *, project_id: str, series_key: str) -> Row[Any] | None:
+    """Return the project's newest volume of a DICOM series, if any."""
+    return conn.execute(
+        select(volumes)
+        .where(volumes.c.project_id == project_id, volumes.c.series_key == series_key)
+        .order_by(volumes.c.created_at.desc())
+        .limit(1)
     ).one_or_none()
 
 

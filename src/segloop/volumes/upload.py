@@ -72,6 +72,11 @@ def hash_reference(reference: str, key: str) -> str:
     return hmac.new(key.encode(), reference.encode(), hashlib.sha256).hexdigest()
 
 
+def hash_uid(uid: str, key: str) -> str:
+    """Return the keyed hash under which a study or series is known; the UID itself is in the identity store alone."""
+    return hash_reference(f"uid/{uid}", key)[:32]
+
+
 def count_parts(upload: Row[Any]) -> int:
     """Return how many parts the upload has."""
     return math.ceil(int(upload.size_bytes) / int(upload.part_bytes))

@@ -11,6 +11,8 @@ from segloop.audit.record import record
 from segloop.database import Connection
 from segloop.errors import Conflict, NotFound
 from segloop.identities.store import IdentityStore
+from segloop.masks import hold
+from segloop.projects.table import is_uuid
 from segloop.studies import table
 from segloop.studies.orders import table as orders_table
 
@@ -92,7 +94,25 @@ def finish(
     """
     if orders_table.get(conn, order_id).gateway != gateway:
         raise NotFound("order_unknown", "There is no such order to a gateway.")
-    return orders_table.end(conn, order_id, state=state, code=code, message=message, result=dict(result))
+    row = orders_table.end(conn, order_id, state=state, code=code, message=message, result=dict(result))
+    if row is not None and row.job_id is not None:
+        _tell_held_job(conn, row)
+    return row
+
+
+def _tell_held_job(conn: Connection, row: Row[Any]) -> None:
+    volume_id = str(row.result.get("volume_id") or "")
+    if row.state == "failed":
+        hold.refuse(conn, row.job_id, code=row.code or "retrieval_failed", message=row.message)
+    elif row.kind == "retrieve" and is_uuid(volume_id):
+        hold.release(conn, row.job_id, volume_id=volume_id)
+    elif row.kind == "retrieve":
+        hold.refuse(
+            conn,
+            row.job_id,
+            code="retrieval_failed",
+            message="The gateway fetched the series and named no CT; tell operations.",
+        )
 
 
 def gateway_of_peer(conn: Connection, name: str, *, kind: Literal["sources", "destinations"]) -> str:

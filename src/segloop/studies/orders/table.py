@@ -107,12 +107,12 @@ def get(conn: Connection, order_id: str) -> Row[Any]:
     return row
 
 
-def find_open(conn: Connection, *, received_series_id: str, kind: str) -> Row[Any] | None:
-    """Return the order of a kind about a series that has not ended, so that asking twice places one."""
+def find_open(conn: Connection, *, kind: str, **about: str) -> Row[Any] | None:
+    """Return the order of a kind that has not ended about a series or job, so that asking twice places one."""
     return conn.execute(
         select(orders)
         .where(
-            orders.c.received_series_id == received_series_id,
+            *(orders.c[name] == value for name, value in about.items()),
             orders.c.kind == kind,
             orders.c.state.in_(("open", "claimed")),
         )

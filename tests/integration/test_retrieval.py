@@ -1,0 +1,252 @@
+"""One call for a series that is not here yet: the job waits for its CT, and one series is one job by whatever way it came."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from segloop.database import open_engine, transaction
+from segloop.jobs import outbox
+from segloop.masks import hold
+from segloop.nnunet.bundle import import_model
+from segloop.nnunet.tiny import write_tiny_model
+from segloop.settings import Settings
+from services.api.main import create_app
+from tests.dicom_series import slices, voxels
+from tests.integration.test_dicom import send, study
+from tests.integration.test_studies import AET, STATE, claim, end
+from tests.learning import put_into_production
+from tests.training_runs import NAMES
+
+
+@pytest.fixture
+def http(settings: Settings, tmp_path: Path) -> Iterator[TestClient]:
+    engine = open_engine(settings.database_url)
+    import_model(
+        write_tiny_model(tmp_path / "model", labels=len(NAMES), label_names=tuple(NAMES)),
+        tmp_path / "bundle",
+    )
+    put_into_production(engine, settings, tmp_path / "bundle")
+    engine.dispose()
+    with TestClient(create_app(settings), headers={"Authorization": f"Bearer {settings.token}"}) as client:
+        assert client.put(f"/v1/gateways/{AET}", json=STATE).status_code == 204
+        yield client
+
+
+class Series:
+    """A series of its own, as its PACS has it."""
+
+    def __init__(self, folder: Path, seed: str) -> None:
+        values = {"volume": voxels(seed=sum(map(ord, seed))), "seed": seed, "patient": "Planted^Name"}
+        header = slices(**values)[0]
+        self.archive = study(folder, seed, **values)
+        self.reference = {
+            "source": "archive",
+            "study_uid": str(header.StudyInstanceUID),
+            "series_uid": str(header.SeriesInstanceUID),
+        }
+
+
+def ask(http: TestClient, given: dict[str, Any], **parameters: Any) -> Any:
+    body = {"kind": "segment", "input": given, "parameters": parameters}
+    return http.post("/v1/jobs", json=body)
+
+
+def job(http: TestClient, job_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = http.get(f"/v1/jobs/{job_id}").json()
+    return found
+
+
+def reap(settings: Settings, resend_after_s: float = 0.0) -> list[str]:
+    """Do what the relay does, and return the jobs that it rang for."""
+    engine, rung = open_engine(settings.database_url), []
+    with transaction(engine) as conn:
+        outbox.reap_once(conn, resend_after_s=resend_after_s, max_interruptions=3)
+        hold.follow_once(conn)
+        outbox.relay_once(conn, lambda task, queue, job_id: rung.append(job_id))
+    engine.dispose()
+    return rung
+
+
+def test_a_job_waits_for_its_ct_and_is_rung_for_once_that_is_here(
+    http: TestClient, settings: Settings, tmp_path: Path
+) -> None:
+    series = Series(tmp_path, "waits")
+    answers: list[Any] = []
+    together = [
+        threading.Thread(target=lambda: answers.append(ask(http, {"dicomweb": series.reference})))
+        for _ in range(4)
+    ]
+    for thread in together:
+        thread.start()
+    for thread in together:
+        thread.join()
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 202]
+    (job_id,) = {answer.json()["id"] for answer in answers}
+    assert job(http, job_id)["queue"] == "retrieval"
+    assert job_id not in reap(settings)  # no worker could do anything
+    order = claim(http)
+    assert order["kind"] == "retrieve"
+    assert order["payload"] == {
+        **series.reference,
+        "project": "default",
+        "job_id": job_id,
+        "priority": "routine",
+        "destinations": [],
+    }
+    assert claim(http) is None
+    volume = send(http, series.archive).json()
+    end(http, order, result={"series": "k", "volume_id": volume["id"]})
+    found = job(http, job_id)
+    assert (found["queue"], found["volume_id"], found["state"]) == ("segmentation", volume["id"], "queued")
+    assert job_id in reap(settings)
+    # Later, and by any other way, it is the same job.
+    for given in ({"dicomweb": series.reference}, {"volume_id": volume["id"]}):
+        again = ask(http, given)
+        assert (again.status_code, again.json()["id"]) == (200, job_id)
+    assert claim(http) is None
+
+
+def test_a_series_that_came_by_a_zip_is_not_fetched(http: TestClient, tmp_path: Path) -> None:
+    series = Series(tmp_path, "zip")
+    volume = send(http, series.archive).json()
+    found = ask(http, {"dicomweb": series.reference}).json()
+    assert (found["queue"], found["volume_id"]) == ("segmentation", volume["id"])
+    assert claim(http) is None
+
+
+def test_what_can_not_be_fetched_ends_the_job_with_the_reason(http: TestClient, tmp_path: Path) -> None:
+    series = Series(tmp_path, "refused")
+    first = ask(http, {"dicomweb": series.reference}).json()["id"]
+    end(
+        http,
+        claim(http),
+        "failed",
+        code="series_unknown_at_source",
+        message="The archive has no such series.",
+    )
+    found = job(http, first)
+    assert (found["state"], found["error"]["code"]) == ("failed", "series_unknown_at_source")
+    refused = http.post(f"/v1/jobs/{first}/retry")
+    assert (refused.status_code, refused.json()["code"]) == (409, "job_never_ran")
+    # Asked for again it is a new job and a new order: the archive may have it by now.
+    second = ask(http, {"dicomweb": series.reference})
+    assert second.status_code == 202 and second.json()["id"] != first
+    order = claim(http)
+    http.post(f"/v1/jobs/{second.json()['id']}/cancel")
+    end(http, order, result={"volume_id": send(http, series.archive).json()["id"]})
+    assert job(http, second.json()["id"])["state"] == "cancelled"
+
+
+def test_a_held_job_takes_the_result_of_one_that_did_the_same_work(
+    http: TestClient, settings: Settings, owner_url: str, tmp_path: Path
+) -> None:
+    series = Series(tmp_path, "follows")
+    volume = send(http, series.archive).json()
+    worked = ask(http, {"volume_id": volume["id"]}).json()["id"]
+    held = ask(http, {"dicomweb": {**series.reference, "refresh": True}}).json()["id"]
+    assert held != worked
+    end(http, claim(http), result={"volume_id": volume["id"]})
+    assert job(http, held)["stage"] == "waiting for the same work"
+    assert held not in reap(settings)
+    assert job(http, held)["state"] == "queued"
+    mask_id = "01a22c96-05fa-722c-9376-c2b1bd496e14"
+    engine = open_engine(owner_url)
+    with transaction(engine) as conn:
+        conn.execute(
+            text("UPDATE jobs SET state = 'succeeded', mask_id = :mask WHERE id = :id"),
+            {"id": worked, "mask": mask_id},
+        )
+    reap(settings)
+    found = job(http, held)
+    assert (found["state"], found["mask_id"]) == ("succeeded", mask_id)
+    assert [event["reason"] for event in http.get(f"/v1/jobs/{held}/history").json()["items"]][-1] == (
+        "the same work was done by another job"
+    )
+    # Where that one is cancelled, the held one does the work itself.
+    third = ask(http, {"volume_id": volume["id"]}, again=True).json()["id"]
+    held = ask(http, {"dicomweb": {**series.reference, "refresh": True}}).json()["id"]
+    end(http, claim(http), result={"volume_id": volume["id"]})
+    http.post(f"/v1/jobs/{third}/cancel")
+    reap(settings)
+    assert job(http, held)["queue"] == "segmentation"
+    assert held in reap(settings)
+    engine.dispose()
+
+
+def report(http: TestClient, series: Series, key: str, **changes: Any) -> None:
+    body = {
+        "route": "c-store",
+        "sender": "CT1",
+        "stage": "receiving",
+        "n_instances": 3,
+        "received_at": "2026-11-30T10:00:00Z",
+        "identity": {name: series.reference[name] for name in ("study_uid", "series_uid")},
+    }
+    answer = http.put(f"/v1/gateways/{AET}/series/{key}", json=body | changes)
+    assert answer.status_code == 204, answer.text
+
+
+def test_a_series_that_a_gateway_has_is_segmented_once_its_volume_is_here(
+    http: TestClient, tmp_path: Path
+) -> None:
+    series = Series(tmp_path, "received")
+    report(http, series, "r-0")
+    (row,) = [one for one in http.get("/v1/received-series").json()["items"] if one["stage"] == "receiving"]
+    waits = ask(http, {"received_series_id": row["id"]}).json()["id"]
+    assert claim(http) is None  # it is coming in: there is nothing to ask for
+    volume = send(http, series.archive).json()
+    report(http, series, "r-0", stage="uploaded", volume_id=volume["id"], project="default")
+    assert job(http, waits)["volume_id"] == volume["id"]
+    again = ask(http, {"received_series_id": row["id"]})
+    assert (again.status_code, again.json()["id"]) == (200, waits)
+
+
+def test_a_refused_series_is_routed_for_its_job_and_a_new_failure_ends_that(
+    http: TestClient, tmp_path: Path
+) -> None:
+    series = Series(tmp_path, "routed")
+    report(http, series, "s-0", stage="failed", code="no_rule")
+    (row,) = [one for one in http.get("/v1/received-series").json()["items"] if one["code"] == "no_rule"]
+    waits = ask(http, {"received_series_id": row["id"]}, priority="stat").json()["id"]
+    order = claim(http)
+    assert (order["kind"], order["payload"]["series"], order["payload"]["priority"]) == (
+        "route",
+        "s-0",
+        "stat",
+    )
+    report(http, series, "s-0", stage="failed", code="no_rule")  # said again, as after a restart
+    end(http, order)
+    assert job(http, waits)["state"] == "queued"
+    report(http, series, "s-0", stage="closed")
+    report(http, series, "s-0", stage="failed", code="dicom_missing_slices", message="Send it whole.")
+    found = job(http, waits)
+    assert (found["state"], found["error"]["code"]) == ("failed", "dicom_missing_slices")
+
+
+def test_what_is_unclear_or_unknown_is_refused(http: TestClient, tmp_path: Path) -> None:
+    series = Series(tmp_path, "unclear")
+    both = ask(http, {"dicomweb": series.reference, "volume_id": "01a22c96-05fa-722c-9376-c2b1bd496e14"})
+    assert (both.status_code, both.json()["code"]) == (422, "input_unclear")
+    assert ask(http, {}).json()["code"] == "input_unclear"
+    nowhere = ask(http, {"dicomweb": {**series.reference, "source": "elsewhere"}})
+    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "source_unknown")
+    assert "archive" in nowhere.json()["detail"]
+    nobody = ask(http, {"dicomweb": series.reference}, destinations=["nobody"])
+    assert (nobody.status_code, nobody.json()["code"]) == (404, "destination_unknown")
+    assert claim(http) is None
+
+
+def test_a_known_series_is_fetched_where_its_results_are_to_be_sent(http: TestClient, tmp_path: Path) -> None:
+    series = Series(tmp_path, "sent")
+    volume = send(http, series.archive).json()
+    found = ask(http, {"dicomweb": series.reference}, destinations=["pacs"]).json()
+    assert (found["queue"], found["volume_id"]) == ("segmentation", volume["id"])
+    order = claim(http)
+    assert (order["payload"]["job_id"], order["payload"]["destinations"]) == (found["id"], ["pacs"])
+    end(http, order, result={"volume_id": volume["id"]})
+    assert job(http, found["id"])["state"] == "queued"
