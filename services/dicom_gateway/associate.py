@@ -10,6 +10,9 @@ from pynetdicom.association import Association
 from segloop.errors import Unavailable
 from services.dicom_gateway.destinations import CStore
 
+CONNECT_S, ASSOCIATE_S, ANSWER_S = 15.0, 30.0, 120.0
+"""How long a peer may take to be reached, to accept an association, and to answer or take more of a message."""
+
 
 @contextmanager
 def association(
@@ -23,7 +26,8 @@ def association(
         Unavailable: `destination_unavailable`.
     """
     ae = AE(ae_title=caller)
-    ae.acse_timeout, ae.dimse_timeout, ae.network_timeout, ae.connection_timeout = 30, 120, 120, 15
+    ae.connection_timeout, ae.acse_timeout, ae.dimse_timeout = CONNECT_S, ASSOCIATE_S, ANSWER_S
+    ae.network_timeout = ANSWER_S
     for abstract, transfers in contexts:
         ae.add_requested_context(abstract, list(transfers))
     secure = None if peer.tls is None else (peer.tls.client(), peer.host)

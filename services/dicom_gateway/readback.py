@@ -8,13 +8,14 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from segloop.errors import Unavailable
+from services.dicom_gateway.destinations import StowRs
 
 _SOP_INSTANCE_UID = "00080018"
 _CONTENT = ("PixelData", "EncapsulatedDocument", "ROIContourSequence", "ContentSequence", "SegmentSequence")
 """What a result says. Who the patient is and where it was stored, a PACS may write anew (PS3.4 B.4.1.3)."""
 
 
-def is_there(http: httpx.Client, found: Dataset) -> bool | None:
+def is_there(peer: StowRs, http: httpx.Client, found: Dataset) -> bool | None:
     """Say whether a peer has an object; None where it can't be asked. "Nothing" is 200 with an empty list, 204 or 404.
 
     Raises:
@@ -27,10 +28,13 @@ def is_there(http: httpx.Client, found: Dataset) -> bool | None:
         return False
     if answer.status_code in (401, 403):
         raise Unavailable(
-            "destination_denies", "It does not let us in. Check the token, password or certificate."
+            "destination_denies",
+            f"{peer.name} does not let us in. Check the token, password or certificate, and what we may do there.",
         )
     if answer.status_code >= 500 and answer.status_code != 501:
-        raise Unavailable("destination_unavailable", f"It answers with HTTP status {answer.status_code}.")
+        raise Unavailable(
+            "destination_unavailable", f"{peer.name} answers with HTTP status {answer.status_code}."
+        )
     if answer.status_code != 200:
         return None
     try:

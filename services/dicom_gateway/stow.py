@@ -37,12 +37,12 @@ def stow_rs(peer: StowRs, fetch: Fetch, delivery: Delivery) -> Delivery:
     plain = fetch(False)
     found = pydicom.dcmread(BytesIO(plain))
     with peer_client(peer) as http:
-        if is_there(http, found):
+        if is_there(peer, http, found):
             _require_same(peer, http, found)
             return ended(delivery, "verified")
         if not (delivery.form == "seg" and peer.deflated and _taken(peer, http, fetch(True), found)):
             _post(peer, http, plain, found)
-        there = is_there(http, found)
+        there = is_there(peer, http, found)
         if there is None:
             return ended(delivery, "sent")
         if not there:
@@ -75,7 +75,7 @@ def _taken(peer: StowRs, http: httpx.Client, body: bytes, found: Dataset) -> boo
         return False
     except SegloopError:
         return False
-    return bool(is_there(http, found))
+    return bool(is_there(peer, http, found))
 
 
 def _post(peer: StowRs, http: httpx.Client, body: bytes, found: Dataset) -> None:
