@@ -289,6 +289,47 @@ def test_the_same_segmentation_by_another_request_is_the_same_job(
     assert anew[0] == 202 and anew[1] != job_id
 
 
+def sent(client: TestClient, body: bytes, **extra: object) -> str:
+    """Send a file that fits one part and leave its upload open."""
+    made = announce(client, body, **extra)
+    assert client.put(f"/v1/uploads/{made['id']}/parts/1", content=body).status_code == 200
+    return str(made["id"])
+
+
+def test_one_call_makes_a_volume_of_an_upload_and_a_job_for_it(
+    client: TestClient, settings: Settings
+) -> None:
+    version = model_version(settings, "one call")
+
+    def post(**given: str) -> Any:
+        body = {"kind": "segment", "input": given, "parameters": {"model_version_id": version}}
+        return client.post("/v1/jobs", json=body)
+
+    body = nifti_bytes(ct())
+    upload_id = sent(client, body)
+    job = post(upload_id=upload_id)
+    assert job.status_code == 202, job.text
+    volume_id = job.json()["volume_id"]
+    assert client.get(f"/v1/uploads/{upload_id}").json()["result_id"] == volume_id
+    assert client.get(f"/v1/volumes/{volume_id}/content").content == body
+    for again in (post(upload_id=upload_id), post(volume_id=volume_id), post(upload_id=sent(client, body))):
+        assert (again.status_code, again.json()["id"]) == (200, job.json()["id"])
+
+    def code(**given: str) -> tuple[int, str]:
+        answer = post(**given)
+        return answer.status_code, answer.json()["code"]
+
+    mask_id = sent(client, body, purpose="mask", volume_id=volume_id)
+    bad_id, half = sent(client, b"this is no image" * 40), announce(client, body)
+    assert code() == (422, "input_unclear")
+    assert code(upload_id=upload_id, volume_id=volume_id) == (422, "input_unclear")
+    assert code(upload_id=mask_id) == (422, "upload_no_volume")
+    assert code(upload_id=bad_id) == (422, "not_nifti")
+    assert code(upload_id=bad_id) == (409, "upload_closed")
+    assert code(upload_id=half["id"]) == (409, "upload_incomplete")
+    assert code(upload_id=volume_id) == (404, "upload_unknown")
+
+
 def test_lists_are_paged_without_loss(client: TestClient) -> None:
     made = {client.post("/v1/jobs", json={"kind": "selftest"}).json()["id"] for _ in range(5)}
     seen: list[str] = []

@@ -8,11 +8,10 @@ from starlette.concurrency import run_in_threadpool
 from segloop import schemas
 from segloop.database import transaction
 from segloop.jobs import submit, table
-from segloop.jobs.job import ENDED, JobKind, JobState, Priority
+from segloop.jobs.job import ENDED, JobKind, JobState
 from segloop.projects import table as projects_table
-from segloop.training.comparisons import compare
-from segloop.training.runs import start as training
 from services.api import inputs
+from services.api.asked import Asked
 from services.api.deps import (
     ActorDep,
     ConnectionDep,
@@ -32,9 +31,8 @@ LONGEST_WAIT_S = 60.0
 @router.post("/jobs", status_code=202)
 def create_job(
     body: schemas.NewJob,
-    conn: ConnectionDep,
-    actor: ActorDep,
     parts: PartsDep,
+    actor: ActorDep,
     response: Response,
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> schemas.JobOut:
@@ -43,51 +41,22 @@ def create_job(
     The same Idempotency-Key gives the same job. The same segmentation (volume, model version, profile, HU offset) is one
     job, whoever asks for it, unless it failed or was cancelled; asked for as stat, one that waits becomes stat.
     """
-    project_id = projects_table.get(conn, body.project_id).id
-    priority = Priority.STAT if body.parameters.priority == "stat" else Priority.ROUTINE
-    known = submit.find_repeat(
-        conn,
-        project_id=project_id,
-        actor=actor.name,
-        request=body.model_dump(),
-        idempotency_key=idempotency_key,
-    )
-    if known is not None:
-        job, new = known, False
-    elif JobKind(body.kind) is JobKind.SEGMENT:
-        job, new = inputs.segment(conn, parts, body, actor=actor.name, idempotency_key=idempotency_key)
-    elif JobKind(body.kind) is JobKind.TRAIN:
-        job, new = training.start(
-            conn,
-            project_id=project_id,
-            wanted=training.Wanted(body.parameters.training, body.parameters.recipe, "manual", actor.name),
-            request=body.model_dump(),
-            idempotency_key=idempotency_key,
-        )
-    elif JobKind(body.kind) is JobKind.EVALUATE:
-        job, new = compare.request(
-            conn,
-            project_id=project_id,
-            model_version_id=require_uuid(body.input.model_version_id or ""),
-            actor=actor.name,
-            body=body.model_dump(),
-            idempotency_key=idempotency_key,
-        )
-    else:
-        job, new = submit.submit(
-            conn,
-            project_id=project_id,
-            actor=actor.name,
-            kind=JobKind.SELFTEST,
-            request=body.model_dump(),
-            priority=priority,
-            queue=body.parameters.queue,
-            idempotency_key=idempotency_key,
-        )
+    with transaction(parts.engine) as conn:
+        project_id = projects_table.get(conn, body.project_id).id
+        asked = Asked(body, project_id, actor.name, idempotency_key)
+        job, new = asked.find_repeat(conn), False
+    if job is None:
+        given = body.input
+        if JobKind(body.kind) is JobKind.SEGMENT:
+            given = inputs.prepare(parts, given, project_id=project_id, actor=actor.name)
+        with transaction(parts.engine) as conn:
+            job, new = asked.submit(conn, parts, given)
+    with transaction(parts.engine) as conn:
+        shown = present(conn, job)
     response.status_code = 202 if new else 200
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     response.headers["Retry-After"] = "1"
-    return present(conn, job)
+    return shown
 
 
 @router.get("/jobs")

@@ -64,7 +64,7 @@ class Segloop:
         idempotency_key: str | None = None,
         **parameters: Any,
     ) -> Job:
-        """Ask for a segmentation of an input, such as `{"volume_id": ...}`, and return its job, new or already there.
+        """Ask for a segmentation of an input, such as `{"volume_id": ...}` or `{"upload_id": ...}`, and return its job, new or already there.
 
         `parameters` are those of the API: `profile`, `model_version_id`, `hu_offset`, `hu_confirmed`, `again`. Without a key
         of your own a fresh one makes the client's repeats one request.

@@ -21,9 +21,13 @@ class DicomwebReference(Body):
 
 
 class JobInput(Body):
-    """What a job works on; a segmentation names its CT by exactly one of the first three."""
+    """What a job works on; a segmentation names its CT by exactly one of the first four."""
 
     volume_id: str | None = None
+    upload_id: str | None = Field(
+        default=None,
+        description="An upload whose parts have all arrived; it is completed if it has not been.",
+    )
     dicomweb: DicomwebReference | None = Field(
         default=None,
         description="Fetched by a gateway, by whatever way its source is asked (also C-GET, C-MOVE).",
