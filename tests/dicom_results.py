@@ -95,3 +95,16 @@ def within(polygon: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.b
             crosses = (y0 > y) != (y1 > y)
             found ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
     return found
+
+
+def numbers_of(labelmap: pydicom.Dataset, headers: list[pydicom.Dataset]) -> NDArray[Any]:
+    """Return a label map's segment numbers as (x, y, z), each frame on the slice that it names as its source."""
+    place = {header.SOPInstanceUID: z for z, header in enumerate(headers)}
+    pixels = labelmap.pixel_array.reshape(-1, labelmap.Rows, labelmap.Columns)
+    found = np.zeros((labelmap.Columns, labelmap.Rows, len(headers)), pixels.dtype)
+    for frame, item in zip(pixels, labelmap.PerFrameFunctionalGroupsSequence, strict=True):
+        z = place[item.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID]
+        found[:, :, z] = frame.T
+        ipp = item.PlanePositionSequence[0].ImagePositionPatient
+        assert list(ipp) == pytest.approx(list(headers[z].ImagePositionPatient))
+    return found

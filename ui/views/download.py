@@ -7,6 +7,7 @@ from ui.views.masks import API_BASE
 
 _DICOM = {
     "seg": "DICOM Segmentation",
+    "labelmap": "DICOM label map (for viewers of 2024 and later)",
     "rtstruct": "RT Structure Set (contours)",
 }
 """By the form's name in the API: what it is for the user."""

@@ -18,6 +18,7 @@ class Form(StrEnum):
     """The DICOM objects that a mask can be made into, each in a series of its own."""
 
     SEG = "seg"
+    LABELMAP = "labelmap"
     RTSTRUCT = "rtstruct"
 
     @property
@@ -33,10 +34,14 @@ class Form(StrEnum):
     @property
     def can_deflate(self) -> bool:
         """It is mostly zeros, and its readers know deflated little endian."""
-        return self is Form.SEG
+        return self in (Form.SEG, Form.LABELMAP)
 
 
-_FORMS = {Form.SEG: (1000, "segmentation"), Form.RTSTRUCT: (1002, "contours")}
+_FORMS = {
+    Form.SEG: (1000, "segmentation"),
+    Form.LABELMAP: (1001, "label map"),
+    Form.RTSTRUCT: (1002, "contours"),
+}
 
 
 @dataclass(frozen=True)

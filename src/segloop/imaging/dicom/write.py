@@ -36,8 +36,8 @@ def write_result(
     known = LabelSet.from_dicts(labels).labels
     made = Origin(**{**origin, "made_at": datetime.fromisoformat(origin["made_at"])})
     found: pydicom.Dataset
-    if form is Form.SEG:
-        found = make_seg(series, array, known, made, deflated=deflated)
+    if form in (Form.SEG, Form.LABELMAP):
+        found = make_seg(series, array, known, made, form=form, deflated=deflated)
     else:
         found = make_rtstruct(series, array, known, made)
     found.save_as(target)

@@ -41,8 +41,9 @@ def test_pydicom_alone_reads_back_every_voxel_in_patient_space(series: Series) -
     assert sorted(numbers.values()) == ["parotid_left", "parotid_right", "something of ours"]
 
 
-def test_dcmqi_reads_back_every_voxel_in_patient_space(series: Series, tmp_path: Path) -> None:
-    make_seg(series, mask(), LABELS, ORIGIN).save_as(tmp_path / "seg.dcm")
+@pytest.mark.parametrize("form", [Form.SEG, Form.LABELMAP])
+def test_dcmqi_reads_back_every_voxel_in_patient_space(series: Series, tmp_path: Path, form: Form) -> None:
+    make_seg(series, mask(), LABELS, ORIGIN, form=form).save_as(tmp_path / "seg.dcm")
     tool = Path(sys.executable).with_name("segimage2itkimage")
     command = [
         tool,
@@ -61,12 +62,16 @@ def test_dcmqi_reads_back_every_voxel_in_patient_space(series: Series, tmp_path:
     found: set[tuple[int, ...]] = set()
     for file in tmp_path.glob("[0-9]*.nii.gz"):
         image: Any = nib.load(file)  # type: ignore[attr-defined]
-        value = index[names[int(file.name.split(".")[0])]]
-        places = np.argwhere(np.asarray(image.dataobj) > 0)
+        numbers = np.asarray(image.dataobj)
+        places = np.argwhere(numbers > 0)
         world = places @ image.affine[:3, :3].T + image.affine[:3, 3]
         voxel = (world - series.geometry.affine[:3, 3]) @ np.linalg.inv(series.geometry.affine[:3, :3]).T
         assert np.abs(voxel - np.rint(voxel)).max() < 1e-2
-        found |= {(*map(int, place), value) for place in np.rint(voxel)}
+        # Of binary segments a file each, named by its number; of a label map one that holds the numbers.
+        own = int(file.name.split(".")[0])
+        for place, at in zip(np.rint(voxel), places, strict=True):
+            number = own if form is Form.SEG else int(numbers[tuple(at)])
+            found.add((*map(int, place), index[names[number]]))
     there = np.argwhere(mask())
     assert found == {(*map(int, place), int(mask()[tuple(place)])) for place in there}
 
