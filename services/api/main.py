@@ -1,9 +1,7 @@
 """The HTTP API: composition and nothing else."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -11,14 +9,11 @@ from fastapi_offline import FastAPIOffline
 from segloop import __version__, logs
 from segloop.accounts.actor import read_permissions
 from segloop.broker import make_celery
-from segloop.database import open_engine, transaction
+from segloop.database import open_engine
 from segloop.identities import store as identity_store
 from segloop.imaging.sandbox import Sandbox
 from segloop.settings import Settings
 from segloop.storage import open_store
-from segloop.studies import table as studies_table
-from segloop.volumes import table as volumes_table
-from segloop.volumes import upload
 from services.api import errors, openapi
 from services.api.deps import Parts
 from services.api.routes import (
@@ -41,10 +36,9 @@ from services.api.routes import (
     volumes,
     worklist,
 )
+from services.api.sweep import sweeping
 from services.api.watch import Watcher
 
-log = logging.getLogger(__name__)
-STALE, SWEEPER = timedelta(days=2), "sweeper"
 DESCRIPTION = (
     "Research use only. Not a medical device. Errors are RFC 9457 problem documents with stable codes."
 )
@@ -78,8 +72,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        _sweep(parts)
-        yield
+        async with sweeping(parts):
+            yield
         parts.sandbox.close()
         parts.engine.dispose()
         if parts.identities is not None:
@@ -111,21 +105,3 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router, prefix="/v1")
     openapi.install(app)
     return app
-
-
-def _sweep(parts: Parts) -> None:
-    """Erase what uploads that nobody finished have left: parts, and headers of DICOM series without a volume."""
-    try:
-        with transaction(parts.engine) as conn:
-            named = volumes_table.list_source_keys(conn) | studies_table.list_source_keys(conn)
-            stale = volumes_table.list_open_uploads(conn, older_than=STALE)
-            for upload_id in stale:
-                upload.abort(conn, upload_id, actor=SWEEPER)
-        for upload_id in stale:
-            upload.discard_parts(parts.store, upload_id)
-        n = 0 if parts.identities is None else parts.identities.sweep(named, older_than=STALE)
-    except Exception as error:  # at the next start, then: it must not keep the API from serving
-        log.warning("unfinished uploads were not swept: %s", type(error).__name__)
-        return
-    if n or stale:
-        log.info("%d unfinished uploads and %d headers that no volume names were erased", len(stale), n)

@@ -28,6 +28,7 @@ class Settings:
     owner_database_url: str = ""
     identity_database_url: str = ""
     identity_key: str = ""
+    identity_keep_days: int = 0
     default_issuer: str = ""
     token_permissions: str = "identity,export"  # noqa: S105
     s3_bucket: str = "segloop"

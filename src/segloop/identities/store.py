@@ -34,7 +34,7 @@ class IdentityStore:
         *,
         identity: Identity | None = None,
         source_key: str,
-        project_id: str,
+        project_id: str | None,
         actor: str,
     ) -> None:
         """Keep a zip of headers under a source key that no other has, and whose series it is, in one transaction.
@@ -112,7 +112,7 @@ class IdentityStore:
             ) from None
 
     def sweep(self, named: set[str], *, older_than: timedelta) -> int:
-        """Erase headers and identities that nothing names and that are older; return how many: an upload may have been cut off after them."""
+        """Erase headers and identities of series that are older and not named; return of how many: an upload may have been cut off after them."""
         with transaction(self.engine) as conn:
             lost = table.list_keys(conn, older_than=older_than) - named
             for source_key in lost:

@@ -1,0 +1,89 @@
+"""Erase what is no longer to be kept, when the API starts and every hour: unfinished uploads, headers and identities."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+from starlette.concurrency import run_in_threadpool
+
+from segloop.audit.record import record
+from segloop.database import Connection, transaction
+from segloop.studies import table as studies_table
+from segloop.volumes import table as volumes_table
+from segloop.volumes import upload
+from services.api.deps import Parts
+
+log = logging.getLogger(__name__)
+STALE, SWEEPER = timedelta(days=2), "sweeper"
+EVERY_S = 3600.0
+NAMED: tuple[Callable[[Connection], set[str]], ...] = (
+    volumes_table.list_source_keys,
+    studies_table.list_source_keys,
+)
+"""Who names entries of the identity store: each returns the source keys of its rows, in all projects."""
+
+
+def sweep(parts: Parts) -> None:
+    """Erase once; what can't be erased now is at the next time, for it must not keep the API from serving."""
+    for one in (_unfinished_uploads, _unnamed_identities, _old_identities):
+        try:
+            one(parts)
+        except Exception as error:
+            log.warning("%s were not swept: %s", one.__name__.strip("_"), type(error).__name__)
+
+
+@asynccontextmanager
+async def sweeping(parts: Parts) -> AsyncIterator[None]:
+    """Erase before the block begins, and every hour while it lasts."""
+    await run_in_threadpool(sweep, parts)
+    task = asyncio.create_task(_hourly(parts))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _hourly(parts: Parts) -> None:
+    while True:
+        await asyncio.sleep(EVERY_S)
+        await run_in_threadpool(sweep, parts)
+
+
+def _unfinished_uploads(parts: Parts) -> None:
+    with transaction(parts.engine) as conn:
+        stale = volumes_table.list_open_uploads(conn, older_than=STALE)
+        for upload_id in stale:
+            upload.abort(conn, upload_id, actor=SWEEPER)
+    for upload_id in stale:
+        upload.discard_parts(parts.store, upload_id)
+    if stale:
+        log.info("%d unfinished uploads were erased", len(stale))
+
+
+def _unnamed_identities(parts: Parts) -> None:
+    if parts.identities is None:
+        return
+    with transaction(parts.engine) as conn:
+        named = set().union(*(list_keys(conn) for list_keys in NAMED))
+    n = parts.identities.sweep(named, older_than=STALE)
+    if n:
+        log.info("%d series in the identity store that nothing names were erased", n)
+
+
+def _old_identities(parts: Parts) -> None:
+    """Erase headers and identities at the end of the time that the installation keeps them."""
+    days = parts.settings.identity_keep_days
+    if parts.identities is None or days <= 0:
+        return
+    n = parts.identities.sweep(set(), older_than=timedelta(days=days))
+    if not n:
+        return
+    with transaction(parts.engine) as conn:
+        record(
+            conn, actor=SWEEPER, action="identity.erased", object_type="identity", n_series=n, keep_days=days
+        )
+    log.info("%d series in the identity store were older than %d days and were erased", n, days)
