@@ -12,6 +12,7 @@ from segloop.errors import InvalidInput
 from services.dicom_gateway.config_stow import Stow, read_stow
 from services.dicom_gateway.destinations import Destination, read_destinations
 from services.dicom_gateway.rules import Rule, read_rule
+from services.dicom_gateway.sources import Source, read_sources
 from services.dicom_gateway.values import aet, only, port
 
 
@@ -28,6 +29,7 @@ class Config:
     rules: tuple[Rule, ...] = ()
     destinations: Mapping[str, Destination] = field(default_factory=dict)
     stow: Stow | None = None
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
     def rule_for(self, header: Dataset, *, caller: str, n_slices: int) -> Rule | None:
         """Return the first rule that a series fits, or None."""
@@ -47,9 +49,10 @@ def read_config(path: Path) -> Config:
         destinations = read_destinations(body.pop("destinations", {}))
         rules = tuple(read_rule(given, destinations) for given in body.pop("rules", []))
         stow = read_stow(body.pop("stow")) if "stow" in body else None
+        sources = read_sources(body.pop("sources", {}))
         only(body, {"aet", "host", "port", "callers", "quiet_s", "keep_s"})
         body["callers"] = tuple(aet(caller) for caller in body.get("callers", []))
-        found = Config(**body, rules=rules, destinations=destinations, stow=stow)
+        found = Config(**body, rules=rules, destinations=destinations, stow=stow, sources=sources)
         aet(found.aet)
         port(found.port)
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, re.error) as error:

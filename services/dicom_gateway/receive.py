@@ -1,33 +1,37 @@
 """The C-STORE receiver: known callers only, bytes kept as received, on disk before the sender hears success."""
 
 import logging
-from io import BytesIO
 from typing import Any
 
-from pydicom.filewriter import write_file_meta_info
+from pydicom import Dataset
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    CTImageStorage,
-    EnhancedCTImageStorage,
-    LegacyConvertedEnhancedCTImageStorage,
-    Verification,
-)
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from segloop.errors import Conflict
+from segloop.errors import Conflict, InvalidInput
+from services.dicom_gateway.c_store import (
+    CANNOT_UNDERSTAND,
+    DUPLICATE,
+    NOT_AUTHORIZED,
+    OUT_OF_RESOURCES,
+    SUCCESS,
+    file_of,
+    refusal,
+)
 from services.dicom_gateway.config import Config
+from services.dicom_gateway.head import CLASSES, read_data_set_head
+from services.dicom_gateway.pull import Awaited
 from services.dicom_gateway.spool import Spool
 
 log = logging.getLogger(__name__)
-SUCCESS, OUT_OF_RESOURCES, DUPLICATE, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0x0111, 0xC000
-"""Statuses of C-STORE (PS3.4 B.2.3, PS3.7 C.5)."""
 MAX_ASSOCIATIONS = 8
 
 
 class Receiver:
-    """Listens on the configured port from `start` to `stop`."""
+    """Listens on the configured port from `start` to `stop`. What a pull awaits goes there, all else into the spool."""
 
-    def __init__(self, config: Config, spool: Spool) -> None:
+    def __init__(self, config: Config, spool: Spool, awaited: Awaited | None = None) -> None:
         self._config, self._spool = config, spool
+        self._awaited = Awaited() if awaited is None else awaited
         self._server: Any = None
 
     def start(self) -> None:
@@ -41,9 +45,11 @@ class Receiver:
         ae.maximum_associations = MAX_ASSOCIATIONS
         ae.network_timeout, ae.acse_timeout, ae.dimse_timeout = 60, 30, 60
         ae.add_supported_context(Verification)
-        if self._config.callers:  # pynetdicom takes an empty list for everybody
-            ae.require_calling_aet = list(self._config.callers)
-            for kind in (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage):
+        moved_from = [one.aet for one in self._config.sources.values() if one.kind == "c-move"]
+        known = list(dict.fromkeys([*self._config.callers, *moved_from]))
+        if known:  # pynetdicom takes an empty list for everybody
+            ae.require_calling_aet = known
+            for kind in CLASSES:
                 ae.add_supported_context(kind, ALL_TRANSFER_SYNTAXES)
         else:
             log.warning("no caller is configured, so nobody may send")
@@ -56,26 +62,34 @@ class Receiver:
         if self._server is not None:
             self._server.shutdown()
 
-    def _store(self, event: Any) -> int:
-        caller = str(event.assoc.requestor.ae_title)
+    def _store(self, event: Any) -> int | Dataset:
         try:
-            header = event.dataset
-            series, instance = str(header.SeriesInstanceUID), str(header.SOPInstanceUID)
-            if not series or instance != str(event.request.AffectedSOPInstanceUID):
-                return CANNOT_UNDERSTAND
-            file = BytesIO()
-            file.write(bytes(128) + b"DICM")
-            write_file_meta_info(file, event.file_meta)  # type: ignore[arg-type]
-            file.write(event.request.DataSet.getvalue())
-            self._spool.store(caller, series, instance, file.getvalue())
+            return self._keep(event)
+        except InvalidInput as error:
+            log.warning("an instance was refused: %s", error.code)
+            return refusal(CANNOT_UNDERSTAND, error.code)
         except Conflict:
             log.warning("an instance came again with other content, and was refused")
-            return DUPLICATE
+            return refusal(DUPLICATE, "here already, with other content")
         except OSError:
             log.error("the spool can't be written")
-            return OUT_OF_RESOURCES
-        except Exception:
-            # Whatever a hostile dataset makes of its parser; its text may hold names.
+            return refusal(OUT_OF_RESOURCES, "the disk is full or can't be written")
+        except Exception:  # its text may hold names
             log.warning("an instance could not be understood, and was refused")
             return CANNOT_UNDERSTAND
+
+    def _keep(self, event: Any) -> int | Dataset:
+        event.request.DataSet.seek(0)
+        head = read_data_set_head(event.request.DataSet, event.context.transfer_syntax)
+        head.require_complete()
+        if head.instance != str(event.request.AffectedSOPInstanceUID):
+            return refusal(CANNOT_UNDERSTAND, "the data set's instance is not the command's")
+        caller = str(event.assoc.requestor.ae_title)
+        pull = self._awaited.pull_of(head.series)
+        if pull is not None:
+            pull.take_bytes(file_of(event))
+        elif caller in self._config.callers:
+            self._spool.store(caller, head.series, head.instance, file_of(event))
+        else:  # it may only send what we asked it for
+            return refusal(NOT_AUTHORIZED, "this series was not asked for")
         return SUCCESS

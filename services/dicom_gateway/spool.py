@@ -8,13 +8,15 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from segloop.errors import Conflict
-from services.dicom_gateway.entry import ENDED, Entry
+from services.dicom_gateway.entry import ENDED, Entry, Route, Stage
 
+FILES = "files"
 _UNFINISHED = ".unfinished"
 
 
@@ -34,7 +36,9 @@ class Spool:
         """Return a fresh name for a file that is still coming; what a process that died left there is removed at start."""
         return self._drafts / secrets.token_hex(8)
 
-    def store(self, caller: str, series: str, instance: str, body: bytes) -> bool:
+    def store(
+        self, caller: str, series: str, instance: str, body: bytes, *, route: Route = "c-store"
+    ) -> bool:
         """Keep a received file and return whether it is new; it is on disk when this returns. Where that fails nothing is left.
 
         `series` and `instance` are UIDs; files of one series from one caller lie together. What comes after a series was
@@ -45,9 +49,9 @@ class Spool:
         """
         draft = self.draft()
         draft.write_bytes(body)
-        return self.take(caller, series, instance, draft)
+        return self.take(caller, series, instance, draft, route=route)
 
-    def take(self, caller: str, series: str, instance: str, draft: Path) -> bool:
+    def take(self, caller: str, series: str, instance: str, draft: Path, *, route: Route) -> bool:
         """Do as `store` with a file that was written under a name of `draft`; there it is gone afterwards.
 
         Raises:
@@ -55,30 +59,57 @@ class Spool:
         """
         try:
             _sync(draft)
-            return self._take(caller, series, instance, draft)
+            return self._take(caller, series, instance, draft, route)
         finally:
             draft.unlink(missing_ok=True)
 
-    def _take(self, caller: str, series: str, instance: str, draft: Path) -> bool:
-        name, stem = f"{_short(instance)}.dcm", _short(f"{caller}/{series}")
+    def _take(self, caller: str, series: str, instance: str, draft: Path, route: Route) -> bool:
+        name, stem = _name(instance), _short(f"{caller}/{series}")
         with self._lock:
             latest = self._latest(stem)
             file = None if latest is None else self.files(latest) / name
             if file is not None and file.exists():
                 if filecmp.cmp(file, draft, shallow=False):
                     if latest is not None and latest.stage == "failed":
-                        self._begin(caller, stem, latest)
+                        self._begin(caller, stem, latest, route=route)
                     return False
-                raise Conflict("instance_differs", "This instance is here already, with other content.")
+                raise _differs()
             entry = (
                 latest
                 if latest is not None and latest.stage == "receiving"
-                else self._begin(caller, stem, latest)
+                else self._begin(caller, stem, latest, route=route)
             )
             file = self.files(entry) / name
             draft.rename(file)
             _sync(file.parent)
             return True
+
+    def add_series(
+        self, source: str, series: str, files: Mapping[str, Path], decide: Callable[[Entry], Entry]
+    ) -> Entry:
+        """Keep a whole series that was pulled, written under names of `draft` by instance: all of it at once, and closed.
+
+        `decide` may say what is to become of a new entry, before anybody sees it. Where all of the series is here already from
+        that source, and did not fail, its entry is returned as it is.
+
+        Raises:
+            Conflict: `instance_differs`, as `store`.
+        """
+        for draft in files.values():
+            _sync(draft)
+        stem = _short(f"pulled/{source}/{series}")
+        with self._lock:
+            latest = self._latest(stem)
+            new = {}
+            for instance, draft in files.items():
+                file = None if latest is None else self.files(latest) / _name(instance)
+                if file is None or not file.exists():
+                    new[_name(instance)] = draft
+                elif not filecmp.cmp(file, draft, shallow=False):
+                    raise _differs()
+            if latest is not None and latest.stage != "failed" and not new:
+                return latest
+            return self._begin(source, stem, latest, route="retrieve", stage="closed", new=new, decide=decide)
 
     def entries(self) -> list[Entry]:
         """Return all series, the one touched longest ago first."""
@@ -141,7 +172,7 @@ class Spool:
 
     def files(self, entry: Entry) -> Path:
         """Return the folder of a series' files."""
-        return self._folder / entry.key / "files"
+        return self._folder / entry.key / FILES
 
     def sweep(self, *, keep_s: float) -> None:
         """Forget series that ended longer ago than they are kept."""
@@ -156,20 +187,33 @@ class Spool:
         found = list(self._read(f"{stem}-*"))
         return max(found, key=_generation, default=None)
 
-    def _begin(self, caller: str, stem: str, earlier: Entry | None) -> Entry:
-        """Begin a series, with the files of what was closed of it before."""
+    def _begin(
+        self,
+        caller: str,
+        stem: str,
+        earlier: Entry | None,
+        *,
+        route: Route,
+        stage: Stage = "receiving",
+        new: Mapping[str, Path] = MappingProxyType({}),
+        decide: Callable[[Entry], Entry] = lambda entry: entry,
+    ) -> Entry:
+        """Begin a series, with the files of what was closed of it before, and with new ones by their names."""
         generation = 0 if earlier is None else _generation(earlier) + 1
         key = f"{stem}-{generation}"
         now = time.time()
-        draft = Entry(f"{key}{_UNFINISHED}", caller, received=now, touched=now)
-        shutil.rmtree(self._folder / draft.key, ignore_errors=True)
-        files = self.files(draft)
+        entry = decide(Entry(key, caller, route=route, stage=stage, received=now, touched=now))
+        draft = self._folder / f"{key}{_UNFINISHED}"
+        shutil.rmtree(draft, ignore_errors=True)
+        files = draft / FILES
         files.mkdir(parents=True, mode=0o700)
         for file in sorted(self.files(earlier).glob("*.dcm")) if earlier is not None else []:
             (files / file.name).hardlink_to(file)
-        entry = replace(draft, key=key)
-        self._write(self._folder / draft.key, entry)
-        (self._folder / draft.key).rename(self._folder / key)
+        for name, file in new.items():
+            file.rename(files / name)
+        _sync(files)
+        self._write(draft, entry)
+        draft.rename(self._folder / key)
         _sync(self._folder)
         return entry
 
@@ -181,6 +225,14 @@ class Spool:
 
 def _generation(entry: Entry) -> int:
     return int(entry.key.rpartition("-")[2])
+
+
+def _name(instance: str) -> str:
+    return f"{_short(instance)}.dcm"
+
+
+def _differs() -> Conflict:
+    return Conflict("instance_differs", "This instance is here already, with other content.")
 
 
 def _short(text: str) -> str:

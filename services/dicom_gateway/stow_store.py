@@ -54,7 +54,7 @@ class StowAnswer:
             return MISMATCH
         if part.is_too_large:
             return OUT_OF_RESOURCES
-        self.spool.take(self.sender, head.series, head.instance, part.path)
+        self.spool.take(self.sender, head.series, head.instance, part.path, route="stow-rs")
         return 0
 
     def _note(self, head: Head | None, reason: int) -> None:

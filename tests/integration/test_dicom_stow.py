@@ -162,7 +162,7 @@ def test_a_sender_that_breaks_off_leaves_nothing_half(served: Served, tmp_path: 
 
 
 def test_a_full_disk_is_told(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> bool:
+    def full(*_: object, **__: object) -> bool:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(served.spool, "take", full)

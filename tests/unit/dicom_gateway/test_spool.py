@@ -82,9 +82,9 @@ def test_a_file_that_came_in_pieces_is_kept_like_any_other_and_its_draft_is_gone
         draft.write_bytes(body)
         if body == b"other":
             with pytest.raises(Conflict):
-                spool.take("A", "1.2", "1.2.3", draft)
+                spool.take("A", "1.2", "1.2.3", draft, route="stow-rs")
         else:
-            spool.take("A", "1.2", "1.2.3", draft)
+            spool.take("A", "1.2", "1.2.3", draft, route="stow-rs")
         assert not draft.exists()
     (entry,) = spool.entries()
     assert [file.read_bytes() for file in spool.files(entry).iterdir()] == [b"one"]
