@@ -43,6 +43,43 @@ class ApiClient:
         answer = self._call("POST", "/v1/identities", json={"volume_ids": list(volume_ids)})
         return schemas.Identities.model_validate(answer).items
 
+    def received_series(self, *, stages: Sequence[str] = (), limit: int = 50) -> schemas.ReceivedSeriesPage:
+        """Return the series that gateways received last, at some stages."""
+        query = {"stage": list(stages), "limit": limit}
+        answer = self._call("GET", "/v1/received-series", params=query)
+        return schemas.ReceivedSeriesPage.model_validate(answer)
+
+    def series_identities(self, series_ids: Sequence[str]) -> list[schemas.SeriesIdentity]:
+        """Return whose received series these are, where it is known; each one told is recorded."""
+        body = {"received_series_ids": list(series_ids)}
+        answer = self._call("POST", "/v1/received-series/identities", json=body)
+        return schemas.SeriesIdentities.model_validate(answer).items
+
+    def send_again(self, series_id: str) -> schemas.Order:
+        """Have the results of a received series sent to all its destinations again."""
+        answer = self._call("POST", f"/v1/received-series/{series_id}/redeliver", json={})
+        return schemas.Order.model_validate(answer)
+
+    def route(self, series_id: str, project: str, priority: str) -> schemas.Order:
+        """Have a received series segmented that no rule took or that failed."""
+        body = {"project": project, "priority": priority}
+        answer = self._call("POST", f"/v1/received-series/{series_id}/route", json=body)
+        return schemas.Order.model_validate(answer)
+
+    def gateways(self) -> list[schemas.Gateway]:
+        """Return the gateways, the one seen last first."""
+        return self._page(schemas.Gateway, "/v1/gateways")
+
+    def try_peer(self, aet: str, name: str) -> schemas.Order:
+        """Have a gateway try one of its destinations or sources."""
+        return schemas.Order.model_validate(
+            self._call("POST", f"/v1/gateways/{aet}/test", json={"name": name})
+        )
+
+    def order(self, order_id: str) -> schemas.Order:
+        """Return an order to a gateway and what came of it."""
+        return self._get(schemas.Order, f"/v1/gateway-orders/{order_id}")
+
     def find_patient(self, project: str, text: str) -> schemas.FoundVolumes:
         """Return the volumes of a patient by ID, accession number or the beginnings of a name; recorded."""
         body = {"project": project, "text": text}

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -181,3 +182,24 @@ def test_what_nobody_knows_is_refused(http: TestClient) -> None:
     )
     assert (nobody.status_code, nobody.json()["code"]) == (404, "gateway_unknown")
     assert http.get("/v1/gateways").json()["items"][0]["is_away"] is False
+
+
+def test_whose_series_it_is_is_told_with_the_permission_only_and_each_look_is_recorded(
+    http: TestClient, settings: Settings, owner_url: str
+) -> None:
+    report(http, "k5-0", stage="failed", code="told", received_at="2026-11-30T13:00:00Z")
+    (series,) = [one for one in listed(http)["items"] if one["code"] == "told"]
+    query = {"received_series_ids": [series["id"]]}
+    answer = http.post("/v1/received-series/identities", json=query)
+    assert answer.headers["cache-control"] == "no-store"
+    (told,) = answer.json()["items"]
+    assert (told["received_series_id"], told["patient_name"]) == (series["id"], "Planted^Name")
+    looks = text("SELECT count(*) FROM audit_events WHERE action = 'identity.viewed' AND object_id = :id")
+    engine = open_engine(owner_url)
+    with transaction(engine) as conn:
+        assert conn.execute(looks, {"id": series["id"]}).scalar_one() == 1
+    engine.dispose()
+    app = create_app(replace(settings, token_permissions="export"))
+    with TestClient(app, headers={"Authorization": f"Bearer {settings.token}"}) as other:
+        refused = other.post("/v1/received-series/identities", json=query)
+        assert (refused.status_code, refused.json()["code"]) == (403, "permission_missing")

@@ -1,14 +1,17 @@
 """Whose CT it is, on pages: for those who may know, for as long as names are not hidden, and each look on record."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import streamlit as st
 
 from segloop.errors import SegloopError
-from segloop.schemas import FoundVolumes, Volume, VolumeIdentity
+from segloop.schemas import FoundVolumes, Identified, SeriesIdentity, Volume, VolumeIdentity
 from ui.api_client import ApiClient
 from ui.views.text import day, person, plain
+
+T = TypeVar("T")
 
 LOOKS_FOR_S = 600.0
 """After how long a page that stays open looks again, and so is recorded again."""
@@ -42,16 +45,30 @@ def look(api: ApiClient, volumes: Sequence[Volume], *, place: str) -> dict[str, 
 
     `place` names the page and what is open on it: opening something else is another look.
     """
+    ids = [one.id for one in volumes if one.is_dicom]
+    return _look(ids, place, lambda wanted: {item.volume_id: item for item in api.identities(wanted)})
+
+
+def look_at_series(api: ApiClient, series_ids: Sequence[str], *, place: str) -> dict[str, SeriesIdentity]:
+    """Return whose series these are that a gateway received, as `look` does for volumes."""
+    return _look(
+        series_ids,
+        place,
+        lambda wanted: {item.received_series_id: item for item in api.series_identities(wanted)},
+    )
+
+
+def _look(ids: Sequence[str], place: str, ask: Callable[[list[str]], dict[str, T]]) -> dict[str, T]:
     looks = st.session_state.setdefault(_LOOKS, {})
     for other in [key for key in looks if key != place]:
         del looks[other]
-    known: dict[str, tuple[float, VolumeIdentity | None]] = looks.setdefault(place, {})
+    known: dict[str, tuple[float, T | None]] = looks.setdefault(place, {})
     now = time.monotonic()
-    wanted = [one.id for one in volumes if one.is_dicom and now - known.get(one.id, (-1e9,))[0] > LOOKS_FOR_S]
+    wanted = [one for one in ids if now - known.get(one, (-1e9, None))[0] > LOOKS_FOR_S]
     if wanted:
-        found = {item.volume_id: item for item in api.identities(wanted)}
-        known |= {volume_id: (now, found.get(volume_id)) for volume_id in wanted}
-    return {one.id: item for one in volumes if (item := known.get(one.id, (0.0, None))[1]) is not None}
+        found = ask(wanted)
+        known |= {one: (now, found.get(one)) for one in wanted}
+    return {one: item for one in ids if (item := known.get(one, (0.0, None))[1]) is not None}
 
 
 def find(api: ApiClient, project: str, text: str) -> FoundVolumes:
@@ -63,13 +80,13 @@ def find(api: ApiClient, project: str, text: str) -> FoundVolumes:
     return found
 
 
-def headline(identity: VolumeIdentity) -> str:
+def headline(identity: Identified) -> str:
     """Return name and ID as Markdown in one line."""
     name = f"**{plain(person(identity.patient_name) or 'No name')}**"
     return " · ".join(filter(None, [name, plain(identity.patient_id)]))
 
 
-def study(identity: VolumeIdentity) -> str:
+def study(identity: Identified) -> str:
     """Return birth date, sex, and the study's date, accession number and description as Markdown in one line."""
     born = f"born {day(identity.birth_date)}" if identity.birth_date else ""
     said = [

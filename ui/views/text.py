@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from segloop.errors import SegloopError
+from segloop.jobs.job import HELD_QUEUE
 from segloop.schemas import JobOut
 
 WORRY_AFTER_S = 20
@@ -58,6 +59,10 @@ def moment(at: datetime) -> str:
 
 def job_line(job: JobOut) -> str:
     """Return where a job stands, in one line."""
+    if job.state == "queued" and job.queue == HELD_QUEUE:
+        return (
+            "Waiting for the result of the same work" if job.volume_id else "Waiting for its CT from the PACS"
+        )
     if job.state == "queued":
         place = f"Waiting, number {job.queue_position} in the queue" if job.queue_position else "Waiting"
         return f"{place}{_left(job)}"
@@ -72,7 +77,7 @@ def job_line(job: JobOut) -> str:
 def waiting_hint(job: JobOut, now: datetime | None = None) -> str:
     """Return what to do about a job that nobody takes, or "" while there is no reason to worry."""
     waited_s = ((now or datetime.now(UTC)) - job.created_at).total_seconds()
-    if job.state != "queued" or waited_s < WORRY_AFTER_S:
+    if job.state != "queued" or job.queue == HELD_QUEUE or waited_s < WORRY_AFTER_S:
         return ""
     return (
         f"No worker has taken this job for {duration(waited_s)}, and none is busy. It is safe and will run as soon as a "

@@ -3,19 +3,20 @@
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from segloop import schemas
 from segloop.errors import Conflict
 from segloop.projects import table as projects_table
 from segloop.schemas.studies import Stage
-from segloop.studies import table
+from segloop.studies import identify, table
 from segloop.studies.orders import order as orders
 from segloop.studies.orders import table as orders_table
 from services.api.deps import (
     ActorDep,
     ConnectionDep,
     CursorDep,
+    IdentityActorDep,
     LimitDep,
     PartsDep,
     next_cursor,
@@ -43,6 +44,26 @@ def list_series(
         items=[schemas.ReceivedSeries.model_validate(row) for row in rows],
         counts=table.count_by_stage(conn, project_id=project_id, since=COUNTED),
         next_cursor=next_cursor([(row.received_at, row.id) for row in rows], limit),
+    )
+
+
+@router.post("/received-series/identities")
+def look_at_identities(
+    body: schemas.SeriesQuery,
+    conn: ConnectionDep,
+    actor: IdentityActorDep,
+    parts: PartsDep,
+    response: Response,
+) -> schemas.SeriesIdentities:
+    """Tell whose series these are; needs the permission `identity`, and each one told is recorded."""
+    wanted = [str(series_id) for series_id in body.received_series_ids]
+    found = identify.look(conn, parts.identities, wanted, actor=actor.name)
+    response.headers["Cache-Control"] = "no-store"
+    return schemas.SeriesIdentities(
+        items=[
+            schemas.SeriesIdentity.model_validate({"received_series_id": series_id, **identity.to_dict()})
+            for series_id, identity in found.items()
+        ]
     )
 
 

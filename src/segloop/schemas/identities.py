@@ -25,10 +25,9 @@ class IdentityQuery(Body):
     volume_ids: Annotated[list[UUID], Field(max_length=MOST_VOLUMES)]
 
 
-class VolumeIdentity(Result):
-    """Whose CT a volume is, as its DICOM says: dates YYYYMMDD, the name with carets, "" for nothing said."""
+class Identified(Result):
+    """Whose CT it is, as its DICOM says: dates YYYYMMDD, the name with carets, "" for nothing said."""
 
-    volume_id: str
     patient_name: str
     patient_id: str
     issuer: str
@@ -38,6 +37,32 @@ class VolumeIdentity(Result):
     accession: str
     study_description: str
     series_description: str
+
+
+class VolumeIdentity(Identified):
+    """Whose CT a volume is."""
+
+    volume_id: str
+
+
+class SeriesQuery(Body):
+    """The received series whose patients are asked for."""
+
+    model_config = example({"received_series_ids": ["019ab0c2-7b1e-7c8e-9d9a-3a3f6a0f2c11"]})
+
+    received_series_ids: Annotated[list[UUID], Field(max_length=MOST_VOLUMES)]
+
+
+class SeriesIdentity(Identified):
+    """Whose series it is that a gateway received."""
+
+    received_series_id: str
+
+
+class SeriesIdentities(BaseModel):
+    """Whose series these are; those of which nothing is kept are left out."""
+
+    items: list[SeriesIdentity]
 
 
 class Identities(BaseModel):

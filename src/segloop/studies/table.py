@@ -125,6 +125,11 @@ def get_series(conn: Connection, series_id: str, *, lock: bool = False) -> Row[A
     return row
 
 
+def list_by_ids(conn: Connection, series_ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """Return those of the series that are there."""
+    return conn.execute(select(received_series).where(received_series.c.id.in_(series_ids))).all()
+
+
 def set_source_key(conn: Connection, series_id: str, source_key: str) -> None:
     """Let a series name whose it is in the identity store."""
     conn.execute(

@@ -1,0 +1,33 @@
+"""Look at whose a received series is: also one that was refused, which has no volume to ask about."""
+
+from collections.abc import Sequence
+
+from segloop.audit.record import record
+from segloop.database import Connection
+from segloop.identities.store import IdentityStore
+from segloop.imaging.dicom.identity import Identity
+from segloop.studies import table
+
+
+def look(
+    conn: Connection, identities: IdentityStore | None, series_ids: Sequence[str], *, actor: str
+) -> dict[str, Identity]:
+    """Return whose series these are, by series; each one shown is an audit event of its own.
+
+    Series that are not there, or of which nothing is kept, are left out.
+    """
+    rows = [row for row in table.list_by_ids(conn, series_ids) if row.source_key is not None]
+    if identities is None or not rows:
+        return {}
+    known = identities.identities({row.source_key for row in rows})
+    shown = [row for row in rows if row.source_key in known]
+    for row in shown:
+        record(
+            conn,
+            actor=actor,
+            action="identity.viewed",
+            object_type="received_series",
+            object_id=row.id,
+            project_id=row.project_id,
+        )
+    return {row.id: known[row.source_key] for row in shown}

@@ -1,0 +1,169 @@
+"""Page "Studies": what gateways received, what became of each series and why, and what can be done about it."""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import streamlit as st
+
+from segloop.errors import SegloopError
+from segloop.schemas import Delivery, ReceivedSeries, SeriesIdentity
+from segloop.schemas.studies import Stage
+from ui.api_client import ApiClient
+from ui.views import gateways, identities
+from ui.views.masks import PROJECT
+from ui.views.navigation import Open
+from ui.views.text import age, explain, moment, plain
+
+PAGE, LONGEST = 25, 200
+CHOICES: dict[str, tuple[Stage, ...]] = {
+    "All": (),
+    "Under way": ("receiving", "closed", "uploaded", "segmenting", "delivering"),
+    "Delivered": ("done",),
+    "Refused or failed": ("failed",),
+    "Left alone": ("ignored",),
+}
+STANDING: dict[Stage, tuple[str, str]] = {
+    "receiving": ("receiving", "blue"),
+    "closed": ("received", "blue"),
+    "uploaded": ("routed", "blue"),
+    "segmenting": ("segmenting", "blue"),
+    "delivering": ("delivering", "orange"),
+    "done": ("done", "green"),
+    "failed": ("failed", "red"),
+    "ignored": ("left alone", "gray"),
+}
+ROUTES = {"c-store": "sent by", "stow-rs": "sent by", "retrieve": "fetched from"}
+FORMS = {
+    "seg": "Segmentation",
+    "labelmap": "Label map",
+    "rtstruct": "RT structures",
+    "pdf": "PDF report",
+    "sr": "Structured report",
+    "capture": "Pictures",
+}
+DELIVERED: dict[str, tuple[str, str]] = {
+    "waiting": ("waiting", "blue"),
+    "sent": ("sent", "green"),
+    "verified": ("arrived", "green"),
+    "failed": ("failed", "red"),
+    "superseded": ("not taken", "gray"),
+}
+
+
+def page(api: ApiClient, open_case: Open) -> None:
+    """Show the page; `open_case` goes to a case."""
+    wanted = st.session_state.pop("open_case", None)
+    if wanted:
+        open_case(wanted)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Studies", width="stretch")
+        is_named = identities.switch(api)
+    choice = st.segmented_control(
+        "Stage", list(CHOICES), default="All", key="studies_stage", label_visibility="collapsed"
+    )
+    _list(api, choice or "All", is_named)
+    gateways.show(api)
+
+
+@st.fragment(run_every=5.0)
+def _list(api: ApiClient, choice: str, is_named: bool) -> None:
+    shown = st.session_state.setdefault("studies_shown", PAGE)
+    try:
+        found = api.received_series(stages=CHOICES[choice], limit=shown)
+        ids = [series.id for series in found.items]
+        who = identities.look_at_series(api, ids, place="studies") if is_named else {}
+    except SegloopError as error:
+        st.error(explain(error))
+        return
+    st.caption(_counts(found.counts))
+    if not found.items:
+        st.info(_nothing(api, is_filtered=bool(CHOICES[choice])))
+    for _, together in groupby(found.items, key=lambda series: series.study_key or series.id):
+        with st.container(border=True):
+            _study(api, list(together), who)
+    if found.next_cursor and shown < LONGEST and st.button("Show more"):
+        st.session_state["studies_shown"] = min(shown + PAGE, LONGEST)
+        st.rerun(scope="fragment")
+
+
+def _study(api: ApiClient, series: Sequence[ReceivedSeries], who: dict[str, SeriesIdentity]) -> None:
+    named = next((who[one.id] for one in series if one.id in who), None)
+    if named is not None:
+        st.markdown(f"{identities.headline(named)}  \n:small[{identities.study(named)}]")
+    else:
+        st.markdown(f"**Study {plain(series[0].study_key[:8] or 'without a UID')}**")
+    for one in series:
+        _series(api, one, who.get(one.id))
+
+
+def _series(api: ApiClient, series: ReceivedSeries, identity: SeriesIdentity | None) -> None:
+    about, state, deliveries, action = st.columns([7, 6, 6, 3], vertical_alignment="top")
+    name = plain(identity.series_description) if identity and identity.series_description else "Series"
+    about.markdown(
+        f"{name} · {series.n_instances} images  \n:small[{ROUTES[series.route]} {plain(series.sender)}, "
+        f"{age(series.received_at)}]",
+        help=f"Received {moment(series.received_at)} by {plain(series.gateway)}",
+    )
+    text, color = STANDING[series.stage]
+    rule = f" :small[by the rule {plain(series.rule)}]" if series.rule else ""
+    why = f"  \n:small[{plain(series.message)}]  \n:small[code `{series.code}`]" if series.message else ""
+    state.markdown(f":{color}-badge[{text}]{rule}{why}")
+    deliveries.markdown("  \n".join(map(_delivery, series.deliveries)))
+    _actions(api, action, series)
+
+
+def _delivery(one: Delivery) -> str:
+    text, color = DELIVERED[one.state]
+    why = f": {plain(one.message)} (code {one.code})" if one.message else ""
+    tries = f", tried {one.attempts} times" if one.attempts > 1 and one.state in ("waiting", "failed") else ""
+    what = f"{FORMS.get(one.form, one.form)} to {plain(one.destination)}"
+    return f":{color}-badge[{text}] :small[{what}{tries}{why}]"
+
+
+def _actions(api: ApiClient, place: "st.delta_generator.DeltaGenerator", series: ReceivedSeries) -> None:
+    if series.volume_id and place.button("Open", key=f"open-{series.id}", width="stretch"):
+        st.session_state["open_case"] = series.volume_id  # only a whole run can go to another page
+        st.rerun(scope="app")
+    if series.mask_id and place.button(
+        "Send again",
+        key=f"again-{series.id}",
+        width="stretch",
+        help="To all its destinations. What is there already stays as it is; nothing is computed again.",
+    ):
+        _order(lambda: api.send_again(series.id), "Asked the gateway to send it again.")
+    if series.stage in ("failed", "ignored"):
+        with place.popover("Segment", width="stretch"):
+            st.caption("Segment this series though no rule took it, or try again what failed.")
+            if st.button("Segment it", key=f"route-{series.id}", type="primary"):
+                _order(lambda: api.route(series.id, PROJECT, "routine"), "Asked the gateway for it.")
+            if st.button("Urgently", key=f"stat-{series.id}"):
+                _order(lambda: api.route(series.id, PROJECT, "stat"), "Asked the gateway for it.")
+
+
+def _order(place: Callable[[], object], thanks: str) -> None:
+    try:
+        place()
+    except SegloopError as error:
+        st.toast(explain(error), icon=":material/error:")
+        return
+    st.toast(thanks)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    told = [f"{counts[stage]} {text}" for stage, (text, _) in STANDING.items() if counts.get(stage)]
+    return f"Last 30 days: {' · '.join(told)}" if told else ""
+
+
+def _nothing(api: ApiClient, *, is_filtered: bool) -> str:
+    if is_filtered:
+        return "No series here."
+    try:
+        known = api.gateways()
+    except SegloopError:
+        known = []
+    if known:
+        return f"Nothing was received yet. Send a series to AE title **{plain(known[0].aet)}**, port {known[0].port}."
+    return (
+        "No gateway has reported yet. A gateway takes series from scanners and the PACS, has them segmented and sends the "
+        "results back; operations set it up (docs/pacs.md). CTs can be uploaded on the page Worklist meanwhile."
+    )
