@@ -10,11 +10,14 @@ import pydicom
 import pytest
 from fastapi.testclient import TestClient
 
+from segloop.imaging.dicom.archive import series_in
+from segloop.imaging.dicom.series import require_volume
 from segloop.settings import Settings
 from services.api.main import create_app
-from tests.dicom_series import DIRECTIONS, voxels
+from tests.contours import box, contour, rtstruct
+from tests.dicom_series import DIRECTIONS, slices, voxels, write
 from tests.integration.editing import download, upload, upload_mask
-from tests.integration.test_dicom import seg_of, send, study
+from tests.integration.test_dicom import result_of, send, study
 
 SHAPE = (14, 12, 8)
 
@@ -37,13 +40,20 @@ def made_of(
     """Return a volume that came as DICOM, and a SEG of it."""
     volume = send(http, study(folder, seed=seed, **values)).json()
     mask = upload_mask(http, volume, drawn(), np.array(volume["affine"]).reshape(4, 4))
-    return volume, seg_of(http, mask)
+    return volume, result_of(http, mask)
 
 
-def announce(http: TestClient, volume: dict[str, Any], found: pydicom.Dataset, **extra: Any) -> str:
+def announce(
+    http: TestClient,
+    volume: dict[str, Any],
+    found: pydicom.Dataset,
+    *,
+    with_preamble: bool = True,
+    **extra: Any,
+) -> str:
     """Send a DICOM object as a mask of a volume; return its upload's address."""
     file = BytesIO()
-    found.save_as(file)
+    found.save_as(file, enforce_file_format=with_preamble)
     body = file.getvalue()
     asked = {"size_bytes": len(body), "purpose": "mask", "volume_id": volume["id"], **extra}
     made = http.post("/v1/projects/default/uploads", json=asked)
@@ -169,3 +179,20 @@ def test_a_label_map_for_numbers_is_refused(http: TestClient, tmp_path: Path) ->
     http.put(f"/v1/uploads/{made['id']}/parts/1", content=body)
     answer = http.post(f"/v1/uploads/{made['id']}/complete")
     assert (answer.status_code, answer.json()["code"]) == (422, "label_map_unused")
+
+
+@pytest.mark.parametrize("with_preamble", [True, False])
+def test_a_structure_set_comes_in_through_the_same_door(
+    http: TestClient, tmp_path: Path, with_preamble: bool
+) -> None:
+    (headers,) = series_in(write(tmp_path / "ct", slices(voxels(), seed="contours")))
+    series = require_volume(headers)
+    volume = send(http, study(tmp_path, seed="contours")).json()
+    found = rtstruct(
+        series, {"Parotid right": [contour(series, z, box(2, 3, 9, 7)) for z in (1, 2)], "none": []}
+    )
+    mask = add(http, volume, found, with_preamble=with_preamble).json()
+    expected = np.zeros(SHAPE, np.uint8)
+    expected[2:9, 3:7, 1:3] = 3
+    np.testing.assert_array_equal(np.asarray(download(http, mask["id"]).dataobj), expected)
+    assert (mask["notes"], mask["reviewed"]["labels"]) == (["1 structure empty in the file"], [3])

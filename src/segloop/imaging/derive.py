@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from segloop.errors import InvalidInput
 from segloop.imaging import nifti
+from segloop.imaging.dicom.signature import HEAD_BYTES, is_dicom_head
 from segloop.imaging.geometry import Geometry
 from segloop.imaging.labels import LabelSet
 from segloop.imaging.pyramid import LEVELS, slabs, viewer_level
@@ -55,10 +56,9 @@ def is_zip(path: Path) -> bool:
 
 
 def is_dicom(path: Path) -> bool:
-    """Say whether a file is a DICOM file by its first bytes (PS3.10 7.1)."""
+    """Say whether a file is a DICOM file by its first bytes."""
     with path.open("rb") as file:
-        file.seek(128)
-        return file.read(4) == b"DICM"
+        return is_dicom_head(file.read(HEAD_BYTES))
 
 
 def _from_dicom(path: Path, folder: Path) -> dict[str, Any]:

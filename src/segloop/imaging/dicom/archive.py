@@ -16,12 +16,10 @@ from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from segloop.errors import InvalidInput
+from segloop.imaging.dicom.signature import HEAD_BYTES, is_dicom_head
 
 MAX_FILES, MAX_FILE_BYTES, MAX_BYTES, MAX_RATIO = 20_000, 1 << 30, 8 << 30, 100
 _PIECE_BYTES = 1 << 20
-_MAGIC_AT, _MAGIC = 128, b"DICM"
-_BARE = (b"\x02\x00", b"\x08\x00")
-"""How a data set begins that was written without DICOM's preamble: it is read, and refused where it lacks its syntax."""
 _OVERLAYS = 0x6000
 """The first group of overlays; pixels are in one after it."""
 _REQUIRED = (
@@ -57,8 +55,8 @@ def unpack(path: Path, folder: Path) -> list[Path]:
                 if is_link or entry.filename.rpartition("/")[2].upper() == "DICOMDIR":
                     continue
                 with archive.open(entry) as source:
-                    head = source.read(_MAGIC_AT + len(_MAGIC))
-                    if head[_MAGIC_AT:] != _MAGIC and not head.startswith(_BARE):
+                    head = source.read(HEAD_BYTES)
+                    if not is_dicom_head(head):
                         continue
                     file = folder / f"{len(found):05d}"
                     size = len(head)

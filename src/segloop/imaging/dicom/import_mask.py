@@ -13,12 +13,12 @@ from pydicom.uid import UID
 
 from segloop.errors import InvalidInput
 from segloop.imaging.derive import is_zip
-from segloop.imaging.dicom import archive, read_seg
+from segloop.imaging.dicom import archive, read_rtstruct, read_seg
 from segloop.imaging.dicom.match import match
 from segloop.imaging.dicom.planes import Planes
 from segloop.imaging.dicom.same_study import require_same
 from segloop.imaging.dicom.series import require_volume
-from segloop.imaging.dicom.structure import KINDS
+from segloop.imaging.dicom.structure import KINDS, RTSTRUCT
 from segloop.imaging.geometry import Geometry
 from segloop.imaging.labels import LabelSet
 from segloop.imaging.painting import Canvas
@@ -49,11 +49,15 @@ def import_mask(
         found = _find(path, folder)
         series = require_volume(archive.unpack_headers(headers))
         notes = require_same(found, series.headers[0])
-        structures = read_seg.segments_of(found)
+        is_contours = str(found.SOPClassUID) == RTSTRUCT
+        structures = read_rtstruct.rois_of(found) if is_contours else read_seg.segments_of(found)
         matched = match(structures, labels, label_map)
         chosen = [one for one in structures if one.number in matched.labels]
         canvas = Canvas(series.geometry.shape, matched.labels)
-        read_seg.paint(found, Planes(series), canvas, chosen)
+        if is_contours:
+            notes += read_rtstruct.paint_rois(found, Planes(series), canvas, chosen)
+        else:
+            read_seg.paint(found, Planes(series), canvas, chosen)
     except (InvalidInput, MemoryError, OSError):
         raise
     except Exception as error:  # whatever a broken file makes of its reader

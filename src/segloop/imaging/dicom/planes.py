@@ -12,7 +12,7 @@ from segloop.imaging.dicom.series import Series
 FRAME_MM = 0.01
 """How far a frame's corner may lie from a voxel's centre to be that voxel."""
 
-_FAR_MM = 1e5
+FAR_MM = 1e5
 """No patient is so large; numbers beyond would only overflow."""
 
 
@@ -82,10 +82,10 @@ class Planes:
         """
         first = np.array(position_mm, np.float64)
         along = np.array(orientation, np.float64).reshape(2, 3) * np.array(pixel_spacing_mm[::-1])[:, None]
-        if not (np.isfinite(first).all() and np.abs(along).max() < _FAR_MM):
+        if not (np.isfinite(first).all() and np.abs(along).max() < FAR_MM):
             raise _other_grid()
-        if np.abs(first).max() > _FAR_MM:
-            raise _outside()
+        if np.abs(first).max() > FAR_MM:
+            raise outside()
         ends = np.array([shape[1] - 1, shape[0] - 1])
         corners = first + np.array([[0, 0], [ends[0], 0], [0, ends[1]], ends]) @ along
         z = int(np.abs((self._origins - first) @ self.steps[:, 2]).min(axis=0).argmin())
@@ -97,11 +97,11 @@ class Planes:
             raise _other_grid()
         if self._error(corners, best) > FRAME_MM:
             beyond = (first - best) @ self._inverse.T
-            raise _outside() if abs(beyond[2]) > 0.5 and z in (0, self.shape[2] - 1) else _other_grid()
+            raise outside() if abs(beyond[2]) > 0.5 and z in (0, self.shape[2] - 1) else _other_grid()
         last = start + ends @ steps
         low, high = np.minimum(start, last)[:2].astype(int), np.maximum(start, last)[:2].astype(int)
         if low.min() < 0 or high[0] >= self.shape[0] or high[1] >= self.shape[1]:
-            raise _outside()
+            raise outside()
         flips = bool(steps[1].sum() < 0), bool(steps[0].sum() < 0)
         return Window(z, slice(low[0], high[0] + 1), slice(low[1], high[1] + 1), flips, is_turned)
 
@@ -121,7 +121,8 @@ def _other_grid() -> InvalidInput:
     )
 
 
-def _outside() -> InvalidInput:
+def outside() -> InvalidInput:
+    """Return the refusal of what lies beyond the CT."""
     return InvalidInput(
         "mask_outside",
         "A part of the mask lies outside this CT. It was made on a larger series: upload that one, or crop the mask to this CT.",

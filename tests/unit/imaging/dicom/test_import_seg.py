@@ -19,41 +19,19 @@ from pydicom.dataelem import DataElement
 from pydicom.sr.codedict import codes
 
 from segloop.errors import InvalidInput
-from segloop.imaging.dicom.archive import pack_headers, series_in
-from segloop.imaging.dicom.import_mask import Imported, import_mask
+from segloop.imaging.dicom.import_mask import import_mask
 from segloop.imaging.dicom.result import Origin
 from segloop.imaging.dicom.seg import make_seg
-from segloop.imaging.dicom.series import Series, require_volume
-from segloop.imaging.labels import Label, LabelSet
-from tests.dicom_series import AXIAL, DIRECTIONS, slices, voxels, write, zipped
+from segloop.imaging.dicom.series import Series
+from tests.dicom_series import DIRECTIONS, write, zipped
+from tests.imported import LABELS, SHAPE, ct, mask, read, refused
 
-LABELS = LabelSet(
-    (Label(1, "parotid_left"), Label(2, "parotid_right"), Label(4, "something of ours"), Label(9, "liver"))
-)
 ORIGIN = Origin("ab" * 32, datetime(2026, 11, 3, 9, 8, 7, tzinfo=UTC), "0.1.0", "starter v7", "cd" * 32)
-SHAPE = (13, 11, 8)
-"""143 pixels: a binary frame ends within a byte."""
-
-
-def ct(folder: Path, direction: tuple[float, ...] = AXIAL, **values: Any) -> Series:
-    """Return a series whose packed headers lie in `folder`."""
-    headers = slices(voxels(SHAPE), direction=direction, **values)
-    (found,) = series_in(write(folder / "ct", headers))
-    series = require_volume(found)
-    pack_headers(series.headers, folder / "headers.zip")
-    return series
 
 
 @pytest.fixture(params=DIRECTIONS.values(), ids=DIRECTIONS.keys())
 def series(tmp_path: Path, request: pytest.FixtureRequest) -> Series:
     return ct(tmp_path, request.param)
-
-
-def mask() -> NDArray[np.uint8]:
-    """Labels that touch every border, in no symmetric way, with an empty slice between; 9 is nowhere."""
-    found = np.zeros(SHAPE, np.uint8)
-    found[0:5, 2:4, 0:3], found[8:13, 6:11, 5:8], found[6, 6, 4] = 1, 2, 4
-    return found
 
 
 def seg(series: Series, array: NDArray[np.uint8] | None = None) -> pydicom.Dataset:
@@ -84,24 +62,6 @@ def labelmap(series: Series) -> pydicom.Dataset:
         software_versions="1",
         device_serial_number="0",
     )
-
-
-def read(
-    folder: Path, found: pydicom.Dataset | Path, label_map: dict[str, str | None] | None = None
-) -> Imported:
-    path = found if isinstance(found, Path) else folder / "object.dcm"
-    if not isinstance(found, Path):
-        found.save_as(path)
-    unpacked = folder / "unpacked"
-    unpacked.mkdir()
-    return import_mask(path, folder / "headers.zip", unpacked, labels=LABELS, label_map=label_map or {})
-
-
-def refused(folder: Path, found: pydicom.Dataset | Path, **values: Any) -> InvalidInput:
-    with pytest.raises(InvalidInput) as error:
-        read(folder, found, **values)
-    assert "Jane" not in str(error.value) and "4711" not in str(error.value)
-    return error.value
 
 
 def test_our_own_segmentation_comes_back_voxel_by_voxel(series: Series, tmp_path: Path) -> None:
@@ -334,9 +294,7 @@ def test_segments_that_share_voxels_are_refused_by_name_unless_they_are_one_labe
     found.PixelData = np.packbits(bits, bitorder="little").tobytes()
     error = refused(tmp_path, found)
     assert error.code == "mask_overlap" and error.details["structures"] == [["parotid_left", "parotid_right"]]
-    (tmp_path / "unpacked").rmdir()
     together = read(tmp_path, found, {"parotid right": "Parotid Left"})
     assert together.labels == [1, 4] and int((together.mask == 1).sum()) == 30
-    (tmp_path / "unpacked").rmdir()
     apart = read(tmp_path, found, {"parotid right": None})
     assert apart.notes == ["1 structure left out as asked"] and int((apart.mask == 1).sum()) == 30
