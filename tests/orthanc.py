@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,13 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Orthanc:
-    """Where it listens; `callers` are the AE titles that may speak to it."""
+    """Where it listens; `callers` are the AE titles that may speak to it, `ports` where it reaches them."""
 
     folder: Path
     http_port: int
     dicom_port: int
     callers: tuple[str, ...]
+    ports: dict[str, int] = field(default_factory=dict)
 
     @property
     def http(self) -> httpx.Client:
@@ -59,7 +60,10 @@ class Orthanc:
 
     def configure(self) -> None:
         """Write the configuration."""
-        modalities = {name.lower(): {"AET": name, "Host": "127.0.0.1", "Port": 1} for name in self.callers}
+        modalities = {
+            name.lower(): {"AET": name, "Host": "127.0.0.1", "Port": self.ports.get(name, 1)}
+            for name in self.callers
+        }
         plugins = ["libOrthancDicomWeb.so", "libOrthancGdcm.so"]
         config = {
             "Name": "PACS",

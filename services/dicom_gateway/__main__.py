@@ -13,6 +13,7 @@ from pynetdicom import _config
 from segloop import logs
 from segloop.settings import Settings
 from services.dicom_gateway.api import Api
+from services.dicom_gateway.commitment import Commitments
 from services.dicom_gateway.config import read_config
 from services.dicom_gateway.deliver import Deliverer
 from services.dicom_gateway.echo import echo
@@ -45,10 +46,11 @@ def main(path: Path) -> None:
     config = read_config(path)
     spool = Spool(settings.gateway_spool)
     api = Api(settings.api_url, settings.token)
-    servers: list[Receiver | StowServer] = [Receiver(config, spool)]
+    commitments = Commitments()
+    servers: list[Receiver | StowServer] = [Receiver(config, spool, commitments=commitments)]
     if config.stow is not None:
         servers.append(StowServer(config.stow, spool))
-    deliverer = Deliverer(config, spool, api, Sender(config.aet))
+    deliverer = Deliverer(config, spool, api, Sender(config.aet, commitments))
     kinds = {
         "route": partial(route, config, spool),
         "redeliver": partial(redeliver, config, spool),

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from segloop.errors import SegloopError, Unavailable
-from services.dicom_gateway.destinations import Destination, forms_for
+from services.dicom_gateway.destinations import FORMS, Destination, forms_for
 
 State = Literal["waiting", "sent", "verified", "failed", "superseded"]
 LONGEST_WAIT_S = 300.0
+DENIALS = ("delivery_not_found", "delivery_not_committed")
 MOST_DENIALS = 5
 """How often a result is sent to a peer that says success and then does not have it."""
 
@@ -35,7 +36,11 @@ class Delivery:
 
 
 class NotTaken(SegloopError):
-    """The peer takes no objects of this form (`form_not_taken`); another form may be."""
+    """The peer takes no objects of this form (`form_not_taken`); another form may be taken."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        text = f"{delivery.destination} takes no {FORMS[delivery.form]}."
+        super().__init__("form_not_taken", text)
 
 
 def plan(
@@ -49,11 +54,15 @@ def plan(
     )
 
 
+def wait_s(delivery: Delivery) -> float:
+    """Return how many seconds pass before the next try: twice as many each time, up to a limit."""
+    return min(LONGEST_WAIT_S, 2.0 ** min(delivery.attempts, 10))
+
+
 def after_error(delivery: Delivery, error: SegloopError) -> Delivery:
     """Return a delivery after a try that did not succeed: it waits longer and longer, or has failed for good."""
-    denials = delivery.denials + (error.code == "delivery_not_found")
+    denials = delivery.denials + (error.code in DENIALS)
     later = isinstance(error, Unavailable) and denials < MOST_DENIALS
-    wait_s = min(LONGEST_WAIT_S, 2.0 ** min(delivery.attempts, 10))
     return replace(
         delivery,
         state="waiting" if later else "failed",
@@ -61,7 +70,7 @@ def after_error(delivery: Delivery, error: SegloopError) -> Delivery:
         message=error.message,
         attempts=delivery.attempts + 1,
         denials=denials,
-        next_try=time.time() + wait_s if later else 0.0,
+        next_try=time.time() + wait_s(delivery) if later else 0.0,
         transaction="",
     )
 

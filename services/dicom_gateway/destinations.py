@@ -8,8 +8,15 @@ from services.dicom_gateway.credentials import Certificates
 from services.dicom_gateway.values import aet, boolean, one_of, only, port, words
 from services.dicom_gateway.web import WEB, Web, read_tls, read_web
 
-FORMS = ("seg", "labelmap", "rtstruct", "pdf", "sr", "capture")
-"""Of a result, as the API makes them."""
+FORMS = {
+    "seg": "Segmentation",
+    "labelmap": "Label Map Segmentation",
+    "rtstruct": "RT Structure Set",
+    "pdf": "Encapsulated PDF",
+    "sr": "Structured Report",
+    "capture": "Secondary Capture",
+}
+"""Of a result, as the API makes them, and what DICOM calls them."""
 _SHARED = {"kind", "forms", "fallback"}
 
 

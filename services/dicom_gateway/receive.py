@@ -5,7 +5,10 @@ from typing import Any
 
 from pydicom import Dataset
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StorageCommitmentPushModel,
+    Verification,
+)
 
 from segloop.errors import Conflict, InvalidInput
 from services.dicom_gateway.c_store import (
@@ -17,6 +20,7 @@ from services.dicom_gateway.c_store import (
     file_of,
     refusal,
 )
+from services.dicom_gateway.commitment import Commitments, vouching
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.head import CLASSES, read_data_set_head
 from services.dicom_gateway.pull import Awaited
@@ -27,10 +31,21 @@ MAX_ASSOCIATIONS = 8
 
 
 class Receiver:
-    """Listens on the configured port from `start` to `stop`. What a pull awaits goes there, all else into the spool."""
+    """Listens on the configured port from `start` to `stop`. What a pull awaits goes there, all else into the spool.
 
-    def __init__(self, config: Config, spool: Spool, awaited: Awaited | None = None) -> None:
+    What PACS vouch for goes to `commitments`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        spool: Spool,
+        awaited: Awaited | None = None,
+        *,
+        commitments: Commitments | None = None,
+    ) -> None:
         self._config, self._spool = config, spool
+        self._commitments = Commitments() if commitments is None else commitments
         self._awaited = Awaited() if awaited is None else awaited
         self._server: Any = None
 
@@ -46,7 +61,10 @@ class Receiver:
         ae.network_timeout, ae.acse_timeout, ae.dimse_timeout = 60, 30, 60
         ae.add_supported_context(Verification)
         moved_from = [one.aet for one in self._config.sources.values() if one.kind == "c-move"]
-        known = list(dict.fromkeys([*self._config.callers, *moved_from]))
+        vouchers = vouching(self._config.destinations.values())
+        if vouchers:  # they answer on associations of theirs
+            ae.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
+        known = list(dict.fromkeys([*self._config.callers, *moved_from, *vouchers]))
         if known:  # pynetdicom takes an empty list for everybody
             ae.require_calling_aet = known
             for kind in CLASSES:
@@ -54,7 +72,9 @@ class Receiver:
         else:
             log.warning("no caller is configured, so nobody may send")
         self._server = ae.start_server(
-            (self._config.host, self._config.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)]
+            (self._config.host, self._config.port),
+            block=False,
+            evt_handlers=[(evt.EVT_C_STORE, self._store), *self._commitments.handlers],
         )
 
     def stop(self) -> None:

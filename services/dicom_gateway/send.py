@@ -7,11 +7,15 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.association import Association
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StorageCommitmentPushModel,
+    Verification,
+)
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as Find  # type: ignore[attr-defined]
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from segloop.errors import InvalidInput, Unavailable
 from services.dicom_gateway.associate import association
+from services.dicom_gateway.commitment import AT_ONCE_S, Commitments, ask, unanswered
 from services.dicom_gateway.deliver import Fetch
 from services.dicom_gateway.deliveries import Delivery, NotTaken, ended
 from services.dicom_gateway.destinations import CStore
@@ -20,29 +24,46 @@ PENDING = (0xFF00, 0xFF01)
 _PLAIN = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 
 
-def c_store(peer: CStore, fetch: Fetch, delivery: Delivery, *, caller: str) -> Delivery:
-    """Store an object, look for it there by C-FIND, and return the delivery as "verified", or "sent" where it can't be asked.
+def c_store(
+    peer: CStore, fetch: Fetch, delivery: Delivery, *, caller: str, commitments: Commitments
+) -> Delivery:
+    """Store an object, and return the delivery as "verified" where the peer vouches for it or has it by C-FIND, else "sent".
 
-    One that was tried before is looked for first, and sent again only where it is not there; it is the same to the byte.
+    One that was tried before is looked for first, and sent again only where it is not there; it is the same to the byte. A
+    peer that is yet to answer a request for storage commitment leaves it "waiting" (`commitment_pending`).
 
     Raises:
         NotTaken: it takes no such objects.
         InvalidInput: `destination_refuses` where it refuses this one for good.
-        Unavailable: `destination_unavailable`, `destination_busy`, or `delivery_not_found` where it said success and has nothing.
+        Unavailable: `destination_unavailable`, `destination_busy`, or `delivery_not_found` and `delivery_not_committed` where
+            it said success and has nothing, or does not keep it.
     """
     found = pydicom.dcmread(BytesIO(fetch(False)))
-    wanted: Sequence[tuple[str, Sequence[str]]] = [
+    if delivery.transaction:
+        answer = commitments.answer(delivery.transaction, found.SOPInstanceUID)
+        if answer is not None:
+            return _vouched(peer, delivery, answer)
+    wanted: list[tuple[str, Sequence[str]]] = [
         (found.SOPClassUID, [found.file_meta.TransferSyntaxUID]),
         (Find, _PLAIN),
         # So that one which takes nothing of ours can be told from one that is away.
         (Verification, _PLAIN),
     ]
-    with association(peer, wanted, caller=caller) as (link, accepted):
-        if delivery.attempts and Find in accepted and _is_there(peer, link, found):
-            return ended(delivery, "verified")
-        if found.SOPClassUID not in accepted:
-            raise NotTaken("form_not_taken", f"{peer.name} takes no {found.SOPClassUID.name}.")
-        _store(peer, link, found)
+    if peer.commitment:
+        wanted.append((StorageCommitmentPushModel, _PLAIN))
+    with association(peer, wanted, caller=caller, handlers=commitments.handlers) as (link, accepted):
+        if not delivery.transaction:
+            there = _is_there(peer, link, found) if delivery.attempts and Find in accepted else None
+            if not there:
+                if found.SOPClassUID not in accepted:
+                    raise NotTaken(delivery)
+                _store(peer, link, found, delivery)
+        transaction = ask(link, found) if StorageCommitmentPushModel in accepted else ""
+        if transaction:
+            answer = commitments.answer(transaction, found.SOPInstanceUID, limit_s=AT_ONCE_S)
+            if answer is None:
+                return unanswered(delivery, transaction)
+            return _vouched(peer, delivery, answer)
         there = _is_there(peer, link, found) if Find in accepted else None
         if there is None:
             return ended(delivery, "sent")
@@ -53,13 +74,21 @@ def c_store(peer: CStore, fetch: Fetch, delivery: Delivery, *, caller: str) -> D
         return ended(delivery, "verified")
 
 
-def _store(peer: CStore, link: Association, found: Dataset) -> None:
+def _vouched(peer: CStore, delivery: Delivery, answer: bool) -> Delivery:
+    if not answer:
+        raise Unavailable(
+            "delivery_not_committed", f"{peer.name} said success, and does not vouch for the result."
+        )
+    return ended(delivery, "verified")
+
+
+def _store(peer: CStore, link: Association, found: Dataset, delivery: Delivery) -> None:
     status = link.send_c_store(found)
     code = status.get("Status") if status else None
     if code is None or code == 0x0110 or 0xA700 <= code <= 0xA7FF:
         raise Unavailable("destination_busy", f"{peer.name} broke off, or has no room or time.")
     if code == 0x0122:
-        raise NotTaken("form_not_taken", f"{peer.name} takes no {found.SOPClassUID.name}.")
+        raise NotTaken(delivery)
     if code != 0 and not 0xB000 <= code <= 0xBFFF:  # warnings mean it was stored
         raise InvalidInput(
             "destination_refuses",

@@ -17,6 +17,8 @@ from services.dicom_gateway.destinations import StowRs
 from services.dicom_gateway.readback import is_there, same_content, stored
 
 TIMEOUT_S = 300.0
+DEFLATED = ("seg", "labelmap")
+"""Forms that are mostly zeros, and that the API gives as deflated little endian, too."""
 FAILED_SOP_SEQUENCE, FAILURE_REASON = "00081198", "00081197"
 NOT_SUPPORTED, PROCESSING_FAILURE, DUPLICATE = 0x0122, 0x0110, 0x0111
 """Failure reasons (PS3.3 C.14.1.1, PS3.7 C)."""
@@ -26,7 +28,7 @@ def stow_rs(peer: StowRs, fetch: Fetch, delivery: Delivery) -> Delivery:
     """Store an object, and return the delivery as "verified" by QIDO-RS, or "sent" where the peer can't be asked.
 
     What is there already under its UID is compared and never sent again: a peer may say success and keep what it had. A
-    Segmentation is offered deflated first where the destination is so configured.
+    form of `DEFLATED` is offered so first where the destination is so configured.
 
     Raises:
         NotTaken: it takes no such objects.
@@ -40,8 +42,10 @@ def stow_rs(peer: StowRs, fetch: Fetch, delivery: Delivery) -> Delivery:
         if is_there(peer, http, found):
             _require_same(peer, http, found)
             return ended(delivery, "verified")
-        if not (delivery.form == "seg" and peer.deflated and _taken(peer, http, fetch(True), found)):
-            _post(peer, http, plain, found)
+        if not (
+            delivery.form == "seg" and peer.deflated and _taken(peer, http, fetch(True), found, delivery)
+        ):
+            _post(peer, http, plain, delivery)
         there = is_there(peer, http, found)
         if there is None:
             return ended(delivery, "sent")
@@ -65,10 +69,10 @@ def peer_client(peer: StowRs) -> Iterator[httpx.Client]:
         ) from error
 
 
-def _taken(peer: StowRs, http: httpx.Client, body: bytes, found: Dataset) -> bool:
+def _taken(peer: StowRs, http: httpx.Client, body: bytes, found: Dataset, delivery: Delivery) -> bool:
     """Say whether a peer took the deflated file; one that breaks over it may still take the plain one."""
     try:
-        _post(peer, http, body, found)
+        _post(peer, http, body, delivery)
     except Unavailable as error:
         if error.code == "destination_denies":
             raise
@@ -78,7 +82,7 @@ def _taken(peer: StowRs, http: httpx.Client, body: bytes, found: Dataset) -> boo
     return bool(is_there(peer, http, found))
 
 
-def _post(peer: StowRs, http: httpx.Client, body: bytes, found: Dataset) -> None:
+def _post(peer: StowRs, http: httpx.Client, body: bytes, delivery: Delivery) -> None:
     boundary = uuid.uuid4().hex
     head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
     headers = {
@@ -93,7 +97,7 @@ def _post(peer: StowRs, http: httpx.Client, body: bytes, found: Dataset) -> None
             "destination_denies", f"{peer.name} does not let us in. Check the token, password or certificate."
         )
     if answer.status_code == 415 or NOT_SUPPORTED in reasons:
-        raise NotTaken("form_not_taken", f"{peer.name} takes no {found.SOPClassUID.name}.")
+        raise NotTaken(delivery)
     if any(reason == PROCESSING_FAILURE or 0xA700 <= reason <= 0xA7FF for reason in reasons):
         raise Unavailable("destination_busy", f"{peer.name} has no room or time.")
     if reasons == [DUPLICATE]:

@@ -27,6 +27,7 @@ from segloop.nnunet.tiny import expected_labels, write_tiny_model
 from segloop.settings import Settings
 from services.api.main import create_app
 from services.dicom_gateway.api import Api
+from services.dicom_gateway.commitment import Commitments
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.deliver import Deliverer
 from services.dicom_gateway.destinations import CStore
@@ -126,15 +127,16 @@ class Gateway:
         )
         self.api = Api(api, settings.token)
         self.scratch = settings.scratch
+        self.commitments = Commitments()
         self.begin(self.config)
-        self.receiver = Receiver(self.config, self.spool)
+        self.receiver = Receiver(self.config, self.spool, commitments=self.commitments)
 
     def begin(self, config: Config) -> None:
         """Go on with nothing but what is on disk, as another process would."""
         self.config = config
         self.spool = Spool(self.scratch / "spool")
         self.follower = Follower(config, self.spool, self.api, self.scratch)
-        self.deliverer = Deliverer(config, self.spool, self.api, Sender(config.aet))
+        self.deliverer = Deliverer(config, self.spool, self.api, Sender(config.aet, self.commitments))
 
     def until(
         self, done: Callable[[list[Entry]], bool], worker: Callable[[], Any], *, limit_s: float = 60

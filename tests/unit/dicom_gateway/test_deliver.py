@@ -115,7 +115,7 @@ def test_one_that_is_down_waits_alone_and_longer_each_time(tmp_path: Path) -> No
 def test_a_form_that_is_not_taken_gives_way_to_the_others_and_says_why(tmp_path: Path) -> None:
     def no_seg(destination: Destination, form: str) -> None:
         if form == "seg" and destination.name == "pacs":
-            raise NotTaken("form_not_taken", "pacs takes no Segmentation Storage.")
+            raise NotTaken(Delivery(destination.name, form))
 
     deliverer, _, peers = delivering(tmp_path, no_seg)
     deliverer.step()
@@ -132,7 +132,7 @@ def test_where_nothing_is_taken_it_has_failed_and_the_others_have_theirs(
 ) -> None:
     def nothing(destination: Destination, form: str) -> None:
         if destination.name == ("pacs" if refused == "all forms" else "other"):
-            raise NotTaken("form_not_taken", "It takes none.")
+            raise NotTaken(Delivery(destination.name, form))
 
     deliverer, _, _ = delivering(tmp_path, nothing)
     deliverer.step()

@@ -14,10 +14,13 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
 from pynetdicom.sop_class import CTImageStorage, Verification
+from pynetdicom.sop_class import StorageCommitmentPushModel as Commitment
+from pynetdicom.sop_class import StorageCommitmentPushModelInstance as CommitmentInstance
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as Find
 
 from segloop.errors import InvalidInput, SegloopError, Unavailable
 from services.dicom_gateway import associate
+from services.dicom_gateway.commitment import MOST_ASKED, Commitments
 from services.dicom_gateway.deliveries import Delivery, NotTaken
 from services.dicom_gateway.destinations import CStore
 from services.dicom_gateway.send import c_store
@@ -42,7 +45,10 @@ def in_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Peer:
-    """A PACS of the test's making: what it answers to C-STORE, and whether it then has the object."""
+    """A PACS of the test's making: what it answers to C-STORE, whether it then has the object, and vouches for it.
+
+    `vouches` is whether it does so on the same association, None for one that says yes and then nothing more.
+    """
 
     def __init__(
         self, *, status: int = 0, keeps: bool = True, finds: bool = True, takes: bool = True
@@ -57,6 +63,8 @@ class Peer:
         if finds:
             self.ae.add_supported_context(Find)
         self.before: Callable[[Any], None] = lambda event: None
+        self.vouches: bool | None = True
+        self.n_asked, self.action_status = 0, 0
 
     def store(self, event: Any) -> int:
         self.before(event)
@@ -71,18 +79,39 @@ class Peer:
         if self.find_status:
             yield self.find_status, None
 
+    def action(self, event: Any) -> tuple[int, None]:
+        self.n_asked += 1
+        request = event.action_information
+        report = Dataset()
+        report.TransactionUID = request.TransactionUID
+        where = "ReferencedSOPSequence" if self.vouches else "FailedSOPSequence"
+        setattr(report, where, request.ReferencedSOPSequence)
+
+        def tell() -> None:
+            time.sleep(0.1)
+            kind = 1 if self.vouches else 2
+            event.assoc.send_n_event_report(report, kind, Commitment, CommitmentInstance)
+
+        if self.vouches is not None and not self.action_status:
+            threading.Thread(target=tell).start()
+        return self.action_status, None
+
     @contextmanager
-    def running(self) -> Iterator[CStore]:
-        handlers = [(evt.EVT_C_STORE, self.store), (evt.EVT_C_FIND, self.find)]
+    def running(self, *, commitment: bool = False) -> Iterator[CStore]:
+        handlers = [
+            (evt.EVT_C_STORE, self.store),
+            (evt.EVT_C_FIND, self.find),
+            (evt.EVT_N_ACTION, self.action),
+        ]
         port = orthanc.free_port()
         server = self.ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
         assert server is not None
-        yield CStore(name="pacs", aet="PACS", host="127.0.0.1", port=port)
+        yield CStore(name="pacs", aet="PACS", host="127.0.0.1", port=port, commitment=commitment)
         server.shutdown()
 
 
 def send(peer: CStore, body: bytes, delivery: Delivery = NEW) -> Delivery:
-    return c_store(peer, lambda deflated: body, delivery, caller="SEGLOOP")
+    return c_store(peer, lambda deflated: body, delivery, caller="SEGLOOP", commitments=Commitments())
 
 
 def refused(peer: Peer, body: bytes, delivery: Delivery = NEW) -> SegloopError:
@@ -175,6 +204,50 @@ def test_one_that_hangs_while_it_stores_ends_in_time(body: bytes) -> None:
         go.set()
 
 
+def test_one_that_vouches_on_the_same_association_is_believed(body: bytes) -> None:
+    peer = Peer(finds=False)
+    peer.ae.add_supported_context(Commitment)
+    with peer.running(commitment=True) as there:
+        assert send(there, body).state == "verified"
+    assert (peer.n_stored, peer.n_asked) == (1, 1)
+
+
+def test_one_that_has_it_and_does_not_vouch_for_it_is_not_believed(body: bytes) -> None:
+    peer = Peer()
+    peer.vouches = False
+    peer.ae.add_supported_context(Commitment)
+    with peer.running(commitment=True) as there, pytest.raises(Unavailable) as error:
+        send(there, body)
+    assert error.value.code == "delivery_not_committed"
+
+
+@pytest.mark.parametrize("how", ["takes no requests", "refuses the request"])
+def test_one_that_can_not_vouch_is_asked_by_c_find(body: bytes, how: str) -> None:
+    peer = Peer()
+    peer.action_status = 0x0110
+    if how == "refuses the request":
+        peer.ae.add_supported_context(Commitment)
+    with peer.running(commitment=True) as there:
+        assert send(there, body).state == "verified"
+
+
+def test_one_that_never_answers_is_asked_again_without_sending_again_and_then_left(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.dicom_gateway.send.AT_ONCE_S", 0.0)
+    peer = Peer()
+    peer.vouches = None
+    peer.ae.add_supported_context(Commitment)
+    with peer.running(commitment=True) as there:
+        delivery = send(there, body)
+        assert (delivery.state, delivery.code) == ("waiting", "commitment_pending")
+        assert delivery.transaction and delivery.next_try > time.time()
+        while delivery.state == "waiting":
+            delivery = send(there, body, delivery)
+    assert (delivery.state, delivery.code, delivery.transaction) == ("sent", "commitment_missing", "")
+    assert (peer.n_stored, peer.n_asked) == (1, MOST_ASKED)
+
+
 @pytest.mark.parametrize("how", ["says nothing", "resets", "talks nonsense"])
 def test_one_that_is_no_pacs_ends_in_time(body: bytes, how: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -206,4 +279,4 @@ def test_a_refusal_names_the_kind_of_object_and_no_uid(body: bytes) -> None:
     file = BytesIO()
     found.save_as(file)
     error = refused(Peer(), file.getvalue())
-    assert "Segmentation Storage" in error.message and str(found.SOPInstanceUID) not in error.message
+    assert "takes no Segmentation" in error.message and str(found.SOPInstanceUID) not in error.message
