@@ -58,6 +58,23 @@ def complete(
     return result, new
 
 
+def complete_received(
+    parts: Parts, row: Row[Any], folder: Path, digest: str, *, actor: str
+) -> tuple[schemas.Volume | schemas.Mask, bool]:
+    """Do as `complete` for a volume whose file came in one piece and lies at `folder`/input; a failure ends its upload.
+
+    Raises:
+        InvalidInput: the file can't become a volume.
+    """
+    try:
+        return _insert(parts, row, *_prepare_volume(parts, row, folder, digest, actor))
+    except BaseException as error:
+        state = "refused" if isinstance(error, InvalidInput) else "aborted"
+        with transaction(parts.engine) as conn:
+            table.finish_upload(conn, row.id, state=state)
+        raise
+
+
 def _complete(
     parts: Parts, row: Row[Any], pieces: Sequence[Row[Any]], label_map: LabelMap | None, actor: str
 ) -> tuple[schemas.Volume | schemas.Mask, bool]:
@@ -69,6 +86,12 @@ def _complete(
             insert, prefix = _prepare_mask(parts, row, Path(folder), label_map, actor)
         else:
             insert, prefix = _prepare_volume(parts, row, Path(folder), digest, actor)
+    return _insert(parts, row, insert, prefix)
+
+
+def _insert(
+    parts: Parts, row: Row[Any], insert: Insert, prefix: str | None
+) -> tuple[schemas.Volume | schemas.Mask, bool]:
     new, stale = False, _source_key(prefix)
     try:
         with transaction(parts.engine) as conn:

@@ -33,6 +33,7 @@ from services.api.routes import (
     received_series,
     training,
     uploads,
+    volume_upload,
     volumes,
     worklist,
 )
@@ -86,6 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (
         projects,
         uploads,
+        volume_upload,
         volumes,
         jobs,
         masks,

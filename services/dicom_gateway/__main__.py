@@ -57,7 +57,7 @@ def main(path: Path) -> None:
         "echo": partial(echo, config),
     }
     loops = Loops()
-    loops.add("follow", Follower(config, spool, api, settings.scratch).step)
+    loops.add("follow", Follower(config, spool, api).step)
     for name in config.destinations:
         loops.add(f"deliver to {name}", partial(deliverer.step, name))
     loops.add("report", Reporter(config, spool, api).step)

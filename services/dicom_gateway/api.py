@@ -1,8 +1,6 @@
 """The gateway as a client of the HTTP API: it has no other way in."""
 
-import hashlib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +8,7 @@ from urllib.parse import quote
 import httpx
 
 from segloop.errors import InvalidInput, SegloopError, Unavailable
+from services.dicom_gateway.zipped import zip_stream
 
 
 class Api:
@@ -19,26 +18,10 @@ class Api:
         headers = {"Authorization": f"Bearer {token}"}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=120.0)
 
-    def upload(self, archive: Path, *, project: str) -> str:
-        """Upload a zip of a series and return its volume; the same series again gives the same.
-
-        Where that fails what has been sent is taken back: no half upload stays behind with a patient's files in it.
-        """
-        size = archive.stat().st_size
-        made = self._call("POST", f"/v1/projects/{project}/uploads", json={"size_bytes": size})
-        try:
-            with archive.open("rb") as file:
-                for number in range(1, made["n_parts"] + 1):
-                    part = file.read(made["part_bytes"])
-                    digest = {"X-Content-Sha256": hashlib.sha256(part).hexdigest()}
-                    self._call(
-                        "PUT", f"/v1/uploads/{made['id']}/parts/{number}", content=part, headers=digest
-                    )
-            return str(self._call("POST", f"/v1/uploads/{made['id']}/complete", timeout=600.0)["id"])
-        except BaseException:
-            with suppress(SegloopError):
-                self._send("DELETE", f"/v1/uploads/{made['id']}")
-            raise
+    def upload(self, files: Sequence[Path], *, project: str) -> str:
+        """Upload the files of a series and return its volume; the same series again gives the same."""
+        path = f"/v1/projects/{quote(project, safe='')}/volumes"
+        return str(self._call("POST", path, content=zip_stream(files), timeout=600.0)["id"])
 
     def segment(self, volume_id: str, *, project: str, priority: str) -> str:
         """Return the job that segments a volume by the version in production: the API makes one, whoever else asked."""

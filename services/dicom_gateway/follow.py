@@ -1,9 +1,7 @@
 """Take each received series one step further: close, upload, segment. Every step can be done again after a crash."""
 
 import logging
-import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +26,6 @@ class Follower:
     config: Config
     spool: Spool
     api: Api
-    scratch: Path
 
     def step(self) -> bool:
         """Do what can be done now for each series and say whether anything changed."""
@@ -79,12 +76,7 @@ class Follower:
         entry = entry if entry.project else self._routed(entry, files)
         if not entry.project:
             return replace(entry, stage="ignored", code="not_routed", message="No rule takes this series.")
-        with tempfile.TemporaryDirectory(dir=self.scratch, prefix="segloop-gateway-") as folder:
-            archive = Path(folder) / "series.zip"
-            with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as target:
-                for file in files:
-                    target.write(file, file.name)
-            volume_id = self.api.upload(archive, project=entry.project)
+        volume_id = self.api.upload(files, project=entry.project)
         return replace(entry, stage="uploaded", volume_id=volume_id, code="", message="")
 
     def _routed(self, entry: Entry, files: Sequence[Path]) -> Entry:

@@ -135,7 +135,7 @@ class Gateway:
         """Go on with nothing but what is on disk, as another process would."""
         self.config = config
         self.spool = Spool(self.scratch / "spool")
-        self.follower = Follower(config, self.spool, self.api, self.scratch)
+        self.follower = Follower(config, self.spool, self.api)
         self.deliverer = Deliverer(config, self.spool, self.api, Sender(config.aet, self.commitments))
 
     def until(

@@ -1,0 +1,125 @@
+"""A volume in one request: the body goes straight to scratch and is hashed on the way. For clients that can send it again."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from segloop import schemas
+from segloop.database import transaction
+from segloop.errors import InvalidInput, Unavailable
+from segloop.projects import table as projects_table
+from segloop.volumes import upload
+from services.api import completion
+from services.api.deps import ActorDep, Parts, PartsDep
+
+router = APIRouter(tags=["uploads"])
+SILENCE_S = 60.0
+"""How long a body may stop coming before its place is given to others."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """A file at `folder`/input, which is removed when the request has ended."""
+
+    folder: Path
+    digest: str
+    size_bytes: int
+
+
+async def received_body(
+    project: str, request: Request, parts: PartsDep, actor: ActorDep
+) -> AsyncIterator[Received]:
+    """Write the body to scratch, holding one of the places of those whose files are checked.
+
+    Raises:
+        NotFound: `project_unknown`. InvalidInput: `file_too_large`, `upload_stalled`.
+        Unavailable: `parser_busy`, `scratch_full`.
+    """
+    await run_in_threadpool(_require_project, parts, project)
+    async with AsyncExitStack() as stack:
+        place = parts.sandbox.place()
+        await run_in_threadpool(place.__enter__)
+        stack.callback(place.__exit__, None, None, None)
+        folder = Path(
+            stack.enter_context(TemporaryDirectory(dir=parts.settings.scratch, prefix="segloop-upload-"))
+        )
+        yield await _write(request, folder, parts.settings.max_upload_bytes)
+
+
+async def _write(request: Request, folder: Path, most: int) -> Received:
+    digest, size = hashlib.sha256(), 0
+    chunks = request.stream().__aiter__()
+    try:
+        with (folder / "input").open("xb") as file:
+            while True:
+                async with asyncio.timeout(SILENCE_S):
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    return Received(folder, digest.hexdigest(), size)
+                size += len(chunk)
+                if size > most:
+                    raise InvalidInput("file_too_large", f"Files may have {most // 2**20} MiB at most.")
+                digest.update(chunk)
+                file.write(chunk)
+    except TimeoutError as error:  # before OSError, whose kind it is
+        raise InvalidInput("upload_stalled", "The body stopped coming. Send the file again.") from error
+    except OSError as error:
+        raise Unavailable(
+            "scratch_full", "The server has no room for this file at the moment; send it again later."
+        ) from error
+
+
+def _require_project(parts: Parts, project: str) -> None:
+    with transaction(parts.engine) as conn:
+        projects_table.get(conn, project)
+
+
+@router.post(
+    "/projects/{project}/volumes",
+    status_code=201,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+def upload_volume(
+    project: str,
+    parts: PartsDep,
+    actor: ActorDep,
+    response: Response,
+    received: Annotated[Received, Depends(received_body)],
+    case_reference: Annotated[str | None, Query(max_length=100)] = None,
+) -> schemas.Volume:
+    """Make the body (NIfTI, or a zip of a DICOM study) a volume: 201, or 200 when the project has it already.
+
+    Nothing is kept where that fails: send it again. For slow or shaky connections there are uploads in parts.
+    """
+    with transaction(parts.engine) as conn:
+        row = upload.start(
+            conn,
+            project_id=projects_table.get(conn, project).id,
+            actor=actor.name,
+            purpose="volume",
+            size_bytes=received.size_bytes,
+            part_bytes=parts.settings.part_bytes,
+            max_bytes=parts.settings.max_upload_bytes,
+            pseudonym_key=parts.settings.pseudonym_key,
+            patient_reference=None,
+            case_reference=case_reference,
+            volume_id=None,
+            options={},
+        )
+    result: Any
+    result, new = completion.complete_received(parts, row, received.folder, received.digest, actor=actor.name)
+    response.status_code = 201 if new else 200
+    return schemas.Volume.model_validate(result)

@@ -1,0 +1,93 @@
+"""A volume in one request: kept whole or not at all, and the same as by an upload in parts."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from segloop.settings import Settings
+from services.api.main import create_app
+from services.dicom_gateway.zipped import zip_stream
+from tests.dicom_series import BROKEN, slices, voxels, write
+from tests.integration.test_uploads import announce, ct_bytes, send
+
+PATH = "/v1/projects/default/volumes"
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(settings), headers={"Authorization": f"Bearer {settings.token}"}) as client:
+        yield client
+
+
+@pytest.fixture
+def scratch_is_empty(settings: Settings) -> Iterator[None]:
+    yield
+    assert not list(settings.scratch.glob("segloop-upload-*"))
+
+
+def series(folder: Path, found: Any) -> Iterator[bytes]:
+    return zip_stream(write(folder, found))
+
+
+@pytest.mark.usefixtures("scratch_is_empty")
+def test_a_series_sent_as_a_stream_becomes_a_volume_of_its_voxels(client: TestClient, tmp_path: Path) -> None:
+    array = voxels(seed=5)
+    made = client.post(PATH, content=series(tmp_path / "a", slices(array, seed="stream")))
+    assert made.status_code == 201, made.text
+    assert made.json()["shape"] == list(array.shape)
+    content = client.get(f"/v1/volumes/{made.json()['id']}/content").content
+    assert np.array_equal(np.frombuffer(content[352:], "<i2").reshape(array.shape, order="F"), array)
+    again = client.post(PATH, content=series(tmp_path / "b", slices(array, seed="stream")))
+    assert again.status_code == 200 and again.json()["id"] == made.json()["id"]
+
+
+def test_in_one_piece_or_in_parts_it_is_one_volume(client: TestClient) -> None:
+    body = ct_bytes(77)
+    made = client.post(PATH, content=body, params={"case_reference": "case 77"})
+    assert made.status_code == 201 and made.json()["case_reference"] == "case 77"
+    upload = announce(client, body)
+    for number in range(1, upload["n_parts"] + 1):
+        send(client, upload, body, number)
+    completed = client.post(f"/v1/uploads/{upload['id']}/complete")
+    assert completed.status_code == 200 and completed.json()["id"] == made.json()["id"]
+
+
+@pytest.mark.usefixtures("scratch_is_empty")
+def test_what_can_not_become_a_volume_is_refused_and_leaves_nothing(
+    client: TestClient, tmp_path: Path
+) -> None:
+    before = len(client.get(PATH).json()["items"])
+    holed = BROKEN["dicom_missing_slices"](slices(voxels(), seed="holed"))
+    refused = client.post(PATH, content=series(tmp_path / "a", holed))
+    assert (refused.status_code, refused.json()["code"]) == (422, "dicom_missing_slices")
+    assert client.post(PATH, content=b"").json()["code"] == "empty_file"
+    assert client.post(PATH, content=b"no CT").status_code == 422
+    assert client.post("/v1/projects/nowhere/volumes", content=b"x").status_code == 404
+    assert client.post(PATH, content=b"x", headers={"Authorization": "Bearer x"}).status_code == 401
+    assert len(client.get(PATH).json()["items"]) == before
+
+
+@pytest.mark.usefixtures("scratch_is_empty")
+def test_a_body_beyond_the_limit_is_refused_before_it_is_all_there(settings: Settings) -> None:
+    from dataclasses import replace
+
+    small = replace(settings, max_upload_bytes=10_000)
+    sent = []
+
+    def body() -> Iterator[bytes]:
+        for _ in range(100):
+            sent.append(1)
+            yield bytes(1000)
+
+    with TestClient(create_app(small), headers={"Authorization": f"Bearer {settings.token}"}) as client:
+        assert client.post(PATH, content=body()).json()["code"] == "file_too_large"
+        # The place is free again, more often than there are places.
+        for _ in range(3):
+            began = time.monotonic()
+            assert client.post(PATH, content=b"no CT").status_code == 422
+            assert time.monotonic() - began < 50
