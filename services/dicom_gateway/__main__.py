@@ -20,9 +20,12 @@ from services.dicom_gateway.echo import echo
 from services.dicom_gateway.follow import Follower
 from services.dicom_gateway.loop import Loops
 from services.dicom_gateway.order_kinds import redeliver, route
-from services.dicom_gateway.orders import Orders
+from services.dicom_gateway.order_retrieve import retrieve
+from services.dicom_gateway.orders import Do, Orders
+from services.dicom_gateway.pull import Awaited
 from services.dicom_gateway.receive import Receiver
 from services.dicom_gateway.report import Reporter
+from services.dicom_gateway.retrieve import Retriever
 from services.dicom_gateway.sender import Sender
 from services.dicom_gateway.spool import Spool
 from services.dicom_gateway.stow_server import StowServer
@@ -46,15 +49,17 @@ def main(path: Path) -> None:
     config = read_config(path)
     spool = Spool(settings.gateway_spool)
     api = Api(settings.api_url, settings.token)
-    commitments = Commitments()
-    servers: list[Receiver | StowServer] = [Receiver(config, spool, commitments=commitments)]
+    commitments, awaited = Commitments(), Awaited()
+    retriever = Retriever(config.sources, spool, awaited, caller=config.aet)
+    servers: list[Receiver | StowServer] = [Receiver(config, spool, awaited, commitments=commitments)]
     if config.stow is not None:
         servers.append(StowServer(config.stow, spool))
     deliverer = Deliverer(config, spool, api, Sender(config.aet, commitments))
-    kinds = {
+    kinds: dict[str, Do] = {
+        "retrieve": partial(retrieve, config, spool, retriever),
         "route": partial(route, config, spool),
         "redeliver": partial(redeliver, config, spool),
-        "echo": partial(echo, config),
+        "echo": partial(echo, config, retriever),
     }
     loops = Loops()
     loops.add("follow", Follower(config, spool, api).step)

@@ -11,21 +11,25 @@ from segloop.errors import NotFound, SegloopError, Unavailable
 from services.dicom_gateway.associate import association
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.destinations import CStore, Destination
+from services.dicom_gateway.retrieve import Retriever
 from services.dicom_gateway.stow import peer_client
 
 
-def echo(config: Config, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return whether the destination `name` answers, in words, and after how many seconds.
+def echo(config: Config, retriever: Retriever, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whether the destination or source `name` answers, in words, and after how many seconds.
 
     Raises:
-        NotFound: `destination_unknown`.
+        NotFound: `peer_unknown`.
     """
-    peer = config.destinations.get(str(payload["name"]))
-    if peer is None:
-        raise NotFound("destination_unknown", "This gateway has no destination or source of this name.")
+    name = str(payload["name"])
+    peer = config.destinations.get(name)
+    if peer is None and name not in config.sources:
+        raise NotFound("peer_unknown", "This gateway has no destination or source of this name.")
     begin = time.monotonic()
     try:
-        text = _ask(peer, config.aet)
+        if peer is None:
+            retriever.probe(name)
+        text = f"{name} answers." if peer is None else _ask(peer, config.aet)
     except SegloopError as error:
         return {"ok": False, "message": error.message, "seconds": _since(begin)}
     return {"ok": True, "message": text, "seconds": _since(begin)}

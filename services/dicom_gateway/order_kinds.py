@@ -28,7 +28,7 @@ def route(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[str,
         return {}
     given = payload.get("destinations")
     names, outputs = _of_rule(config, spool, entry) if given is None else (tuple(given), ())
-    _require_known(config, names)
+    require_known(config, names)
 
     def change(now: Entry) -> Entry:
         if now.stage not in ENDED:
@@ -63,7 +63,7 @@ def redeliver(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[
     names = (one,) if one else entry.destinations
     if not names:
         raise Conflict("nothing_to_deliver", "This series goes to no destination. Name one.")
-    _require_known(config, names)
+    require_known(config, names)
 
     def change(now: Entry) -> Entry:
         others = tuple(old for old in now.deliveries if old.destination not in names)
@@ -103,7 +103,12 @@ def _of_rule(config: Config, spool: Spool, entry: Entry) -> tuple[tuple[str, ...
     return ((), ()) if rule is None else (rule.destinations, rule.outputs)
 
 
-def _require_known(config: Config, names: Iterable[str]) -> None:
+def require_known(config: Config, names: Iterable[str]) -> None:
+    """Check that all destinations are configured.
+
+    Raises:
+        InvalidInput: `destination_unknown`.
+    """
     unknown = sorted(set(names) - set(config.destinations))
     if unknown:
         raise InvalidInput(

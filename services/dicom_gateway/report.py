@@ -96,7 +96,7 @@ def gateway_state(config: Config) -> dict[str, Any]:
             {"name": one.name, "kind": one.kind, "forms": list(one.forms)}
             for one in config.destinations.values()
         ],
-        "sources": [],
+        "sources": [{"name": one.name, "kind": one.kind} for one in config.sources.values()],
         "rules": [
             {
                 "name": rule.name,

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +25,11 @@ from services.dicom_gateway.credentials import Certificates
 from services.dicom_gateway.deliveries import Delivery, NotTaken
 from services.dicom_gateway.destinations import CStore, StowRs
 from services.dicom_gateway.echo import echo
+from services.dicom_gateway.pull import Awaited
 from services.dicom_gateway.receive import Receiver
+from services.dicom_gateway.retrieve import Retriever
 from services.dicom_gateway.send import c_store
+from services.dicom_gateway.sources import WebSource
 from services.dicom_gateway.spool import Spool
 from services.dicom_gateway.stow import stow_rs
 from services.dicom_gateway.web import Web
@@ -152,13 +156,26 @@ def test_orthanc_gets_a_segmentation_deflated_once_and_other_content_under_its_u
 
 
 def test_a_test_of_a_peer_says_whether_it_is_there(pacs: orthanc.Orthanc) -> None:
-    config = Config(aet=GATEWAY, destinations={"dicom": by_c_store(pacs), "web": by_stow(pacs)})
+    source = WebSource(name="archive", web=by_stow(pacs).web)
+    config = Config(
+        aet=GATEWAY,
+        destinations={"dicom": by_c_store(pacs), "web": by_stow(pacs)},
+        sources={"archive": source},
+    )
+    names = ["dicom", "web", "archive"]
     other = replace(by_c_store(pacs), aet="OTHER")
-    assert [echo(config, {"name": name})["ok"] for name in config.destinations] == [False, False]
+    assert [answers(config, name)["ok"] for name in names] == [False] * 3
     with pacs.running():
-        assert [echo(config, {"name": name})["ok"] for name in config.destinations] == [True, True]
-        found = echo(replace(config, destinations={"dicom": other}), {"name": "dicom"})
+        assert [answers(config, name)["ok"] for name in names] == [True] * 3
+        found = answers(replace(config, destinations={"dicom": other}), "dicom")
         assert not found["ok"] and "does not know" in found["message"] and found["seconds"] >= 0
+
+
+def answers(config: Config, name: str) -> dict[str, Any]:
+    """Return what a test of a peer says."""
+    with tempfile.TemporaryDirectory() as folder:
+        retriever = Retriever(config.sources, Spool(Path(folder)), Awaited(), caller=config.aet)
+        return echo(config, retriever, {"name": name})
 
 
 @contextmanager
@@ -174,7 +191,7 @@ def dcmqrscp(folder: Path) -> Iterator[CStore]:
     there = CStore(name="pacs", aet="DCMTK", host="127.0.0.1", port=port)
     try:
         end = time.monotonic() + 30
-        while not echo(Config(aet=GATEWAY, destinations={"pacs": there}), {"name": "pacs"})["ok"]:
+        while not answers(Config(aet=GATEWAY, destinations={"pacs": there}), "pacs")["ok"]:
             assert process.poll() is None and time.monotonic() < end
             time.sleep(0.2)
         yield there

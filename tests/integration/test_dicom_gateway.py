@@ -17,6 +17,7 @@ import numpy as np
 import pydicom
 import pytest
 import uvicorn
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage, Verification
 
@@ -378,69 +379,122 @@ def test_a_full_disk_is_said_to_the_sender_and_nothing_is_claimed(
     )  # DCMTK's word for "out of resources"
 
 
-def test_it_runs_as_a_process_of_its_own_and_its_log_names_nobody(
-    api: str,
-    settings: Settings,
-    environment: dict[str, str],
+@pytest.fixture
+def started(
+    api: str, environment: dict[str, str], tmp_path: Path
+) -> Iterator[Callable[[str], tuple[int, Path]]]:
+    """Start the gateway as a process with a configuration, and return its port and its log; it ends with the test."""
+    processes = []
+
+    def start(config: str) -> tuple[int, Path]:
+        port, log = orthanc.free_port(), tmp_path / "log"
+        (tmp_path / "g.yaml").write_text(f"aet: {GATEWAY}\nport: {port}\ncallers: [STORESCU]\n{config}")
+        places = {"SEGLOOP_API_URL": api, "SEGLOOP_GATEWAY_SPOOL": str(tmp_path / "s")}
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "services.dicom_gateway", str(tmp_path / "g.yaml")],
+                env=os.environ | environment | places,
+                stdout=output,
+                stderr=output,
+            )
+        processes.append(process)
+        echo = ["echoscu", "-aet", "STORESCU", "-aec", GATEWAY, "127.0.0.1", str(port)]
+        wait_for(lambda: process.poll() is None and not subprocess.run(echo, capture_output=True).returncode)
+        return port, log
+
+    yield start
+    for process in processes:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+@pytest.fixture
+def http(api: str, settings: Settings) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=api, headers={"Authorization": f"Bearer {settings.token}"}) as found:
+        yield found
+
+
+def require_no_names(log: Path, found: list[pydicom.Dataset]) -> None:
+    """Check that a log tells of nobody."""
+    uids = (found[0].SeriesInstanceUID, found[0].StudyInstanceUID)
+    for word in (*str(found[0].PatientName).split("^"), "PID-4711-Q", "ACC-9", *uids):
+        assert word not in log.read_text(), word
+
+
+def test_it_runs_as_a_process_that_reports_and_takes_orders_and_its_log_names_nobody(
+    started: Callable[[str], tuple[int, Path]],
+    http: httpx.Client,
     pacs: orthanc.Orthanc,
     worker: Callable[[], Any],
     tmp_path: Path,
 ) -> None:
-    port = orthanc.free_port()
-    (tmp_path / "g.yaml").write_text(
-        f"{{aet: SEGLOOP, port: {port}, callers: [STORESCU], quiet_s: 0.3, rules: [{{name: all, destinations: [pacs]}}],"
-        f" destinations: {{pacs: {{aet: ORTHANC, host: 127.0.0.1, port: {pacs.dicom_port}}}}}}}"
-    )
     found = slices(blocks(15), seed="process", patient="Canary^Carla")
     write(tmp_path / "ct", found)
-    log = tmp_path / "log"
-    with pacs.running(), log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "services.dicom_gateway", str(tmp_path / "g.yaml")],
-            env=os.environ
-            | environment
-            | {"SEGLOOP_API_URL": api, "SEGLOOP_GATEWAY_SPOOL": str(tmp_path / "s")},
-            stdout=output,
-            stderr=output,
+    with pacs.running():
+        port, log = started(
+            "quiet_s: 0.3\nrules: [{name: all, destinations: [pacs]}]\n"
+            f"destinations: {{pacs: {{aet: {orthanc.AET}, host: 127.0.0.1, port: {pacs.dicom_port}}}}}"
         )
-        try:
-            end = time.monotonic() + 60
-            echo = ["echoscu", "-aet", "STORESCU", "-aec", GATEWAY, "127.0.0.1", str(port)]
-            while subprocess.run(echo, check=False, capture_output=True).returncode:
-                assert process.poll() is None and time.monotonic() < end
-                time.sleep(0.2)
-            assert storescu(tmp_path / "ct", port).returncode == 0
-            while not pacs.instances():
-                worker()
-                assert time.monotonic() < end, log.read_text()
-                time.sleep(0.2)
-            with httpx.Client(base_url=api, headers={"Authorization": f"Bearer {settings.token}"}) as http:
-                (reported,) = wait_for(
-                    lambda: http.get("/v1/received-series", params={"stage": "done"}).json()["items"]
-                )
-                placed = http.post(f"/v1/gateways/{GATEWAY}/test", json={"name": "pacs"}).json()
-                answer = wait_for(
-                    lambda: (
-                        found
-                        if (found := http.get(f"/v1/gateway-orders/{placed['id']}").json())["finished_at"]
-                        else None
-                    )
-                )
-                again = http.post(f"/v1/received-series/{reported['id']}/redeliver", json={}).json()
-                wait_for(lambda: http.get(f"/v1/gateway-orders/{again['id']}").json()["state"] == "done")
-                wait_for(lambda: log.read_text().count("to pacs as seg: verified") == 2)
-        finally:
-            process.terminate()
-            assert process.wait(20) == 0
+        assert storescu(tmp_path / "ct", port).returncode == 0
+        wait_for(lambda: (worker(), pacs.instances())[1])
+        (reported,) = wait_for(
+            lambda: http.get("/v1/received-series", params={"stage": "done"}).json()["items"]
+        )
+        placed = http.post(f"/v1/gateways/{GATEWAY}/test", json={"name": "pacs"}).json()
+        path = f"/v1/gateway-orders/{placed['id']}"
+        answer = wait_for(lambda: (one := http.get(path).json())["finished_at"] and one)
+        again = http.post(f"/v1/received-series/{reported['id']}/redeliver", json={}).json()
+        wait_for(lambda: http.get(f"/v1/gateway-orders/{again['id']}").json()["state"] == "done")
+        wait_for(lambda: log.read_text().count("to pacs as seg: verified") == 2)
+        assert len(pacs.instances()) == 1
     assert reported["deliveries"][0]["state"] == "verified" and reported["n_instances"] == len(found)
     assert answer["state"] == "done" and answer["result"]["ok"] is True, answer
-    text = log.read_text()
-    for word in (
-        "Canary",
-        "Carla",
-        "PID-4711-Q",
-        "ACC-9",
-        found[0].SeriesInstanceUID,
-        found[0].StudyInstanceUID,
-    ):
-        assert word not in text, word
+    require_no_names(log, found)
+
+
+def test_a_job_for_a_series_in_the_pacs_is_pulled_segmented_and_delivered_over_the_web(
+    started: Callable[[str], tuple[int, Path]],
+    http: httpx.Client,
+    pacs: orthanc.Orthanc,
+    worker: Callable[[], Any],
+    tmp_path: Path,
+) -> None:
+    found = slices(blocks(16), seed="pulled", patient="Canary^Carla")
+    web = f"http://127.0.0.1:{pacs.http_port}/dicom-web"
+    with pacs.running():
+        for file in write(tmp_path / "ct", found):
+            httpx.post(f"http://127.0.0.1:{pacs.http_port}/instances", content=file.read_bytes())
+        _, log = started(
+            f'sources: {{archive: {{kind: dicomweb, url: "{web}"}}}}\n'
+            f'destinations: {{web: {{kind: stow-rs, url: "{web}", forms: [seg, rtstruct]}}}}'
+        )
+        wait_for(lambda: http.get("/v1/gateways").json()["items"])
+        reference = {
+            "source": "archive",
+            "study_uid": found[0].StudyInstanceUID,
+            "series_uid": found[0].SeriesInstanceUID,
+        }
+        body = {"kind": "segment", "project_id": "default", "input": {"dicomweb": reference}}
+        job = http.post("/v1/jobs", json={**body, "parameters": {"destinations": ["web"]}})
+        assert job.status_code in (200, 201, 202), job.text
+        wait_for(
+            lambda: (worker(), http.get("/v1/received-series", params={"stage": "done"}).json()["items"])[1]
+        )
+        (reported,) = http.get("/v1/received-series").json()["items"]
+        assert http.get(f"/v1/jobs/{job.json()['id']}").json()["state"] == "succeeded"
+        results = [one for one in pacs.instances() if one["Modality"] != "CT"]
+        bodies = {one["Modality"]: pacs.file(one["SOPInstanceUID"]) for one in results}
+    assert (reported["route"], reported["sender"], reported["job_id"]) == (
+        "retrieve",
+        "archive",
+        job.json()["id"],
+    )
+    assert {(one["form"], one["state"]) for one in reported["deliveries"]} == {
+        ("seg", "verified"),
+        ("rtstruct", "verified"),
+    }
+    assert len(results) == 2 and set(bodies) == {"SEG", "RTSTRUCT"}
+    seg = pydicom.dcmread(BytesIO(bodies["SEG"]))
+    assert seg.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian
+    assert in_source(seg, found)
+    require_no_names(log, found)
