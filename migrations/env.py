@@ -4,6 +4,7 @@ from alembic import context
 from sqlalchemy import text
 
 # The declared tables, so that migrations can be checked against them.
+import segloop.audit.seals.table
 import segloop.audit.table
 import segloop.feedback.table
 import segloop.identities.table

@@ -80,6 +80,20 @@ class ApiClient:
         """Return an order to a gateway and what came of it."""
         return self._get(schemas.Order, f"/v1/gateway-orders/{order_id}")
 
+    def audit(
+        self,
+        *,
+        by: str = "",
+        action: str = "",
+        object_id: str = "",
+        before_id: int | None = None,
+        limit: int = 50,
+    ) -> schemas.AuditPage:
+        """Return what was done, newest first."""
+        query = {"by": by, "action": action, "object_id": object_id, "before_id": before_id, "limit": limit}
+        wanted = {name: value for name, value in query.items() if value}
+        return schemas.AuditPage.model_validate(self._call("GET", "/v1/audit", params=wanted))
+
     def find_patient(self, project: str, text: str) -> schemas.FoundVolumes:
         """Return the volumes of a patient by ID, accession number or the beginnings of a name; recorded."""
         body = {"project": project, "text": text}

@@ -4,7 +4,7 @@ import streamlit as st
 
 from segloop.settings import Settings
 from ui.api_client import ApiClient, connect
-from ui.views import compare, jobs, segment, studies, worklist
+from ui.views import audit, compare, jobs, segment, studies, worklist
 from ui.views.models import page as models
 
 
@@ -42,5 +42,6 @@ CASE = st.Page(
 COMPARE = st.Page(lambda: compare.page(client(), open_case), title="Compare", url_path="compare")
 MODELS = st.Page(lambda: models.page(client()), title="Models & training", url_path="models")
 STUDIES = st.Page(lambda: studies.page(client(), open_case), title="Studies", url_path="studies")
+AUDIT = st.Page(lambda: audit.page(client()), title="Audit", url_path="audit")
 JOBS = st.Page(lambda: jobs.page(client()), title="Jobs", url_path="jobs")
-st.navigation([WORKLIST, CASE, COMPARE, MODELS, STUDIES, JOBS], position="top").run()
+st.navigation([WORKLIST, CASE, COMPARE, MODELS, STUDIES, JOBS, AUDIT], position="top").run()

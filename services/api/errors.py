@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from segloop import errors
 from segloop.schemas import Problem
+from services.api import refusals
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def problem(
 
 def _known(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.SegloopError)
+    refusals.note(request, error)
     status, title = next(((s, t) for kind, s, t in STATUS if isinstance(error, kind)), (500, "Error"))
     return problem(
         request,

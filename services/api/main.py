@@ -17,6 +17,7 @@ from segloop.storage import open_store
 from services.api import errors, openapi
 from services.api.deps import Parts
 from services.api.routes import (
+    audit,
     compare,
     dicom,
     draft_entries,
@@ -85,6 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     app.include_router(health.router)
     for module in (
+        audit,
         projects,
         uploads,
         volume_upload,

@@ -6,6 +6,7 @@ import threading
 import time
 
 from segloop import broker, logs
+from segloop.audit.seals import seal as audit
 from segloop.database import Engine, open_engine, transaction
 from segloop.errors import SegloopError
 from segloop.jobs import outbox
@@ -16,13 +17,14 @@ from segloop.training.runs import automatic
 log = logging.getLogger(__name__)
 IDLE_S = 0.1
 AWAY_S = 1.0
+SEAL_S = 1.0
 ASK_S = 15.0
 """How often it looks whether a retraining came due by itself: when another run ended, for example."""
 
 
 def relay_and_reap(engine: Engine, send: outbox.Send, settings: Settings, stop: threading.Event) -> None:
-    """Relay until `stop` is set, reaping every `reaper_interval_s`; what is away now is tried again."""
-    reaped = asked = -ASK_S
+    """Relay until `stop` is set, reaping every `reaper_interval_s` and sealing the audit record; what is away is tried again."""
+    reaped = asked = sealed = -ASK_S
     while not stop.is_set():
         try:
             if time.monotonic() - reaped >= settings.reaper_interval_s:
@@ -34,6 +36,10 @@ def relay_and_reap(engine: Engine, send: outbox.Send, settings: Settings, stop: 
                     )
                     hold.follow_once(conn)
                 reaped = time.monotonic()
+            if time.monotonic() - sealed >= SEAL_S:
+                with transaction(engine) as conn:
+                    audit.seal_once(conn)
+                sealed = time.monotonic()
             if time.monotonic() - asked >= ASK_S:
                 asked = time.monotonic()
                 automatic.start_where_due(engine)

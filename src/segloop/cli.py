@@ -97,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_learning(commands, models)
 
+    audit = commands.add_parser("audit", help="the record of who did what").add_subparsers(required=True)
+    check = audit.add_parser("verify", help="find a changed, added or missing event")
+    check.add_argument("--head", help="what `audit head` gave earlier, kept elsewhere")
+    check.set_defaults(run=_verify_audit)
+    audit.add_parser("head", help="the newest seal, to be kept elsewhere").set_defaults(run=_audit_head)
+
     admin = commands.add_parser("admin", help="links and tokens").add_subparsers(required=True)
     admin.add_parser("link", help="a fresh link to the UI, good for one sign-in").set_defaults(run=_link)
     admin.add_parser("token", help="where the API's token is kept").set_defaults(run=_token)
@@ -197,6 +203,18 @@ def _import_model(root: Path, options: argparse.Namespace) -> None:
         orientation=options.orientation,
         say=_say,
     )
+
+
+def _verify_audit(root: Path, options: argparse.Namespace) -> int:
+    from segloop.stack import audit
+
+    return audit.verify(state.environment(root), options.head, _say)
+
+
+def _audit_head(root: Path, _: argparse.Namespace) -> None:
+    from segloop.stack import audit
+
+    _say(audit.head(state.environment(root)))
 
 
 def _link(root: Path, _: argparse.Namespace) -> None:

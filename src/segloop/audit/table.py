@@ -1,6 +1,21 @@
 """SQL of the append-only audit record."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Table, Text, func, insert
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Row,
+    Table,
+    Text,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from segloop.database import Connection, metadata
@@ -21,6 +36,7 @@ audit_events = Table(
         nullable=False,
         server_default=func.clock_timestamp(),
     ),
+    Index("audit_events_by_time", "at", "id"),
 )
 
 
@@ -45,3 +61,25 @@ def insert_event(
             detail=detail,
         )
     )
+
+
+def list_(
+    conn: Connection,
+    *,
+    project_id: str | None = None,
+    actor: str = "",
+    action: str = "",
+    object_id: str = "",
+    before_id: int | None = None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Return events, newest first: of a project, by an actor, of an action or its beginning, about an object."""
+    query = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
+    for column, value in (("project_id", project_id), ("actor", actor), ("object_id", object_id)):
+        if value:
+            query = query.where(audit_events.c[column] == value)
+    if action:
+        query = query.where(audit_events.c.action.startswith(action, autoescape=True))
+    if before_id is not None:
+        query = query.where(audit_events.c.id < before_id)
+    return conn.execute(query).all()

@@ -1,5 +1,6 @@
 """Bodies of HTTP requests and responses, shared by the API and the UI's client."""
 
+from segloop.schemas.audit import AuditEvent, AuditPage
 from segloop.schemas.base import NOTICE, Body, Page, Problem, Result
 from segloop.schemas.comparisons import Disagreement, MaskComparison
 from segloop.schemas.drafts import (
@@ -78,6 +79,8 @@ __all__ = [
     "NOTICE",
     "AgeCounts",
     "AnnotatorCounts",
+    "AuditEvent",
+    "AuditPage",
     "Body",
     "Case",
     "ClaimedOrder",

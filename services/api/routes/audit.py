@@ -1,0 +1,91 @@
+"""The audit record: who did what, and what was refused."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from segloop import schemas
+from segloop.audit import table
+from segloop.audit.record import record
+from segloop.audit.seals import seal
+from segloop.database import transaction
+from segloop.projects import table as projects_table
+from services.api.deps import ActorDep, ConnectionDep, LimitDep, PartsDep
+
+router = APIRouter(tags=["audit"])
+
+BATCH = 1000
+Name = Annotated[str, Query(max_length=200)]
+
+
+@router.get("/audit")
+def list_events(
+    conn: ConnectionDep,
+    actor: ActorDep,
+    project: Name | None = None,
+    by: Name = "",
+    action: Name = "",
+    object_id: Name = "",
+    before_id: int | None = None,
+    limit: LimitDep = 50,
+) -> schemas.AuditPage:
+    """List events, newest first: of a project, by somebody, of an action (or its beginning, such as `mask.`), about an object."""
+    rows = table.list_(
+        conn,
+        project_id=None if project is None else projects_table.get(conn, project).id,
+        actor=by,
+        action=action,
+        object_id=object_id,
+        before_id=before_id,
+        limit=limit,
+    )
+    return schemas.AuditPage(
+        items=[schemas.AuditEvent.model_validate(row) for row in rows],
+        next_before_id=rows[-1].id if len(rows) == limit else None,
+    )
+
+
+@router.get("/audit/head")
+def get_head(conn: ConnectionDep, actor: ActorDep) -> dict[str, str]:
+    """Return the newest seal: kept elsewhere, it shows later that the record's end was not cut off."""
+    return {"head": seal.head(conn)}
+
+
+@router.get(
+    "/audit/export",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
+)
+def export_events(actor: ActorDep, parts: PartsDep, project: Name | None = None) -> StreamingResponse:
+    """Return all events, newest first, as JSON lines; that they were exported is one of the next events."""
+    with transaction(parts.engine) as conn:
+        project_id = None if project is None else projects_table.get(conn, project).id
+        record(
+            conn,
+            actor=actor.name,
+            action="audit.exported",
+            object_type="audit",
+            project_id=project_id,
+        )
+
+    def lines() -> Iterator[str]:
+        before_id = None
+        while True:
+            with transaction(parts.engine) as conn:
+                rows = table.list_(conn, project_id=project_id, before_id=before_id, limit=BATCH)
+            for row in rows:
+                yield schemas.AuditEvent.model_validate(row).model_dump_json() + "\n"
+            if len(rows) < BATCH:
+                return
+            before_id = rows[-1].id
+
+    return StreamingResponse(
+        lines(),
+        media_type="application/x-ndjson",
+        headers={
+            "Content-Disposition": 'attachment; filename="segloop-audit.jsonl"',
+            "Cache-Control": "private, no-store",
+        },
+    )

@@ -1,0 +1,1 @@
+"""Seals that tell whether the audit record was changed."""
