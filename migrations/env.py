@@ -20,7 +20,8 @@ import segloop.studies.table
 import segloop.training.comparisons.table
 import segloop.training.policies.table
 import segloop.training.runs.table
-import segloop.volumes.table  # noqa: F401
+import segloop.volumes.table
+import segloop.webhooks.table  # noqa: F401
 from segloop.database import metadata, open_engine
 from segloop.settings import owner_database_url
 

@@ -36,6 +36,7 @@ from services.api.routes import (
     uploads,
     volume_upload,
     volumes,
+    webhooks,
     worklist,
 )
 from services.api.sweep import sweeping
@@ -104,6 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         received_series,
         model_versions,
         training,
+        webhooks,
         worklist,
     ):
         app.include_router(module.router, prefix="/v1")

@@ -161,6 +161,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "NewDraft": {"base_mask_id": _MASK},
     "Finalization": {"sequence": 12, "hash": _SHA256, "active_time_s": 95.5},
+    "NewWebhook": {
+        "url": "https://hooks.example.org/segloop",
+        "events": ["job.succeeded", "job.failed"],
+    },
     "Promotion": {"reason": "first model of this project"},
     "Ticket": {"ticket": "eyJhIjoibG9jYWwifQ.3q2-7w", "expires_at": "2026-11-24T08:30:30Z"},
 }

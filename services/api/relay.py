@@ -1,4 +1,4 @@
-"""The relay and reaper process: rings the waiting bells, takes up what was lost, and asks what came due by itself."""
+"""The relay and reaper process: rings the waiting bells, takes up what was lost, asks what came due by itself, sends webhooks."""
 
 import logging
 import signal
@@ -13,6 +13,8 @@ from segloop.jobs import outbox
 from segloop.masks import hold
 from segloop.settings import Settings
 from segloop.training.runs import automatic
+from segloop.webhooks import manage
+from services.api.webhook_sender import send_until
 
 log = logging.getLogger(__name__)
 IDLE_S = 0.1
@@ -64,7 +66,11 @@ def main() -> None:
     def send(task: str, queue: str, job_id: str) -> None:
         broker.send(celery, task=task, queue=queue, job_id=job_id)
 
-    relay_and_reap(open_engine(settings.database_url, pool_size=2), send, settings, stop)
+    engine = open_engine(settings.database_url, pool_size=4)
+    rules = manage.rules_of(settings)
+    if rules is not None:
+        threading.Thread(target=send_until, args=(engine, rules, stop), daemon=True).start()
+    relay_and_reap(engine, send, settings, stop)
 
 
 if __name__ == "__main__":

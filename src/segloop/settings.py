@@ -29,6 +29,8 @@ class Settings:
     identity_database_url: str = ""
     identity_key: str = ""
     identity_keep_days: int = 0
+    webhook_key: str = ""
+    webhook_hosts: str = ""
     default_issuer: str = ""
     token_permissions: str = "identity,export"  # noqa: S105
     s3_bucket: str = "segloop"

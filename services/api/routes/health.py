@@ -7,6 +7,7 @@ from segloop import broker, database
 from segloop.database import transaction
 from segloop.errors import SegloopError, Unavailable
 from segloop.jobs.statistics import table as statistics
+from segloop.webhooks import table as webhooks_table
 from services.api.deps import ActorDep, PartsDep
 
 router = APIRouter(tags=["operations"])
@@ -49,10 +50,15 @@ def metrics(parts: PartsDep, actor: ActorDep) -> Response:
         registry=registry,
     )
     backlog = Gauge("segloop_outbox_rows", "Bells that wait to be rung", registry=registry)
+    messages = Gauge(
+        "segloop_webhook_deliveries", "Messages to webhooks by state", ["state"], registry=registry
+    )
     with transaction(parts.engine) as conn:
         for row in statistics.count_by_state(conn):
             n_jobs.labels(row.queue, row.state).set(row.n)
             if row.oldest_s is not None:
                 oldest.labels(row.queue).set(float(row.oldest_s))
         backlog.set(statistics.count_outbox(conn))
+        for row in webhooks_table.count_by_state(conn):
+            messages.labels(row.state).set(row.n)
     return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")

@@ -1,15 +1,12 @@
 """Keep sealed whose series it is and its headers, and give them back to who may see or write them."""
 
 import json
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+from segloop import sealing
 from segloop.database import Engine, open_engine, transaction
 from segloop.errors import NotFound, Unavailable
 from segloop.identities import table
@@ -18,7 +15,6 @@ from segloop.imaging.dicom.identity import Identity
 from segloop.settings import Settings
 
 MOST_SEARCHED = 50_000
-_NONCE_BYTES = 12
 
 
 @dataclass(frozen=True)
@@ -94,8 +90,7 @@ class IdentityStore:
 
     def seal(self, plain: bytes, *, context: str) -> bytes:
         """Return bytes encrypted such that only this key opens them, and only for the same context (what and whose they are)."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + AESGCM(self.key).encrypt(nonce, plain, context.encode())
+        return sealing.seal(self.key, plain, context=context)
 
     def unseal(self, sealed: bytes, *, context: str) -> bytes:
         """Return what was sealed for this context.
@@ -103,13 +98,13 @@ class IdentityStore:
         Raises:
             Unavailable: `identity_sealed` when this installation's key doesn't open it.
         """
-        try:
-            return AESGCM(self.key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
-        except (InvalidTag, ValueError):  # of another key or context, or cut off
+        plain = sealing.unseal(self.key, sealed, context=context)
+        if plain is None:
             raise Unavailable(
                 "identity_sealed",
                 "What is kept of this patient can't be opened with this installation's key; tell operations.",
-            ) from None
+            )
+        return plain
 
     def sweep(self, named: set[str], *, older_than: timedelta) -> int:
         """Erase headers and identities of series that are older and not named; return of how many: an upload may have been cut off after them."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from segloop.database import Connection
 from segloop.jobs import table
 from segloop.jobs.job import TASKS, Job, JobState
+from segloop.jobs.tell import tell
 
 Send = Callable[[str, str, str], None]
 """Rings one bell: (task, queue, job_id); raises `Unavailable` when the broker is away."""
@@ -68,5 +69,5 @@ def interrupt(conn: Connection, job: Job, *, reason: str, max_interruptions: int
         if ended is not None:
             table.add_to_outbox(conn, ended, task=TASKS[ended.kind])
     if ended is not None:
-        table.add_event(conn, ended, reason=reason)
+        tell(conn, ended, reason=reason)
     return ended

@@ -11,6 +11,7 @@ from segloop.database import Connection, Engine, transaction
 from segloop.errors import SegloopError, Unavailable
 from segloop.jobs import outbox, table
 from segloop.jobs.job import TASKS, Job, JobState
+from segloop.jobs.tell import tell
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ def _succeed(conn: Connection, attempt: Attempt, finish: Finish) -> Job | None:
         **finish(conn),
     )
     if ended is not None:
-        table.add_event(conn, ended, reason="succeeded")
+        tell(conn, ended, reason="succeeded")
     return ended
 
 
@@ -219,7 +220,7 @@ def _fail(
                 timings=attempt.timings,
             )
         if ended is not None:
-            table.add_event(conn, ended, reason=code)
+            tell(conn, ended, reason=code)
     return ended
 
 

@@ -10,6 +10,7 @@ from segloop.errors import Conflict, InvalidInput
 from segloop.jobs import table
 from segloop.jobs.job import ENDED, HELD_QUEUE, QUEUES, TASKS, Job, JobKind, JobState, Priority
 from segloop.jobs.requests import table as requests_table
+from segloop.jobs.tell import tell
 
 
 def submit(
@@ -152,7 +153,7 @@ def cancel(conn: Connection, job_id: str, *, actor: str) -> Job:
         )
     cancelled = table.cancel_queued(conn, job_id)
     if cancelled is not None:
-        table.add_event(conn, cancelled, reason="cancelled while queued")
+        tell(conn, cancelled, reason="cancelled while queued")
     elif job.state is JobState.RUNNING:
         table.request_cancel(conn, job_id)
     record(

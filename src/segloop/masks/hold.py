@@ -9,6 +9,7 @@ from segloop.jobs.held import table
 from segloop.jobs.job import HELD_QUEUE, QUEUES, TASKS, Job, JobKind, JobState, Priority
 from segloop.jobs.requests import table as requests_table
 from segloop.jobs.submit import submit
+from segloop.jobs.tell import tell
 from segloop.masks.request import name_of, pin, require_hu
 from segloop.model_versions.profiles import Profile
 from segloop.volumes import table as volumes_table
@@ -95,7 +96,7 @@ def refuse(conn: Connection, job_id: str, *, code: str, message: str) -> None:
     """End a held job whose CT won't come, with the reason; one that is held no more stays as it is."""
     ended = table.end_held(conn, job_id, state=JobState.FAILED, error_code=code, error_message=message)
     if ended is not None:
-        jobs_table.add_event(conn, ended, reason=code)
+        tell(conn, ended, reason=code)
 
 
 def follow_once(conn: Connection, *, limit: int = 100) -> int:
@@ -108,7 +109,7 @@ def follow_once(conn: Connection, *, limit: int = 100) -> int:
                 conn, row.job_id, state=JobState.SUCCEEDED, mask_id=other.mask_id, progress=1.0
             )
             if ended is not None:
-                jobs_table.add_event(conn, ended, reason="the same work was done by another job")
+                tell(conn, ended, reason="the same work was done by another job")
         else:
             assert other.volume_id is not None
             release(conn, row.job_id, volume_id=other.volume_id)

@@ -72,6 +72,7 @@ from segloop.schemas.training import LearningState, NewTestPatients, TrainingCas
 from segloop.schemas.training_runs import EpochRecord, RunCase, TrainingRun, TrainingRunSummary
 from segloop.schemas.uploads import NewUpload, Upload, UploadCompletion
 from segloop.schemas.volumes import Ticket, Volume
+from segloop.schemas.webhooks import MadeWebhook, NewWebhook, Webhook, WebhookDelivery
 from segloop.schemas.worklist import Case, Resumable, Worklist
 
 __all__ = [
@@ -120,6 +121,7 @@ __all__ = [
     "LabelSetOut",
     "LabelStatistics",
     "LearningState",
+    "MadeWebhook",
     "MarginBody",
     "Mask",
     "MaskComparison",
@@ -133,6 +135,7 @@ __all__ = [
     "NewProject",
     "NewTestPatients",
     "NewUpload",
+    "NewWebhook",
     "Order",
     "OrderResult",
     "OtherDraft",
@@ -172,5 +175,7 @@ __all__ = [
     "VersionLineage",
     "Volume",
     "VolumeIdentity",
+    "Webhook",
+    "WebhookDelivery",
     "Worklist",
 ]

@@ -27,6 +27,7 @@ def environment(servers: Servers, environ: Mapping[str, str]) -> dict[str, str]:
         "SEGLOOP_TICKET_KEY": keys.ticket_key,
         "SEGLOOP_PSEUDONYM_KEY": keys.pseudonym_key,
         "SEGLOOP_IDENTITY_KEY": keys.identity_key,
+        "SEGLOOP_WEBHOOK_KEY": keys.webhook_key,
         "SEGLOOP_SCRATCH": str(scratch),
     }
     fixed = {
@@ -44,14 +45,14 @@ def environment(servers: Servers, environ: Mapping[str, str]) -> dict[str, str]:
 def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
     """Describe migrations, API, relay, both workers, UI and Flower."""
     full, ports = environment(servers, environ), servers.ports
-    # Who a patient is, only the API can find out.
-    plain = {name: value for name, value in full.items() if not name.startswith("SEGLOOP_IDENTITY_")}
+    # Who a patient is, only the API can find out; webhooks' secrets are opened by who shows and who uses them.
+    nameless = {name: value for name, value in full.items() if not name.startswith("SEGLOOP_IDENTITY_")}
+    plain = {name: value for name, value in nameless.items() if name != "SEGLOOP_WEBHOOK_KEY"}
+    environments = {"api": full, "relay": nameless}
     own = tuple(service.name for service in servers.services)
 
     def python(name: str, *arguments: str, after: tuple[str, ...] = (MIGRATIONS,)) -> Service:
-        return Service(
-            name, (sys.executable, "-m", *arguments), ROOT, full if name == "api" else plain, after
-        )
+        return Service(name, (sys.executable, "-m", *arguments), ROOT, environments.get(name, plain), after)
 
     def web(service: Service, path: str = "/") -> Service:
         port = ports[service.name]

@@ -25,6 +25,7 @@ class Credentials:
     ticket_key: str
     pseudonym_key: str
     identity_key: str
+    webhook_key: str
 
 
 def load_or_create(home: Home) -> Credentials:
