@@ -78,7 +78,7 @@ def show(
         if editing:
             _discard(api, volume, mask)
         else:
-            _add_mask(api, volume)
+            _add_mask(api, volume, mask)
     if editing:
         _edit(api, volume, mask)
     else:
@@ -104,18 +104,20 @@ def _editing_key(volume: Volume, mask: Mask | None) -> str:
     return f"editing-{volume.id}-{mask.id if mask else None}"
 
 
-def _add_mask(api: ApiClient, volume: Volume) -> None:
+def _add_mask(api: ApiClient, volume: Volume, shown: Mask | None) -> None:
     """Offer to upload a mask; the newest mask is the one that is shown."""
     with st.popover("Add a mask"):
-        st.caption("Ground truth, or another tool's result, as NIfTI on exactly this CT's grid.")
+        of_dicom = ", or as DICOM SEG or RTSTRUCT of its series (.dcm or .zip)" if volume.is_dicom else ""
+        st.caption(f"Ground truth, or another tool's result, as NIfTI on exactly this CT's grid{of_dicom}.")
         labels = newest_labels(api)
         if labels:
             # Other numbers would be taken for other labels, and nothing in the file says which are meant.
-            st.caption(f"Its values must mean: {plain(label_numbers(labels))}.")
+            st.caption(f"The values of a NIfTI must mean: {plain(label_numbers(labels))}.")
         uploaded = uploader(
             api_base=API_BASE,
             project=PROJECT,
             volume_id=volume.id,
+            parent_id=shown.id if shown else None,
             labels=[label.model_dump() for label in labels],
             key=f"mask-uploader-{volume.id}",
         )
@@ -223,6 +225,8 @@ def _look(
     notice = "Research use only. Not a medical device."
     if mask is not None:
         notice = f"{notice} Mask: {origin(api, mask)}."
+        if mask.notes:
+            notice = f"{notice} Imported: {'; '.join(mask.notes)}."
     offset = stated_offset(api, mask)
     worth = standing(mask, st.session_state["feedback"]) if mask else NOTHING_YET
     return viewer(

@@ -59,7 +59,7 @@ class Canvas:
                 "mask_overlap",
                 f"Structures of this file share voxels, and a voxel has one label here: {words}. Leave one of them out, or "
                 "let both be the same label (label_map).",
-                structures=pairs,
+                pairs=pairs,
             )
         narrow = np.dtype(np.uint8 if self._label.max(initial=0) < 256 else np.uint16)
         return self._label.astype(narrow)[self._owner].transpose(2, 1, 0)

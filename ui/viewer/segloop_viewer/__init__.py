@@ -85,12 +85,14 @@ def uploader(
     api_base: str,
     project: str,
     volume_id: str | None = None,
+    parent_id: str | None = None,
     labels: Sequence[dict[str, Any]] = (),
     key: str,
     on_uploaded: Callable[[], None] | None = None,
 ) -> dict[str, Any] | None:
     """Let the user upload a CT, or a CT and its mask, to the project; with `volume_id`, a mask of that volume.
 
+    With `parent_id`, the user can say that the mask corrects that one.
     With `labels`, each a dict with `index` and `name`, the user can say which of them were annotated in the mask.
 
     In the rerun right after it the answer has `volume_id` and `mask_id` (None without a mask), in every other it is None.
@@ -100,6 +102,7 @@ def uploader(
         "apiBase": api_base.rstrip("/"),
         "project": project,
         "volumeId": volume_id,
+        "parentId": parent_id,
         "labels": [{"index": label["index"], "name": label["name"]} for label in labels],
     }
     result = _uploader(key=key, data=data, on_uploaded_change=on_uploaded or (lambda: None), height="content")

@@ -1,8 +1,10 @@
 // Uploads a CT, a CT with its mask, or a mask straight to the API, in parts, with resume after a break.
+import { el } from './dom'
+import { Names, type LabelMap, type Structure } from './names'
 import CSS from './uploader.css?inline'
 
 /** With a volume's id the box takes a mask of it. */
-interface Data { instance: string; apiBase: string; project: string; volumeId: string | null; labels: { index: number; name: string }[] }
+interface Data { instance: string; apiBase: string; project: string; volumeId: string | null; parentId: string | null; labels: { index: number; name: string }[] }
 interface Args {
   data: Data
   parentElement: HTMLElement | ShadowRoot
@@ -10,6 +12,8 @@ interface Args {
 }
 interface Upload { id: string; state?: string; part_bytes: number; n_parts: number; received: number[] }
 interface Volume { id: string; is_hu_like: boolean; hu_min: number; hu_max: number }
+/** What the API says of a refusal; of a mask whose file is kept for another answer, its structures and the project's labels. */
+interface Problem { detail?: unknown; structures?: Structure[]; labels?: string[] }
 type Call = <T>(path: string, init?: RequestInit) => Promise<T>
 
 const TRIES = 5
@@ -17,16 +21,7 @@ const MASK_NAME = /mask|label|seg|truth|(^|[^a-z])gt([^a-z]|$)/i
 
 /** An answer that trying again won't change. */
 class Refused extends Error {
-  constructor(message: string, readonly status: number) { super(message) }
-}
-
-function el<K extends keyof HTMLElementTagNameMap>(
-  tag: K, props: Record<string, string> = {}, ...children: (Node | string)[]
-): HTMLElementTagNameMap[K] {
-  const node = document.createElement(tag)
-  for (const [name, value] of Object.entries(props)) node.setAttribute(name, value)
-  node.append(...children)
-  return node
+  constructor(message: string, readonly status: number, readonly problem: Problem | null) { super(message) }
 }
 
 async function request<T>(url: string, init: RequestInit, signal: AbortSignal, onWait: (text: string) => void): Promise<T> {
@@ -35,9 +30,9 @@ async function request<T>(url: string, init: RequestInit, signal: AbortSignal, o
     try {
       const response = await fetch(url, { ...init, signal, credentials: 'same-origin' })
       if (response.ok) return (response.status === 204 ? null : await response.json()) as T
-      const problem = await response.json().catch(() => null) as { detail?: unknown } | null
+      const problem = await response.json().catch(() => null) as Problem | null
       reason = typeof problem?.detail === 'string' ? problem.detail : `The server answered ${response.status}.`
-      if (response.status < 500 && response.status !== 408 && response.status !== 429) throw new Refused(reason, response.status)
+      if (response.status < 500 && response.status !== 408 && response.status !== 429) throw new Refused(reason, response.status, problem)
     } catch (error) {
       if (signal.aborted || error instanceof Refused) throw error
     }
@@ -134,6 +129,8 @@ class Uploader {
   private what = el('span')
   private kind = el('select', { 'aria-label': 'What the mask is' }, el('option', { value: 'ground_truth' }, 'ground truth'),
     el('option', { value: 'imported' }, "another tool's result"))
+  private corrects = el('input', { type: 'checkbox' })
+  private corrected = el('label', { class: 'corrects' }, this.corrects, el('span', {}, 'It corrects the mask that is shown'))
   private annotated = new Annotated()
   private fields = el('div', { class: 'fields' })
   private patient = el('input', { type: 'text', maxlength: '200', autocomplete: 'off' })
@@ -143,6 +140,7 @@ class Uploader {
   private text = el('span', { class: 'text' })
   private cancel = el('button', { type: 'button' }, 'Cancel')
   private progress = el('div', { class: 'progress' }, this.bar, this.text, this.cancel)
+  private names = new Names()
   private message = el('div', { class: 'message', role: 'status' })
   private running: AbortController | null = null
 
@@ -152,9 +150,9 @@ class Uploader {
       this.input.multiple = true
       this.what.textContent = 'Drop a CT (NIfTI, or a zip of its DICOM files) here, or a CT and its mask, or'
       this.fields.append(field('Patient reference (optional, stored as a pseudonym)', this.patient), field('Case reference (optional)', this.caseName))
-    } else this.what.textContent = 'Drop a mask on the CT\'s own grid here, or'
+    } else this.what.textContent = 'Drop a mask here (NIfTI on the CT\'s own grid, DICOM SEG or RTSTRUCT), or'
     this.fields.append(field(data.volumeId === null ? 'A mask that comes with it is' : 'The mask is', this.kind))
-    this.root.append(el('style', {}, CSS), this.fields, this.annotated.root, this.zone, this.progress, this.message)
+    this.root.append(el('style', {}, CSS), this.fields, this.corrected, this.annotated.root, this.zone, this.progress, this.message, this.names.root)
     for (const type of ['keydown', 'keyup', 'keypress']) this.root.addEventListener(type, (event) => event.stopPropagation())
     this.choose.addEventListener('click', () => this.input.click())
     this.input.addEventListener('change', () => {
@@ -177,6 +175,7 @@ class Uploader {
   /** Take what Streamlit says on each of its runs. */
   show(data: Data): void {
     this.data = data
+    this.corrected.hidden = data.parentId === null
     this.annotated.offer(data.labels)
   }
 
@@ -185,7 +184,7 @@ class Uploader {
     const busy = state === 'busy'
     this.progress.hidden = !busy
     this.zone.hidden = busy
-    this.patient.disabled = this.caseName.disabled = this.kind.disabled = this.annotated.disabled = busy
+    this.patient.disabled = this.caseName.disabled = this.kind.disabled = this.corrects.disabled = this.annotated.disabled = busy
   }
 
   private say(text: string, isError = false): void {
@@ -255,23 +254,22 @@ class Uploader {
     this.text.textContent = `Starting the ${what} ...`
     this.cancel.disabled = false
     const labels = this.annotated.indices
-    const references = what === 'CT' ? [this.patient.value.trim(), this.caseName.value.trim()] : [volumeId!, this.kind.value, String(labels)]
+    const parentId = this.corrects.checked && what === 'mask' ? data.parentId : null
+    const references = what === 'CT' ? [this.patient.value.trim(), this.caseName.value.trim()] : [volumeId!, this.kind.value, String(labels), String(parentId)]
     const key = storageKey(data, file, references)
     let upload: Upload | null = null
     try {
       upload = await this.resume(key, call)
       if (!upload) {
         const asked = what === 'CT' ? { patient_reference: references[0] || undefined, case_reference: references[1] || undefined }
-          : { purpose: 'mask', volume_id: volumeId, mask_kind: this.kind.value, annotated_labels: labels }
+          : { purpose: 'mask', volume_id: volumeId, mask_kind: this.kind.value, annotated_labels: labels, parent_id: parentId }
         upload = await call<Upload>(`/projects/${encodeURIComponent(data.project)}/uploads`, {
           method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ size_bytes: file.size, ...asked }),
         })
         remember(key, upload.id)
       }
       await this.sendParts(file, upload, what, call)
-      this.text.textContent = `Checking the ${what} ...`
-      this.cancel.disabled = true
-      const result = await call<T>(`/uploads/${upload.id}/complete`, { method: 'POST' })
+      const result = await this.complete<T>(upload.id, what, call)
       remember(key, null)
       return result
     } catch (error) {
@@ -284,6 +282,26 @@ class Uploader {
       if (refused && error.status !== 401 && error.status !== 403) remember(key, null)
       const text = error instanceof Error ? error.message : String(error)
       throw refused ? error : new Error(`${text} Choose the same file again to go on where it stopped.`)
+    }
+  }
+
+  /** Let the API check the file; where it can't tell a mask's structures, ask, and let it check again what it has. */
+  private async complete<T>(id: string, what: string, call: Call): Promise<T> {
+    for (let map: LabelMap | null = null; ;) {
+      this.text.textContent = `Checking the ${what} ...`
+      this.cancel.disabled = true
+      const said = map && { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ label_map: map }) }
+      try {
+        return await call<T>(`/uploads/${id}/complete`, { method: 'POST', ...said })
+      } catch (error) {
+        const asked = error instanceof Refused && error.status === 409 ? error.problem : null
+        if (!asked?.structures || !asked.labels) throw error
+        this.say((error as Refused).message, true)
+        this.text.textContent = `The ${what} waits for an answer.`
+        this.cancel.disabled = false
+        map = await this.names.ask(asked.structures, asked.labels, this.running!.signal)
+        this.say('')
+      }
     }
   }
 

@@ -65,10 +65,17 @@ def import_mask(
             "mask_object_broken",
             "This DICOM object lacks something that it must have, or holds values that are none. Export it again.",
         ) from error
-    mask = canvas.finish({one.number: one.name for one in structures})
+    try:
+        mask = canvas.finish({one.number: one.name for one in structures})
+    except InvalidInput as error:
+        raise InvalidInput(error.code, error.message, **error.details, **matched.table) from error
     there = sorted({matched.labels[number] for number in canvas.found})
     if not there:
-        raise InvalidInput("mask_empty", "No voxel of this CT is in this file. Add a mask that has some.")
+        raise InvalidInput(
+            "mask_empty",
+            "No voxel of this CT is in what was chosen of this file. Choose more.",
+            **matched.table,
+        )
     return Imported(mask, series.geometry, there, [*matched.notes, *notes])
 
 

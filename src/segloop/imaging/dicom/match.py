@@ -4,6 +4,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydicom.sr.coding import Code
 
@@ -18,11 +19,15 @@ LabelMap = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class Match:
-    """The label index of each structure that is taken, by its number; how many were left out, and how many are empty."""
+    """The label index of each structure that is taken, by its number; how many were left out, and how many are empty.
+
+    `table` is what a person needs to decide otherwise: the file's structures and the project's labels.
+    """
 
     labels: dict[int, int]
     n_left_out: int
     n_empty: int
+    table: dict[str, list[Any]]
 
     @property
     def notes(self) -> list[str]:
@@ -58,17 +63,24 @@ def match(structures: Sequence[Structure], labels: LabelSet, label_map: LabelMap
     for number in why:
         if found[number] is not None and found[number] in twice:
             found[number], why[number] = None, "several structures of this file match one label"
-    unknown = [number for number, reason in why.items() if reason]
+    table = _table(structures, labels, found, why)
+    unknown = [one.name for one in structures if why.get(one.number)]
     if unknown:
-        raise _unmatched(structures, labels, found, why)
+        raise InvalidInput(
+            "mask_names",
+            f"It can't be told which labels these structures are: {_some(unknown)}. Say it of each, or leave it out "
+            f"(label_map). The project's labels are {_some(table['labels'])}.",
+            **table,
+        )
     taken = {number: index for number, index in found.items() if index is not None}
     if not taken:
         raise InvalidInput(
             "mask_empty",
             "Nothing is left of this file: every structure is empty or was left out. Choose at least one.",
+            **table,
         )
     left_out = sum(index is None for index in found.values())
-    return Match(taken, left_out, len(structures) - len(found))
+    return Match(taken, left_out, len(structures) - len(found), table)
 
 
 def _said(structures: Sequence[Structure], labels: LabelSet, label_map: LabelMap) -> dict[str, int | None]:
@@ -117,12 +129,10 @@ def _same(one: Code | None, other: Code | None) -> bool:
     return one == other if one is not None and other is not None else one is other
 
 
-def _unmatched(
-    structures: Sequence[Structure],
-    labels: LabelSet,
-    found: Mapping[int, int | None],
-    why: Mapping[int, str],
-) -> InvalidInput:
+def _table(
+    structures: Sequence[Structure], labels: LabelSet, found: Mapping[int, int | None], why: Mapping[int, str]
+) -> dict[str, list[Any]]:
+    """Return as plain values what each structure was taken for, and the labels that there are."""
     names = {label.index: label.name for label in labels.labels}
     rows = [
         {
@@ -134,14 +144,7 @@ def _unmatched(
         for one in structures
         if one.number in found
     ]
-    unknown = [one.name for one in structures if why.get(one.number)]
-    return InvalidInput(
-        "mask_names",
-        f"It can't be told which labels these structures are: {_some(unknown)}. Say it of each, or leave it out (label_map). The "
-        f"project's labels are {_some(list(names.values()))}.",
-        structures=rows,
-        labels=list(names.values()),
-    )
+    return {"structures": rows, "labels": list(names.values())}
 
 
 def _some(names: Sequence[str]) -> str:

@@ -151,7 +151,7 @@ def test_structures_that_share_voxels_are_refused_by_name(tmp_path: Path) -> Non
     series = ct(tmp_path)
     structures = of_mask(series) | {"liver": [contour(series, 1, box(4, 3, 9, 9))]}
     error = refused(tmp_path, rtstruct(series, structures))
-    assert (error.code, error.details["structures"]) == ("mask_overlap", [["Parotid Left", "liver"]])
+    assert (error.code, error.details["pairs"]) == ("mask_overlap", [["Parotid Left", "liver"]])
     assert "Parotid Left and liver (1 voxels)" in error.message
 
 

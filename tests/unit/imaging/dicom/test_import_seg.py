@@ -293,7 +293,7 @@ def test_segments_that_share_voxels_are_refused_by_name_unless_they_are_one_labe
             bits[index * 143 : (index + 1) * 143] = bits[(index - 3) * 143 : (index - 2) * 143]
     found.PixelData = np.packbits(bits, bitorder="little").tobytes()
     error = refused(tmp_path, found)
-    assert error.code == "mask_overlap" and error.details["structures"] == [["parotid_left", "parotid_right"]]
+    assert error.code == "mask_overlap" and error.details["pairs"] == [["parotid_left", "parotid_right"]]
     together = read(tmp_path, found, {"parotid right": "Parotid Left"})
     assert together.labels == [1, 4] and int((together.mask == 1).sum()) == 30
     apart = read(tmp_path, found, {"parotid right": None})

@@ -1,44 +1,67 @@
-// src/uploader.css?inline
-var e = /mask|label|seg|truth|(^|[^a-z])gt([^a-z]|$)/i, t = class extends Error {
+import { t as e } from "./dom-CAPoHm4o.js";
+// src/names.ts
+var t = "?", n = "", r = class {
+	root = e("div", {
+		class: "names",
+		hidden: ""
+	});
+	ask(r, i, a) {
+		let o = r.filter(({ name: e }, t) => r.findIndex((t) => t.name === e) === t), s = o.map((e) => this.select(e, i)), c = e("button", { type: "button" }, "Add the mask so"), l = e("button", { type: "button" }, "Leave out the others"), u = () => {
+			let e = s.filter(({ value: e }) => e === t).length;
+			c.disabled = e > 0 || s.every(({ value: e }) => e === n), l.hidden = !e;
+		};
+		l.addEventListener("click", () => {
+			for (let e of s) e.value === t && (e.value = n);
+			u();
+		});
+		for (let e of s) e.addEventListener("change", u);
+		let d = o.map((t, n) => e("label", {}, e("span", { class: "name" }, t.name, e("small", {}, [t.meaning, t.why].filter(Boolean).join(", "))), s[n]));
+		return this.root.replaceChildren(e("p", {}, "Which label is each structure of this file?"), e("div", { class: "rows" }, ...d), e("div", { class: "buttons" }, c, l)), u(), this.root.hidden = !1, new Promise((e, t) => {
+			c.addEventListener("click", () => e(Object.fromEntries(s.map(({ value: e }, t) => [o[t].name, e || null])))), a.addEventListener("abort", () => t(a.reason), { once: !0 });
+		}).finally(() => {
+			this.root.hidden = !0;
+		});
+	}
+	select({ name: r, label: i }, a) {
+		let o = e("select", { "aria-label": `${r} is` }, ...i === null ? [e("option", { value: t }, "choose ...")] : [], e("option", { value: n }, "leave out"), ...a.map((t) => e("option", { value: t }, t)));
+		return o.value = i ?? t, o;
+	}
+}, i = ".su{font:15px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:10px;display:flex}.su *{box-sizing:border-box}[hidden]{display:none!important}.fields{flex-wrap:wrap;gap:10px;display:flex}.fields label{flex-direction:column;flex:240px;gap:3px;font-size:14px;display:flex}.fields :is(input,select){font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:6px;padding:7px 9px}.corrects{align-items:center;gap:5px;font-size:14px;display:flex}.annotated{font-size:14px}.annotated summary{cursor:pointer}.annotated p{margin:6px 0}.annotated div{flex-wrap:wrap;gap:4px 14px;display:flex}.annotated label{align-items:center;gap:5px;display:flex}.zone{border:2px dashed var(--st-border-color,#999);background:var(--st-secondary-background-color,#f0f2f6);border-radius:8px;flex-wrap:wrap;justify-content:center;align-items:center;gap:10px;padding:26px 12px;display:flex}.zone.over{border-color:var(--st-primary-color,#1f6feb)}.zone input{display:none}button{font:inherit;color:inherit;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:6px;padding:6px 14px}button:hover:enabled,button:focus-visible{border-color:var(--st-primary-color,#1f6feb);box-shadow:0 0 0 1px var(--st-primary-color,#1f6feb);outline:none}button:disabled{opacity:.5;cursor:default}.progress{flex-wrap:wrap;align-items:center;gap:10px;padding:14px 0;display:flex}progress{height:14px;accent-color:var(--st-primary-color,#1f6feb);flex:200px}.text{font-variant-numeric:tabular-nums}.message:empty{display:none}.message.error{color:var(--st-red-text-color,#c62828);font-weight:600}.names{flex-direction:column;gap:8px;font-size:14px;display:flex}.names p{margin:0}.names .rows{flex-direction:column;gap:6px;max-height:320px;display:flex;overflow-y:auto}.names label{flex-wrap:wrap;justify-content:space-between;align-items:center;gap:4px 10px;display:flex}.names .name{overflow-wrap:anywhere;flex:160px}.names small{opacity:.75;display:block}.names select{font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:6px;flex:0 180px;padding:5px 7px}.names .buttons{flex-wrap:wrap;gap:10px;display:flex}", a = 5, o = /mask|label|seg|truth|(^|[^a-z])gt([^a-z]|$)/i, s = class extends Error {
 	status;
-	constructor(e, t) {
-		super(e), this.status = t;
+	problem;
+	constructor(e, t, n) {
+		super(e), this.status = t, this.problem = n;
 	}
 };
-function n(e, t = {}, ...n) {
-	let r = document.createElement(e);
-	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
-	return r.append(...n), r;
-}
-async function r(e, n, r, i) {
-	for (let a = 1;; a++) {
+async function c(e, t, n, r) {
+	for (let i = 1;; i++) {
 		let o = "The server could not be reached.";
 		try {
-			let i = await fetch(e, {
-				...n,
-				signal: r,
+			let r = await fetch(e, {
+				...t,
+				signal: n,
 				credentials: "same-origin"
 			});
-			if (i.ok) return i.status === 204 ? null : await i.json();
-			let a = await i.json().catch(() => null);
-			if (o = typeof a?.detail == "string" ? a.detail : `The server answered ${i.status}.`, i.status < 500 && i.status !== 408 && i.status !== 429) throw new t(o, i.status);
+			if (r.ok) return r.status === 204 ? null : await r.json();
+			let i = await r.json().catch(() => null);
+			if (o = typeof i?.detail == "string" ? i.detail : `The server answered ${r.status}.`, r.status < 500 && r.status !== 408 && r.status !== 429) throw new s(o, r.status, i);
 		} catch (e) {
-			if (r.aborted || e instanceof t) throw e;
+			if (n.aborted || e instanceof s) throw e;
 		}
-		if (a > 5) throw Error(o);
-		let s = Math.min(16, 2 ** (a - 1));
-		i(`${o} Trying again in ${s} s (${a} of 5).`), await new Promise((e, t) => {
-			let n = setTimeout(e, s * 1e3);
-			r.addEventListener("abort", () => {
-				clearTimeout(n), t(r.reason);
+		if (i > a) throw Error(o);
+		let c = Math.min(16, 2 ** (i - 1));
+		r(`${o} Trying again in ${c} s (${i} of ${a}).`), await new Promise((e, t) => {
+			let r = setTimeout(e, c * 1e3);
+			n.addEventListener("abort", () => {
+				clearTimeout(r), t(n.reason);
 			}, { once: !0 });
-		}), i("");
+		}), r("");
 	}
 }
-async function i(e) {
+async function l(e) {
 	return globalThis.crypto?.subtle ? [...new Uint8Array(await crypto.subtle.digest("SHA-256", e))].map((e) => e.toString(16).padStart(2, "0")).join("") : null;
 }
-function a(e, t, n) {
+function u(e, t, n) {
 	let r = 2166136261;
 	for (let i of [
 		e.project,
@@ -47,42 +70,42 @@ function a(e, t, n) {
 	].join("\n")) r = Math.imul(r ^ i.codePointAt(0), 16777619) >>> 0;
 	return `segloop-upload:${r.toString(16)}:${t.size}:${t.lastModified}`;
 }
-function o(e, t) {
+function d(e, t) {
 	try {
 		t ? localStorage.setItem(e, t) : localStorage.removeItem(e);
 	} catch {}
 }
-function s(e) {
+function f(e) {
 	try {
 		return localStorage.getItem(e);
 	} catch {
 		return null;
 	}
 }
-function c(t) {
-	let [n, r] = t, i = [n, r].map(({ name: e }) => /\.zip$/i.test(e));
-	if (i[0] !== i[1]) return i[0] ? [n, r] : [r, n];
-	let a = [n, r].map(({ name: t }) => e.test(t));
-	return a[0] === a[1] ? n.size >= r.size ? [n, r] : [r, n] : a[1] ? [n, r] : [r, n];
+function p(e) {
+	let [t, n] = e, r = [t, n].map(({ name: e }) => /\.zip$/i.test(e));
+	if (r[0] !== r[1]) return r[0] ? [t, n] : [n, t];
+	let i = [t, n].map(({ name: e }) => o.test(e));
+	return i[0] === i[1] ? t.size >= n.size ? [t, n] : [n, t] : i[1] ? [t, n] : [n, t];
 }
-function l(e) {
+function m(e) {
 	return e < 60 ? `${Math.ceil(e)} s` : `${Math.floor(e / 60)} min ${Math.round(e % 60)} s`;
 }
-var u = class {
-	root = n("details", { class: "annotated" });
-	summary = n("summary");
-	list = n("div", {});
+var h = class {
+	root = e("details", { class: "annotated" });
+	summary = e("summary");
+	list = e("div", {});
 	checks = [];
 	constructor() {
-		this.root.append(this.summary, n("p", {}, "A label that nobody looked for is unknown in this mask, not absent. Untick it."), this.list);
+		this.root.append(this.summary, e("p", {}, "A label that nobody looked for is unknown in this mask, not absent. Untick it."), this.list);
 	}
-	offer(e) {
-		if (this.root.hidden = !e.length && !this.checks.length, e.length && JSON.stringify(e.map(({ index: e }) => e)) !== JSON.stringify(this.checks.map(([e]) => e))) {
-			this.checks = e.map(({ index: e, name: t }) => [e, n("input", {
+	offer(t) {
+		if (this.root.hidden = !t.length && !this.checks.length, t.length && JSON.stringify(t.map(({ index: e }) => e)) !== JSON.stringify(this.checks.map(([e]) => e))) {
+			this.checks = t.map(({ index: t, name: n }) => [t, e("input", {
 				type: "checkbox",
 				checked: "",
-				"aria-label": `${t} annotated`
-			})]), this.list.replaceChildren(...this.checks.map(([, t], r) => n("label", {}, t, n("span", {}, e[r].name))));
+				"aria-label": `${n} annotated`
+			})]), this.list.replaceChildren(...this.checks.map(([, n], r) => e("label", {}, n, e("span", {}, t[r].name))));
 			for (let [, e] of this.checks) e.addEventListener("change", () => this.tell());
 			this.tell();
 		}
@@ -98,47 +121,50 @@ var u = class {
 		let e = this.checks.length;
 		this.summary.textContent = `Annotated in the mask: ${this.indices === null ? `all ${e} labels` : `${this.indices.length} of ${e} labels`}`;
 	}
-}, d = class {
+}, g = class {
 	data;
-	root = n("div", {
+	root = e("div", {
 		class: "su",
 		"data-state": "idle"
 	});
 	trigger = () => {};
-	input = n("input", { type: "file" });
-	choose = n("button", { type: "button" }, "Choose a file");
-	what = n("span");
-	kind = n("select", { "aria-label": "What the mask is" }, n("option", { value: "ground_truth" }, "ground truth"), n("option", { value: "imported" }, "another tool's result"));
-	annotated = new u();
-	fields = n("div", { class: "fields" });
-	patient = n("input", {
+	input = e("input", { type: "file" });
+	choose = e("button", { type: "button" }, "Choose a file");
+	what = e("span");
+	kind = e("select", { "aria-label": "What the mask is" }, e("option", { value: "ground_truth" }, "ground truth"), e("option", { value: "imported" }, "another tool's result"));
+	corrects = e("input", { type: "checkbox" });
+	corrected = e("label", { class: "corrects" }, this.corrects, e("span", {}, "It corrects the mask that is shown"));
+	annotated = new h();
+	fields = e("div", { class: "fields" });
+	patient = e("input", {
 		type: "text",
 		maxlength: "200",
 		autocomplete: "off"
 	});
-	caseName = n("input", {
+	caseName = e("input", {
 		type: "text",
 		maxlength: "100",
 		autocomplete: "off"
 	});
-	zone = n("div", { class: "zone" }, this.what, this.choose, this.input);
-	bar = n("progress", {
+	zone = e("div", { class: "zone" }, this.what, this.choose, this.input);
+	bar = e("progress", {
 		max: "1",
 		value: "0",
 		"aria-label": "Upload progress"
 	});
-	text = n("span", { class: "text" });
-	cancel = n("button", { type: "button" }, "Cancel");
-	progress = n("div", { class: "progress" }, this.bar, this.text, this.cancel);
-	message = n("div", {
+	text = e("span", { class: "text" });
+	cancel = e("button", { type: "button" }, "Cancel");
+	progress = e("div", { class: "progress" }, this.bar, this.text, this.cancel);
+	names = new r();
+	message = e("div", {
 		class: "message",
 		role: "status"
 	});
 	running = null;
-	constructor(e) {
-		this.data = e;
-		let t = (e, t) => n("label", {}, n("span", {}, e), t);
-		e.volumeId === null ? (this.input.multiple = !0, this.what.textContent = "Drop a CT (NIfTI, or a zip of its DICOM files) here, or a CT and its mask, or", this.fields.append(t("Patient reference (optional, stored as a pseudonym)", this.patient), t("Case reference (optional)", this.caseName))) : this.what.textContent = "Drop a mask on the CT's own grid here, or", this.fields.append(t(e.volumeId === null ? "A mask that comes with it is" : "The mask is", this.kind)), this.root.append(n("style", {}, ".su{font:15px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:10px;display:flex}.su *{box-sizing:border-box}[hidden]{display:none!important}.fields{flex-wrap:wrap;gap:10px;display:flex}.fields label{flex-direction:column;flex:240px;gap:3px;font-size:14px;display:flex}.fields :is(input,select){font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:6px;padding:7px 9px}.annotated{font-size:14px}.annotated summary{cursor:pointer}.annotated p{margin:6px 0}.annotated div{flex-wrap:wrap;gap:4px 14px;display:flex}.annotated label{align-items:center;gap:5px;display:flex}.zone{border:2px dashed var(--st-border-color,#999);background:var(--st-secondary-background-color,#f0f2f6);border-radius:8px;flex-wrap:wrap;justify-content:center;align-items:center;gap:10px;padding:26px 12px;display:flex}.zone.over{border-color:var(--st-primary-color,#1f6feb)}.zone input{display:none}button{font:inherit;color:inherit;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:6px;padding:6px 14px}button:hover:enabled,button:focus-visible{border-color:var(--st-primary-color,#1f6feb);box-shadow:0 0 0 1px var(--st-primary-color,#1f6feb);outline:none}button:disabled{opacity:.5;cursor:default}.progress{flex-wrap:wrap;align-items:center;gap:10px;padding:14px 0;display:flex}progress{height:14px;accent-color:var(--st-primary-color,#1f6feb);flex:200px}.text{font-variant-numeric:tabular-nums}.message:empty{display:none}.message.error{color:var(--st-red-text-color,#c62828);font-weight:600}"), this.fields, this.annotated.root, this.zone, this.progress, this.message);
+	constructor(t) {
+		this.data = t;
+		let n = (t, n) => e("label", {}, e("span", {}, t), n);
+		t.volumeId === null ? (this.input.multiple = !0, this.what.textContent = "Drop a CT (NIfTI, or a zip of its DICOM files) here, or a CT and its mask, or", this.fields.append(n("Patient reference (optional, stored as a pseudonym)", this.patient), n("Case reference (optional)", this.caseName))) : this.what.textContent = "Drop a mask here (NIfTI on the CT's own grid, DICOM SEG or RTSTRUCT), or", this.fields.append(n(t.volumeId === null ? "A mask that comes with it is" : "The mask is", this.kind)), this.root.append(e("style", {}, i), this.fields, this.corrected, this.annotated.root, this.zone, this.progress, this.message, this.names.root);
 		for (let e of [
 			"keydown",
 			"keyup",
@@ -151,15 +177,15 @@ var u = class {
 			e.preventDefault(), this.zone.classList.add("over");
 		}), this.zone.addEventListener("dragleave", () => this.zone.classList.remove("over")), this.zone.addEventListener("drop", (e) => {
 			e.preventDefault(), this.zone.classList.remove("over"), this.start([...e.dataTransfer?.files ?? []]);
-		}), this.cancel.addEventListener("click", () => this.running?.abort()), this.setState("idle"), this.show(e);
+		}), this.cancel.addEventListener("click", () => this.running?.abort()), this.setState("idle"), this.show(t);
 	}
 	show(e) {
-		this.data = e, this.annotated.offer(e.labels);
+		this.data = e, this.corrected.hidden = e.parentId === null, this.annotated.offer(e.labels);
 	}
 	setState(e) {
 		this.root.dataset.state = e;
 		let t = e === "busy";
-		this.progress.hidden = !t, this.zone.hidden = t, this.patient.disabled = this.caseName.disabled = this.kind.disabled = this.annotated.disabled = t;
+		this.progress.hidden = !t, this.zone.hidden = t, this.patient.disabled = this.caseName.disabled = this.kind.disabled = this.corrects.disabled = this.annotated.disabled = t;
 	}
 	say(e, t = !1) {
 		this.message.textContent = e, this.message.classList.toggle("error", t);
@@ -170,30 +196,30 @@ var u = class {
 		if (e.length > n) return this.say(n === 2 ? "Drop one CT, or one CT and its mask." : "Drop one file at a time.", !0);
 		if (e.some(({ size: e }) => !e)) return this.say("This file is empty.", !0);
 		if ((t.volumeId !== null || e.length === 2) && this.annotated.indices?.length === 0) return this.say("Tick the labels that were annotated in the mask.", !0);
-		let i = this.running = new AbortController();
+		let r = this.running = new AbortController();
 		delete this.root.dataset.volume, this.setState("busy"), this.say("");
-		let a = (e, n = {}) => r(`${t.apiBase}/v1${e}`, n, i.signal, (e) => this.say(e, !!e));
+		let i = (e, n = {}) => c(`${t.apiBase}/v1${e}`, n, r.signal, (e) => this.say(e, !!e));
 		try {
 			if (t.volumeId !== null) {
-				let n = await this.send(e[0], "mask", t.volumeId, a);
+				let n = await this.send(e[0], "mask", t.volumeId, i);
 				this.finish({
 					volume_id: t.volumeId,
 					mask_id: n.id
 				});
 			} else {
-				let [t, n] = e.length === 2 ? c(e) : [e[0], null], r = await this.send(t, "CT", null, a);
+				let [t, n] = e.length === 2 ? p(e) : [e[0], null], r = await this.send(t, "CT", null, i);
 				this.root.dataset.volume = r.id;
-				let i = n && await this.sendMaskOf(r, n, a);
+				let a = n && await this.sendMaskOf(r, n, i);
 				this.finish({
 					volume_id: r.id,
-					mask_id: i,
+					mask_id: a,
 					is_hu_like: r.is_hu_like,
 					hu_min: r.hu_min,
 					hu_max: r.hu_max
 				});
 			}
 		} catch (e) {
-			i.signal.aborted ? (this.setState("idle"), this.say("The upload was cancelled.")) : (this.setState("error"), this.say(e instanceof Error ? e.message : String(e), !0));
+			r.signal.aborted ? (this.setState("idle"), this.say("The upload was cancelled.")) : (this.setState("error"), this.say(e instanceof Error ? e.message : String(e), !0));
 		} finally {
 			this.running = null;
 		}
@@ -210,78 +236,99 @@ var u = class {
 	finish(e) {
 		this.setState("done"), this.say("The upload is complete."), this.patient.value = this.caseName.value = "", this.trigger("uploaded", e);
 	}
-	async send(e, n, r, i) {
-		let { data: s } = this;
-		this.bar.value = 0, this.text.textContent = `Starting the ${n} ...`, this.cancel.disabled = !1;
-		let c = this.annotated.indices, l = n === "CT" ? [this.patient.value.trim(), this.caseName.value.trim()] : [
-			r,
+	async send(e, t, n, r) {
+		let { data: i } = this;
+		this.bar.value = 0, this.text.textContent = `Starting the ${t} ...`, this.cancel.disabled = !1;
+		let a = this.annotated.indices, o = this.corrects.checked && t === "mask" ? i.parentId : null, c = t === "CT" ? [this.patient.value.trim(), this.caseName.value.trim()] : [
+			n,
 			this.kind.value,
-			String(c)
-		], u = a(s, e, l), d = null;
+			String(a),
+			String(o)
+		], l = u(i, e, c), f = null;
 		try {
-			if (d = await this.resume(u, i), !d) {
-				let t = n === "CT" ? {
-					patient_reference: l[0] || void 0,
-					case_reference: l[1] || void 0
+			if (f = await this.resume(l, r), !f) {
+				let s = t === "CT" ? {
+					patient_reference: c[0] || void 0,
+					case_reference: c[1] || void 0
 				} : {
 					purpose: "mask",
-					volume_id: r,
+					volume_id: n,
 					mask_kind: this.kind.value,
-					annotated_labels: c
+					annotated_labels: a,
+					parent_id: o
 				};
-				d = await i(`/projects/${encodeURIComponent(s.project)}/uploads`, {
+				f = await r(`/projects/${encodeURIComponent(i.project)}/uploads`, {
 					method: "POST",
 					headers: { "Content-Type": "application/json" },
 					body: JSON.stringify({
 						size_bytes: e.size,
-						...t
+						...s
 					})
-				}), o(u, d.id);
+				}), d(l, f.id);
 			}
-			await this.sendParts(e, d, n, i), this.text.textContent = `Checking the ${n} ...`, this.cancel.disabled = !0;
-			let t = await i(`/uploads/${d.id}/complete`, { method: "POST" });
-			return o(u, null), t;
+			await this.sendParts(e, f, t, r);
+			let s = await this.complete(f.id, t, r);
+			return d(l, null), s;
 		} catch (e) {
-			if (this.running?.signal.aborted) throw o(u, null), d && await fetch(`${s.apiBase}/v1/uploads/${d.id}`, {
+			if (this.running?.signal.aborted) throw d(l, null), f && await fetch(`${i.apiBase}/v1/uploads/${f.id}`, {
 				method: "DELETE",
 				credentials: "same-origin"
 			}).catch(() => null), e;
-			let n = e instanceof t;
-			n && e.status !== 401 && e.status !== 403 && o(u, null);
-			let r = e instanceof Error ? e.message : String(e);
-			throw n ? e : /* @__PURE__ */ Error(`${r} Choose the same file again to go on where it stopped.`);
+			let t = e instanceof s;
+			t && e.status !== 401 && e.status !== 403 && d(l, null);
+			let n = e instanceof Error ? e.message : String(e);
+			throw t ? e : /* @__PURE__ */ Error(`${n} Choose the same file again to go on where it stopped.`);
 		}
 	}
-	async sendParts(e, { id: t, part_bytes: n, n_parts: r, received: a }, o, s) {
-		let c = new Set(a), u = performance.now(), d = 0, f = [...c].reduce((t, r) => t + Math.min(n, e.size - (r - 1) * n), 0);
-		for (let a = 1; a <= r; a++) {
-			if (c.has(a)) continue;
-			let r = await e.slice((a - 1) * n, a * n).arrayBuffer(), p = { "Content-Type": "application/octet-stream" }, m = await i(r);
-			m && (p["X-Content-Sha256"] = m), await s(`/uploads/${t}/parts/${a}`, {
+	async complete(e, t, n) {
+		for (let r = null;;) {
+			this.text.textContent = `Checking the ${t} ...`, this.cancel.disabled = !0;
+			let i = r && {
+				headers: { "Content-Type": "application/json" },
+				body: JSON.stringify({ label_map: r })
+			};
+			try {
+				return await n(`/uploads/${e}/complete`, {
+					method: "POST",
+					...i
+				});
+			} catch (e) {
+				let n = e instanceof s && e.status === 409 ? e.problem : null;
+				if (!n?.structures || !n.labels) throw e;
+				this.say(e.message, !0), this.text.textContent = `The ${t} waits for an answer.`, this.cancel.disabled = !1, r = await this.names.ask(n.structures, n.labels, this.running.signal), this.say("");
+			}
+		}
+	}
+	async sendParts(e, { id: t, part_bytes: n, n_parts: r, received: i }, a, o) {
+		let s = new Set(i), c = performance.now(), u = 0, d = [...s].reduce((t, r) => t + Math.min(n, e.size - (r - 1) * n), 0);
+		for (let i = 1; i <= r; i++) {
+			if (s.has(i)) continue;
+			let r = await e.slice((i - 1) * n, i * n).arrayBuffer(), f = { "Content-Type": "application/octet-stream" }, p = await l(r);
+			p && (f["X-Content-Sha256"] = p), await o(`/uploads/${t}/parts/${i}`, {
 				method: "PUT",
-				headers: p,
+				headers: f,
 				body: r
-			}), d += r.byteLength, f += r.byteLength;
-			let h = d / ((performance.now() - u) / 1e3);
-			this.bar.value = f / e.size, this.text.textContent = `${o}: ${(f / 1e6).toFixed(1)} of ${(e.size / 1e6).toFixed(1)} MB, ${(h / 1e6).toFixed(1)} MB/s, ${l((e.size - f) / h)} left`;
+			}), u += r.byteLength, d += r.byteLength;
+			let h = u / ((performance.now() - c) / 1e3);
+			this.bar.value = d / e.size, this.text.textContent = `${a}: ${(d / 1e6).toFixed(1)} of ${(e.size / 1e6).toFixed(1)} MB, ${(h / 1e6).toFixed(1)} MB/s, ${m((e.size - d) / h)} left`;
 		}
 	}
-	async resume(e, n) {
-		let r = s(e);
-		if (!r) return null;
+	async resume(e, t) {
+		let n = f(e);
+		if (!n) return null;
 		try {
-			let e = await n(`/uploads/${encodeURIComponent(r)}`);
+			let e = await t(`/uploads/${encodeURIComponent(n)}`);
 			if (!e.state || e.state === "open") return e;
 		} catch (e) {
-			if (!(e instanceof t) || e.status === 401 || e.status === 403) throw e;
+			if (!(e instanceof s) || e.status === 401 || e.status === 403) throw e;
 		}
-		return o(e, null), null;
+		return d(e, null), null;
 	}
-}, f = /* @__PURE__ */ new Map();
-function p({ data: e, parentElement: t, setTriggerValue: n }) {
-	let r = f.get(e.instance) ?? new d(e);
-	return f.set(e.instance, r), r.show(e), r.trigger = n, r.root.parentNode !== t && t.append(r.root), () => {
+}, _ = /* @__PURE__ */ new Map();
+function v({ data: e, parentElement: t, setTriggerValue: n }) {
+	let r = _.get(e.instance) ?? new g(e);
+	return _.set(e.instance, r), r.show(e), r.trigger = n, r.root.parentNode !== t && t.append(r.root), () => {
 		r.root.parentNode === t && r.root.remove();
 	};
 }
-export { p as default };
+export { v as default };

@@ -1,13 +1,14 @@
 import { a as e, c as t, i as n, l as r, n as i, o as a, r as o, s, t as c } from "./renderer-CROy7xEi.js";
 import { a as l, i as u, n as d, o as f, r as p, s as m, t as h } from "./grid-CRQ6iH4j.js";
+import { n as g, t as _ } from "./dom-CAPoHm4o.js";
 // src/state.ts
-var g = {
+var v = {
 	Brain: [80, 40],
 	"Soft tissue": [400, 40],
 	Lung: [1500, -600],
 	Bone: [2e3, 500]
-}, _ = "Whole range", v = "Custom";
-function y() {
+}, y = "Whole range", ee = "Custom";
+function te() {
 	return {
 		cross: [
 			0,
@@ -35,13 +36,13 @@ function y() {
 		]
 	};
 }
-function ee(e, t) {
+function ne(e, t) {
 	return e.map((e, n) => Math.min(t[n] - 1, Math.max(0, Math.round(e))));
 }
-function te(e) {
+function re(e) {
 	return Math.min(40, Math.max(.5, e));
 }
-function ne(e) {
+function ie(e) {
 	if (Array.isArray(e)) return [
 		e[0] ?? 255,
 		e[1] ?? 255,
@@ -58,24 +59,24 @@ function ne(e) {
 		t & 255
 	];
 }
-function re(e, t) {
+function ae(e, t) {
 	let n = (/* @__PURE__ */ new Uint32Array(65536)).fill(e.length ? 4278190335 : 0);
 	n[0] = 0;
 	for (let { index: r, color: i } of e) {
 		if (r <= 0 || r > 65535) continue;
-		let [e, a, o] = ne(i);
+		let [e, a, o] = ie(i);
 		n[r] = t.has(r) ? 0 : (255 << 24 | o << 16 | a << 8 | e) >>> 0;
 	}
 	return n;
 }
 // src/pointer.ts
-var ie = 25;
-function ae(e, t, n, r) {
+var oe = 25;
+function se(e, t, n, r) {
 	let i = [...t.centre], { across: a, up: o } = e.plane, s = n / e.pxPerMm;
 	return i[a] += (e.isFlipped ? s : -s) / (t.shape[a] * t.spacing[a]), i[o] += r / e.pxPerMm / (t.shape[o] * t.spacing[o]), i.map((e) => Math.min(1, Math.max(0, e)));
 }
-function oe(e, t, n, r, i) {
-	let a = te(t.zoom * n), [o, c] = s(e, r, i), l = t.zoom / a, u = [...t.centre], { across: d, up: f } = e.plane;
+function ce(e, t, n, r, i) {
+	let a = re(t.zoom * n), [o, c] = s(e, r, i), l = t.zoom / a, u = [...t.centre], { across: d, up: f } = e.plane;
 	return u[d] = (o + (e.acrossMm - o) * l) / (t.shape[d] * t.spacing[d]), u[f] = (c + (e.upMm - c) * l) / (t.shape[f] * t.spacing[f]), {
 		zoom: a,
 		centre: a <= 1 ? [
@@ -85,7 +86,7 @@ function oe(e, t, n, r, i) {
 		] : u.map((e) => Math.min(1, Math.max(0, e)))
 	};
 }
-var se = class {
+var le = class {
 	host;
 	pane;
 	action = null;
@@ -130,7 +131,7 @@ var se = class {
 		else if (r === "window") {
 			let { width: e, level: n } = t.state, r = Math.max(1, e / 300);
 			t.setWindow(Math.max(1, Math.round(e + a * r)), Math.round(n + o * r));
-		} else r === "pan" ? t.setCamera(i.camera.zoom, ae(i.view, i.camera, a, o)) : r === "measure" && t.measure(n, "move", s(i.view, ...i.at));
+		} else r === "pan" ? t.setCamera(i.camera.zoom, se(i.view, i.camera, a, o)) : r === "measure" && t.measure(n, "move", s(i.view, ...i.at));
 	}
 	end(e, t) {
 		if (e.pointerId !== this.pointer || !this.action) return;
@@ -142,15 +143,15 @@ var se = class {
 	notches(e) {
 		if (e.deltaMode !== 0 || Math.abs(e.deltaY) >= 50) return this.rolled = 0, Math.sign(e.deltaY);
 		this.rolled += e.deltaY;
-		let t = Math.trunc(this.rolled / ie);
-		return this.rolled -= t * ie, t;
+		let t = Math.trunc(this.rolled / oe);
+		return this.rolled -= t * oe, t;
 	}
 	wheel(e) {
 		e.preventDefault();
 		let t = this.pick(e);
 		if (!t || !e.deltaY) return;
 		if (e.ctrlKey || e.metaKey) {
-			let { zoom: n, centre: r } = oe(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
+			let { zoom: n, centre: r } = ce(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
 			this.host.setCamera(n, r);
 			return;
 		}
@@ -158,8 +159,8 @@ var se = class {
 		n[this.pane.plane.normal] -= this.notches(e), this.host.moveTo(n);
 	}
 };
-function ce(e) {
-	for (let t of e.stage.panes) new se(e, t), t.slider.addEventListener("input", () => {
+function ue(e) {
+	for (let t of e.stage.panes) new le(e, t), t.slider.addEventListener("input", () => {
 		let n = [...e.state.cross];
 		n[t.plane.normal] = t.slider.valueAsNumber, e.moveTo(n);
 	}), t.surface.addEventListener("focus", () => e.activate(t));
@@ -169,13 +170,13 @@ function b(e, t) {
 	let n = [...e.state.cross];
 	n[e.active.plane.normal] += t, e.moveTo(n);
 }
-function le(e, t) {
+function de(e, t) {
 	let n = e.camera();
 	if (!n) return;
-	let i = e.stage.viewOf(e.active, n), a = oe(i, n, t, ...r(i, n, e.state.cross));
+	let i = e.stage.viewOf(e.active, n), a = ce(i, n, t, ...r(i, n, e.state.cross));
 	e.setCamera(a.zoom, a.centre);
 }
-function x(e, t, n) {
+function fe(e, t, n) {
 	let { state: r } = e;
 	switch (t) {
 		case "slice1":
@@ -188,7 +189,7 @@ function x(e, t, n) {
 			b(e, n === "Home" ? -1e6 : 1e6);
 			break;
 		case "preset":
-			e.setPreset([...Object.keys(g), _][Number(n) - 1]);
+			e.setPreset([...Object.keys(v), y][Number(n) - 1]);
 			break;
 		case "mask":
 			e.set({ isMaskHidden: !r.isMaskHidden });
@@ -200,7 +201,7 @@ function x(e, t, n) {
 			e.set({ isSmooth: !r.isSmooth });
 			break;
 		case "zoom":
-			le(e, n === "+" ? 1.25 : .8);
+			de(e, n === "+" ? 1.25 : .8);
 			break;
 		case "reset":
 			e.set({
@@ -238,8 +239,8 @@ function x(e, t, n) {
 	return !0;
 }
 // src/edit/runs.ts
-var S = 12;
-function ue(e, t) {
+var x = 12;
+function pe(e, t) {
 	let n = [];
 	for (let r of Uint32Array.from(e.keys()).sort()) {
 		let [i, a] = [e.get(r), t(r)];
@@ -254,7 +255,7 @@ function ue(e, t) {
 	}
 	return n;
 }
-function de(e) {
+function me(e) {
 	return e.map(({ start: e, length: t, before: n, after: r }) => ({
 		start: e,
 		length: t,
@@ -262,24 +263,24 @@ function de(e) {
 		after: n
 	}));
 }
-function fe(e) {
-	let t = new Uint8Array(e.length * S), n = new DataView(t.buffer);
+function he(e) {
+	let t = new Uint8Array(e.length * x), n = new DataView(t.buffer);
 	return e.forEach(({ start: e, length: t, before: r, after: i }, a) => {
-		n.setUint32(a * S, e, !0), n.setUint32(a * S + 4, t, !0), n.setUint16(a * S + 8, r, !0), n.setUint16(a * S + 10, i, !0);
+		n.setUint32(a * x, e, !0), n.setUint32(a * x + 4, t, !0), n.setUint16(a * x + 8, r, !0), n.setUint16(a * x + 10, i, !0);
 	}), t;
 }
-function C(e) {
+function S(e) {
 	let t = new DataView(e.buffer, e.byteOffset, e.byteLength);
-	return Array.from({ length: e.length / S }, (e, n) => ({
-		start: t.getUint32(n * S, !0),
-		length: t.getUint32(n * S + 4, !0),
-		before: t.getUint16(n * S + 8, !0),
-		after: t.getUint16(n * S + 10, !0)
+	return Array.from({ length: e.length / x }, (e, n) => ({
+		start: t.getUint32(n * x, !0),
+		length: t.getUint32(n * x + 4, !0),
+		before: t.getUint16(n * x + 8, !0),
+		after: t.getUint16(n * x + 10, !0)
 	}));
 }
 // src/edit/draft.ts
-var pe = 200;
-async function me(e, t = {}) {
+var ge = 200;
+async function _e(e, t = {}) {
 	let n = await fetch(e, {
 		credentials: "same-origin",
 		...t
@@ -288,53 +289,53 @@ async function me(e, t = {}) {
 	let r = await n.json().catch(() => ({}));
 	throw new h(r.detail ?? `The server answered ${n.status}.`);
 }
-async function w(e) {
-	return await (await me(e)).json();
+async function C(e) {
+	return await (await _e(e)).json();
 }
-function he(e, t) {
-	return me(e, {
+function ve(e, t) {
+	return _e(e, {
 		method: "POST",
 		headers: { "Content-Type": "application/json" },
 		body: JSON.stringify(t)
 	});
 }
-function ge(e) {
+function ye(e) {
 	return Uint8Array.from(atob(e), (e) => e.charCodeAt(0));
 }
-async function _e(e, t) {
-	let n = [], r = Math.max(0, t.sequence - pe);
+async function be(e, t) {
+	let n = [], r = Math.max(0, t.sequence - ge);
 	for (; r !== null;) {
-		let i = await w(`${e}/entries?after=${r}`);
+		let i = await C(`${e}/entries?after=${r}`);
 		for (let { sequence: e, operation: r, label: a, body: o } of i.items) e <= t.sequence && r !== "review" && n.push({
 			operation: r,
 			label: a,
-			runs: C(ge(o))
+			runs: S(ye(o))
 		});
 		r = i.next_after;
 	}
 	return n;
 }
-function ve(e) {
-	return w(`${e}/changes`);
+function xe(e) {
+	return C(`${e}/changes`);
 }
-async function ye(e, t, n, r, i) {
-	let a = await he(`${e}/tools`, {
+async function Se(e, t, n, r, i) {
+	let a = await ve(`${e}/tools`, {
 		tool: n,
 		label: r,
 		sequence: t.sequence,
 		hash: t.hash,
 		parameters: i
 	});
-	return C(new Uint8Array(await a.arrayBuffer()));
+	return S(new Uint8Array(await a.arrayBuffer()));
 }
-async function be(e, t, n) {
-	return (await (await he(`${e}/finalize`, {
+async function Ce(e, t, n) {
+	return (await (await ve(`${e}/finalize`, {
 		sequence: t.sequence,
 		hash: t.hash,
 		active_time_s: n
 	})).json()).id;
 }
-async function xe(e, t, n, r, i, a) {
+async function we(e, t, n, r, i, a) {
 	let { sequence: o } = r.next, [s, c, l] = [
 		0,
 		null,
@@ -342,17 +343,17 @@ async function xe(e, t, n, r, i, a) {
 	];
 	for (let u of t) {
 		let { operation: t, label: d, body: f } = u;
-		if (u.sequence <= o && await Te(e, u)) {
+		if (u.sequence <= o && await Oe(e, u)) {
 			a(u);
 			continue;
 		}
-		if (!Se(i, u)) continue;
-		let p = u.sequence === r.next.sequence + 1 && u.parent === r.next.hash, m = t === "review" ? [] : C(f);
+		if (!Te(i, u)) continue;
+		let p = u.sequence === r.next.sequence + 1 && u.parent === r.next.hash, m = t === "review" ? [] : S(f);
 		t === "review" && !p ? l = !0 : t === "review" ? (c = JSON.parse(new TextDecoder().decode(f)), r.add(t, d, f)) : p && n.fits(m) ? (n.replay({
 			operation: t,
 			label: d,
 			runs: m
-		}), r.add(t, d, f), s += 1) : s += +!!Ce(u, n, r), p || a(u);
+		}), r.add(t, d, f), s += 1) : s += +!!Ee(u, n, r), p || a(u);
 	}
 	return {
 		nEdits: s,
@@ -360,37 +361,37 @@ async function xe(e, t, n, r, i, a) {
 		isReviewLost: l
 	};
 }
-function Se(e, { operation: t, label: n, body: r }) {
-	return t === "review" || e.has(n) && C(r).every(({ after: t }) => e.has(t));
+function Te(e, { operation: t, label: n, body: r }) {
+	return t === "review" || e.has(n) && S(r).every(({ after: t }) => e.has(t));
 }
-function Ce({ operation: e, label: t, body: n }, r, i) {
-	let a = e === "review" ? null : r.apply("restore", t, Ee(r.mask, C(n)));
+function Ee({ operation: e, label: t, body: n }, r, i) {
+	let a = e === "review" ? null : r.apply("restore", t, ke(r.mask, S(n)));
 	return a && i.edit(a), a !== null;
 }
-async function we(e) {
-	return (await w(e)).state !== "open";
+async function De(e) {
+	return (await C(e)).state !== "open";
 }
-async function Te(e, { sequence: t, hash: n }) {
-	let { items: r } = await w(`${e}/entries?after=${t - 1}&limit=1`);
+async function Oe(e, { sequence: t, hash: n }) {
+	let { items: r } = await C(`${e}/entries?after=${t - 1}&limit=1`);
 	return r[0]?.sequence === t && r[0].hash === n;
 }
-function Ee(e, t) {
+function ke(e, t) {
 	let n = /* @__PURE__ */ new Map(), r = /* @__PURE__ */ new Map();
 	for (let i of t) for (let t = i.start; t < i.start + i.length; t++) e.voxels[t] === i.before && (n.set(t, i.before), r.set(t, i.after));
-	return ue(n, (e) => r.get(e));
+	return pe(n, (e) => r.get(e));
 }
-function De(e, t) {
+function Ae(e, t) {
 	return !(e.voxels instanceof Uint8Array) || t.every((e) => e <= 255) ? e : {
 		...e,
 		voxels: Uint16Array.from(e.voxels)
 	};
 }
 // src/edit/engine.ts
-var Oe = {
+var je = {
 	only: null,
 	locked: /* @__PURE__ */ new Set(),
 	range: null
-}, ke = 2e6, Ae = class {
+}, Me = 2e6, Ne = class {
 	mask;
 	values;
 	undoable = [];
@@ -419,7 +420,7 @@ var Oe = {
 	get isDrawing() {
 		return this.stroke !== null;
 	}
-	begin(e, t, n = Oe) {
+	begin(e, t, n = je) {
 		this.cancel(), this.stroke = {
 			operation: e,
 			label: t,
@@ -451,12 +452,12 @@ var Oe = {
 		let n = {
 			operation: e.operation,
 			label: e.label,
-			runs: ue(t, () => e.label)
+			runs: pe(t, () => e.label)
 		};
 		return this.push(n), n;
 	}
 	push(e) {
-		for (this.undoable.push(e), this.redoable = [], this.nRuns = this.undoable.reduce((e, { runs: t }) => e + t.length, 0); this.nRuns > ke && this.undoable.length > 1;) this.nRuns -= this.undoable.shift().runs.length;
+		for (this.undoable.push(e), this.redoable = [], this.nRuns = this.undoable.reduce((e, { runs: t }) => e + t.length, 0); this.nRuns > Me && this.undoable.length > 1;) this.nRuns -= this.undoable.shift().runs.length;
 	}
 	apply(e, t, n) {
 		if (!n.length || this.isDrawing || !this.fits(n)) return null;
@@ -497,7 +498,7 @@ var Oe = {
 		let r = this.isDrawing ? void 0 : e.pop();
 		if (!r) return null;
 		t.push(r);
-		let i = n === "undo" ? de(r.runs) : r.runs;
+		let i = n === "undo" ? me(r.runs) : r.runs;
 		return this.write(i), {
 			operation: n,
 			label: r.label,
@@ -540,7 +541,7 @@ var Oe = {
 		for (let { operation: t, label: n, runs: r } of e) t === "undo" ? this.redoable.push(this.undoable.pop() ?? {
 			operation: "brush",
 			label: n,
-			runs: de(r)
+			runs: me(r)
 		}) : t === "redo" ? this.undoable.push(this.redoable.pop() ?? {
 			operation: "brush",
 			label: n,
@@ -569,8 +570,8 @@ var Oe = {
 		let e = this.touched;
 		return this.touched = null, e;
 	}
-}, je = "";
-function T(e) {
+}, Pe = "";
+function w(e) {
 	try {
 		let t = JSON.parse(localStorage.getItem(e) ?? "{}");
 		return t && typeof t == "object" ? t : {};
@@ -578,52 +579,52 @@ function T(e) {
 		return {};
 	}
 }
-function E(e, t) {
+function T(e, t) {
 	try {
 		t ? localStorage.setItem(e, JSON.stringify(t)) : localStorage.removeItem(e);
 	} catch {}
 }
+function E(e, t) {
+	return [...e].flatMap((e) => e === 0 ? [Pe] : t.filter((t) => t.index === e).map(({ name: e }) => e));
+}
 function D(e, t) {
-	return [...e].flatMap((e) => e === 0 ? [je] : t.filter((t) => t.index === e).map(({ name: e }) => e));
+	return new Set(e.flatMap((e) => e === Pe ? [0] : t.filter((t) => t.name === e).map(({ index: e }) => e)));
 }
-function O(e, t) {
-	return new Set(e.flatMap((e) => e === je ? [0] : t.filter((t) => t.name === e).map(({ index: e }) => e)));
-}
-var Me = ({ project: e, unit: t }) => `segloop:editing:${e ?? ""}:${t}`;
-function Ne(e, t) {
-	let { draft: n, label: r, chosen: i, locked: a, tool: o, ...s } = T(Me(e)), c = e.labels.find(({ name: e }) => e === r);
+var Fe = ({ project: e, unit: t }) => `segloop:editing:${e ?? ""}:${t}`;
+function Ie(e, t) {
+	let { draft: n, label: r, chosen: i, locked: a, tool: o, ...s } = w(Fe(e)), c = e.labels.find(({ name: e }) => e === r);
 	return {
 		...s,
 		...c && { label: c.index },
-		...i && { chosen: O(i, e.labels) },
-		...a && { locked: O(a, e.labels) },
+		...i && { chosen: D(i, e.labels) },
+		...a && { locked: D(a, e.labels) },
 		...o && n === t && { tool: o }
 	};
 }
-function Pe(e, t, n) {
+function Le(e, t, n) {
 	let { label: r, chosen: i, locked: a, ...o } = n;
-	E(Me(e), {
+	T(Fe(e), {
 		...o,
 		draft: t,
-		label: D([r], e.labels)[0] ?? "",
-		chosen: D(i, e.labels),
-		locked: D(a, e.labels)
+		label: E([r], e.labels)[0] ?? "",
+		chosen: E(i, e.labels),
+		locked: E(a, e.labels)
 	});
 }
-var Fe = (e) => `segloop:active:${e}`;
-function Ie(e) {
-	let { ms: t } = T(Fe(e));
+var Re = (e) => `segloop:active:${e}`;
+function ze(e) {
+	let { ms: t } = w(Re(e));
 	return typeof t == "number" && t >= 0 ? t : 0;
 }
-function Le(e, t) {
-	E(Fe(e), t === null ? null : { ms: t });
+function O(e, t) {
+	T(Re(e), t === null ? null : { ms: t });
 }
 var k = ({ unit: e }) => `segloop:view:${e}`;
-function Re(e) {
-	return T(k(e));
+function Be(e) {
+	return w(k(e));
 }
-function ze(e, { preset: t, width: n, level: r, isOutline: i, is3d: a }) {
-	E(k(e), {
+function Ve(e, { preset: t, width: n, level: r, isOutline: i, is3d: a }) {
+	T(k(e), {
 		preset: t,
 		width: n,
 		level: r,
@@ -631,14 +632,14 @@ function ze(e, { preset: t, width: n, level: r, isOutline: i, is3d: a }) {
 		is3d: a
 	});
 }
-var Be = class {
+var A = class {
 	names;
 	key;
 	constructor({ volumeId: e }) {
-		this.key = `segloop:hidden:${e}`, this.names = new Set(T(this.key).names ?? []);
+		this.key = `segloop:hidden:${e}`, this.names = new Set(w(this.key).names ?? []);
 	}
 	among(e) {
-		return O([...this.names], e);
+		return D([...this.names], e);
 	}
 	set(e, t) {
 		e && (t ? this.names.add(e.name) : this.names.delete(e.name), this.keep());
@@ -647,20 +648,20 @@ var Be = class {
 		this.names.clear(), this.keep();
 	}
 	keep() {
-		E(this.key, this.names.size ? { names: [...this.names] } : null);
+		T(this.key, this.names.size ? { names: [...this.names] } : null);
 	}
-}, Ve = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, A = [];
-for (let e = 2; A.length < 64; e++) A.every((t) => e % t) && A.push(e);
-var He = Int32Array.from(A, (e) => Ve(Math.cbrt(e))), Ue = Int32Array.from(A.slice(0, 8), (e) => Ve(Math.sqrt(e))), j = (e, t) => e >>> t | e << 32 - t;
-function We(e, t, n, r) {
+}, He = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, j = [];
+for (let e = 2; j.length < 64; e++) j.every((t) => e % t) && j.push(e);
+var Ue = Int32Array.from(j, (e) => He(Math.cbrt(e))), We = Int32Array.from(j.slice(0, 8), (e) => He(Math.sqrt(e))), M = (e, t) => e >>> t | e << 32 - t;
+function Ge(e, t, n, r) {
 	for (let e = 0; e < 16; e++) t[e] = n.getInt32(r + e * 4);
 	for (let e = 16; e < 64; e++) {
 		let [n, r] = [t[e - 15], t[e - 2]];
-		t[e] = t[e - 16] + (j(n, 7) ^ j(n, 18) ^ n >>> 3) + t[e - 7] + (j(r, 17) ^ j(r, 19) ^ r >>> 10);
+		t[e] = t[e - 16] + (M(n, 7) ^ M(n, 18) ^ n >>> 3) + t[e - 7] + (M(r, 17) ^ M(r, 19) ^ r >>> 10);
 	}
 	let [i, a, o, s, c, l, u, d] = e;
 	for (let e = 0; e < 64; e++) {
-		let n = d + (j(c, 6) ^ j(c, 11) ^ j(c, 25)) + (c & l ^ ~c & u) + He[e] + t[e] | 0, r = (j(i, 2) ^ j(i, 13) ^ j(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
+		let n = d + (M(c, 6) ^ M(c, 11) ^ M(c, 25)) + (c & l ^ ~c & u) + Ue[e] + t[e] | 0, r = (M(i, 2) ^ M(i, 13) ^ M(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
 		[d, u, l, c, s, o, a, i] = [
 			u,
 			l,
@@ -683,36 +684,36 @@ function We(e, t, n, r) {
 		d
 	].entries()) e[t] = e[t] + n;
 }
-function Ge(e) {
+function Ke(e) {
 	let t = typeof e == "string" ? new TextEncoder().encode(e) : e, n = new Uint8Array(Math.ceil((t.length + 9) / 64) * 64);
 	n.set(t), n[t.length] = 128;
 	let r = new DataView(n.buffer);
 	r.setUint32(n.length - 8, Math.floor(t.length / 2 ** 29)), r.setUint32(n.length - 4, t.length << 3);
-	let [i, a] = [Ue.slice(), /* @__PURE__ */ new Int32Array(64)];
-	for (let e = 0; e < n.length; e += 64) We(i, a, r, e);
+	let [i, a] = [We.slice(), /* @__PURE__ */ new Int32Array(64)];
+	for (let e = 0; e < n.length; e += 64) Ge(i, a, r, e);
 	return Array.from(i, (e) => (e >>> 0).toString(16).padStart(8, "0")).join("");
 }
 // src/edit/journal.ts
-var Ke = {
+var qe = {
 	sequence: 0,
 	hash: "0".repeat(64)
-}, qe = 1 << 20, Je = [
+}, Je = 1 << 20, Ye = [
 	250,
 	500,
 	1e3,
 	2e3,
 	4e3,
 	8e3
-], Ye = /* @__PURE__ */ new Set([
+], Xe = /* @__PURE__ */ new Set([
 	"conflict",
 	"closed",
 	"not_yours",
 	"refused"
 ]);
-function Xe(e, t, n, r) {
-	return Ge(`${e}\n${t}\n${n}\n${Ge(r)}`);
+function Ze(e, t, n, r) {
+	return Ke(`${e}\n${t}\n${n}\n${Ke(r)}`);
 }
-var Ze = class {
+var Qe = class {
 	url;
 	head;
 	outside;
@@ -726,7 +727,7 @@ var Ze = class {
 		return this.queue.at(-1) ?? this.head;
 	}
 	get isStuck() {
-		return Ye.has(this.state);
+		return Xe.has(this.state);
 	}
 	add(e, t, n) {
 		let { sequence: r, hash: i } = this.next, a = {
@@ -735,12 +736,12 @@ var Ze = class {
 			label: t,
 			parent: i,
 			body: n,
-			hash: Xe(i, e, t, n)
+			hash: Ze(i, e, t, n)
 		};
 		this.queue.push(a), this.outside.keep(a), this.tell(this.state === "saved" ? "saving" : this.state), this.isStuck || (this.sending ??= this.send());
 	}
 	edit({ operation: e, label: t, runs: n }) {
-		for (let r = 0; r < n.length; r += qe) this.add(e, t, fe(n.slice(r, r + qe)));
+		for (let r = 0; r < n.length; r += Je) this.add(e, t, he(n.slice(r, r + Je)));
 	}
 	async flush() {
 		for (; this.sending;) await this.sending;
@@ -756,7 +757,7 @@ var Ze = class {
 					sequence: t.sequence,
 					hash: t.hash
 				}, this.outside.drop(t), e = 0, this.tell(this.queue.length ? "saving" : "saved");
-			} else t === "again" || t === "signed_out" ? (e += 1, this.tell(t === "signed_out" ? t : e > 2 ? "offline" : "saving"), await this.outside.wait(Je[Math.min(e, Je.length) - 1])) : this.tell(t);
+			} else t === "again" || t === "signed_out" ? (e += 1, this.tell(t === "signed_out" ? t : e > 2 ? "offline" : "saving"), await this.outside.wait(Ye[Math.min(e, Ye.length) - 1])) : this.tell(t);
 		}
 		this.sending = null;
 	}
@@ -785,28 +786,28 @@ var Ze = class {
 	tell(e) {
 		this.state = e, this.outside.onState(e, this.queue.length);
 	}
-}, M = "entries";
-function Qe() {
+}, N = "entries";
+function $e() {
 	return new Promise((e, t) => {
 		let n = indexedDB.open("segloop", 1);
-		n.onupgradeneeded = () => n.result.createObjectStore(M, { keyPath: [
+		n.onupgradeneeded = () => n.result.createObjectStore(N, { keyPath: [
 			"draft",
 			"sequence",
 			"hash"
 		] }), n.onsuccess = () => e(n.result), n.onerror = () => t(n.error ?? /* @__PURE__ */ Error("IndexedDB"));
 	});
 }
-function $e(e) {
+function et(e) {
 	return new Promise((t, n) => {
 		e.onsuccess = () => t(e.result), e.onerror = () => n(e.error ?? /* @__PURE__ */ Error("IndexedDB"));
 	});
 }
-var et = class {
+var tt = class {
 	draft;
 	volume;
 	database;
 	constructor(e, t) {
-		this.draft = e, this.volume = t, this.database = Qe().catch(() => null);
+		this.draft = e, this.volume = t, this.database = $e().catch(() => null);
 	}
 	put(e) {
 		this.write((t) => t.put({
@@ -833,7 +834,7 @@ var et = class {
 	}
 	async read(e, t) {
 		try {
-			return await $e(e.transaction(M).objectStore(M).getAll(t));
+			return await et(e.transaction(N).objectStore(N).getAll(t));
 		} catch {
 			throw new h("Strokes that this browser may have kept can't be read. Close other tabs of this case, and reload.");
 		}
@@ -841,37 +842,24 @@ var et = class {
 	async write(e) {
 		try {
 			let t = await this.database;
-			t && await $e(e(t.transaction(M, "readwrite", { durability: "strict" }).objectStore(M)));
+			t && await et(e(t.transaction(N, "readwrite", { durability: "strict" }).objectStore(N)));
 		} catch (e) {
 			console.warn("An edit could not be kept in this browser; it is being sent all the same.", e);
 		}
 	}
-};
-// src/dom.ts
-function N(e, t = {}, ...n) {
-	let r = document.createElement(e);
-	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
-	return r.append(...n), r;
-}
-function P(e, t = {}, ...n) {
-	let r = document.createElementNS("http://www.w3.org/2000/svg", e);
-	for (let [e, n] of Object.entries(t)) r.setAttribute(e, n);
-	return r.append(...n), r;
-}
-// src/edit/region.ts
-var F = {
+}, P = {
 	axial: [],
 	coronal: [],
 	sagittal: []
-}, I = {
+}, F = {
 	whole: !1,
 	labels: null,
-	...F
+	...P
 };
-function L(e) {
+function I(e) {
 	return e.name.toLowerCase();
 }
-function R(e, t, n) {
+function L(e, t, n) {
 	let r = [];
 	for (let [i, a] of [...e, [Math.min(t, n), Math.max(t, n)]].sort((e, t) => e[0] - t[0])) {
 		let e = r.at(-1);
@@ -879,46 +867,46 @@ function R(e, t, n) {
 	}
 	return r;
 }
-function tt(e, t) {
+function nt(e, t) {
 	return e.flatMap(([e, n]) => e <= t && t <= n ? [[e, t - 1], [t + 1, n]].filter(([e, t]) => e <= t) : [[e, n]]);
 }
-function z(e, t) {
+function R(e, t) {
 	return e.some(([e, n]) => e <= t && t <= n);
 }
-function B(e) {
+function z(e) {
 	return e.reduce((e, [t, n]) => e + n - t + 1, 0);
 }
-function nt(e, t, n, r) {
-	if (e.whole || z(e[t], n)) return !0;
+function rt(e, t, n, r) {
+	if (e.whole || R(e[t], n)) return !0;
 	let i = {
 		axial: r[2],
 		coronal: r[1],
 		sagittal: r[0]
 	};
-	return Object.keys(i).some((n) => n !== t && B(e[n]) === i[n]);
+	return Object.keys(i).some((n) => n !== t && z(e[n]) === i[n]);
 }
-function rt(e, t, n) {
-	return Object.keys(F).some((r) => t[r].every(([t, i]) => {
-		for (let a = t; a <= i; a++) if (!nt(e, r, a, n)) return !1;
+function it(e, t, n) {
+	return Object.keys(P).some((r) => t[r].every(([t, i]) => {
+		for (let a = t; a <= i; a++) if (!rt(e, r, a, n)) return !1;
 		return !0;
 	}));
 }
-function it(e) {
-	return e.labels?.length === 0 || !e.whole && !B(e.axial) && !B(e.coronal) && !B(e.sagittal);
-}
 function at(e) {
-	return e.map(([e, t]) => e === t ? `${e + 1}` : `${e + 1}-${t + 1}`).join(", ");
+	return e.labels?.length === 0 || !e.whole && !z(e.axial) && !z(e.coronal) && !z(e.sagittal);
 }
 function ot(e) {
+	return e.map(([e, t]) => e === t ? `${e + 1}` : `${e + 1}-${t + 1}`).join(", ");
+}
+function st(e) {
 	if (e.whole) return "whole volume";
 	let t = [
 		"axial",
 		"coronal",
 		"sagittal"
-	].filter((t) => B(e[t])).map((t) => `${B(e[t])} ${t}`);
+	].filter((t) => z(e[t])).map((t) => `${z(e[t])} ${t}`);
 	return t.length ? t.join(", ") : "nothing yet";
 }
-function st(e, [t, n]) {
+function ct(e, [t, n]) {
 	let r = {
 		axial: /* @__PURE__ */ new Set(),
 		coronal: /* @__PURE__ */ new Set(),
@@ -931,8 +919,8 @@ function st(e, [t, n]) {
 	}
 	return r;
 }
-function ct(e, t, n) {
-	let r = st(t, n), i = (t) => [...r[t]].reduce((e, t) => z(e, t) ? e : R(e, t, t), e[t]);
+function lt(e, t, n) {
+	let r = ct(t, n), i = (t) => [...r[t]].reduce((e, t) => R(e, t) ? e : L(e, t, t), e[t]);
 	return {
 		axial: i("axial"),
 		coronal: i("coronal"),
@@ -940,26 +928,26 @@ function ct(e, t, n) {
 	};
 }
 // src/edit/menus.ts
-function V(e, t, n) {
-	let r = N("button", {
+function B(e, t, n) {
+	let r = _("button", {
 		type: "button",
 		title: t
 	}, e);
 	return r.addEventListener("click", n), r;
 }
-function H(e, t, n = {}) {
-	return N("input", {
+function V(e, t, n = {}) {
+	return _("input", {
 		type: "number",
 		value: t,
 		"aria-label": e,
 		...n
 	});
 }
-var U = class {
-	title = N("summary");
+var H = class {
+	title = _("summary");
 	node;
 	constructor(e, t) {
-		this.title.setAttribute("aria-label", e), t.classList.add("menu-card"), this.node = N("details", { class: "menu" }, this.title, t), this.node.addEventListener("toggle", () => {
+		this.title.setAttribute("aria-label", e), t.classList.add("menu-card"), this.node = _("details", { class: "menu" }, this.title, t), this.node.addEventListener("toggle", () => {
 			t.classList.remove("leftwards");
 			let e = this.node.closest(".sv")?.getBoundingClientRect().right ?? Infinity;
 			t.classList.toggle("leftwards", t.getBoundingClientRect().right > e);
@@ -972,12 +960,12 @@ var U = class {
 		let e = this.node.getRootNode(), t = this.node.open && this.node.contains(e.activeElement);
 		this.node.open = !1, t && this.title.focus({ preventScroll: !0 });
 	}
-}, lt = [
+}, ut = [
 	["everything", "everything unlocked"],
 	["background", "background only"],
 	["chosen", "chosen labels"]
-], ut = class {
-	over = N("select", { "aria-label": "Paint over" }, ...lt.map(([e, t]) => N("option", { value: e }, t)));
+], dt = class {
+	over = _("select", { "aria-label": "Paint over" }, ...ut.map(([e, t]) => _("option", { value: e }, t)));
 	checks;
 	list;
 	menu;
@@ -986,12 +974,12 @@ var U = class {
 			index: 0,
 			name: "background"
 		}, ...t];
-		this.checks = n.map(({ index: e, name: t }) => [e, N("input", {
+		this.checks = n.map(({ index: e, name: t }) => [e, _("input", {
 			type: "checkbox",
 			"aria-label": `Paint over ${t}`
-		})]), this.list = N("div", { class: "checks" }, ...this.checks.map(([, e], t) => N("label", {}, e, N("span", {}, n[t].name)))), this.over.addEventListener("change", () => e.change({ over: this.over.value }));
+		})]), this.list = _("div", { class: "checks" }, ...this.checks.map(([, e], t) => _("label", {}, e, _("span", {}, n[t].name)))), this.over.addEventListener("change", () => e.change({ over: this.over.value }));
 		for (let [, t] of this.checks) t.addEventListener("change", () => e.change({ chosen: new Set(this.checks.filter(([, e]) => e.checked).map(([e]) => e)) }));
-		this.menu = new U("What may be painted over", N("div", {}, N("label", {}, N("span", {}, "Paint over"), this.over), this.list, N("p", {}, "Locked and hidden labels are never changed. Lock a label in the list at the right.")));
+		this.menu = new H("What may be painted over", _("div", {}, _("label", {}, _("span", {}, "Paint over"), this.over), this.list, _("p", {}, "Locked and hidden labels are never changed. Lock a label in the list at the right.")));
 	}
 	show({ over: e, chosen: t, locked: n }) {
 		this.over.value = e, this.list.hidden = e !== "chosen";
@@ -999,29 +987,29 @@ var U = class {
 		let r = e === "chosen" ? `${t.size} chosen` : e;
 		this.menu.show(`Over: ${r}${n.size ? `, ${n.size} locked` : ""}`);
 	}
-}, dt = class {
-	smooth = H("Smoothing radius in mm", "2", {
+}, ft = class {
+	smooth = V("Smoothing radius in mm", "2", {
 		min: "0.5",
 		max: "20",
 		step: "0.5"
 	});
-	islands = H("Smallest piece to keep, in voxels", "", {
+	islands = V("Smallest piece to keep, in voxels", "", {
 		min: "1",
 		placeholder: "largest"
 	});
-	plane = N("input", {
+	plane = _("input", {
 		type: "checkbox",
 		"aria-label": "Fill holes slice by slice"
 	});
-	name = N("strong");
+	name = _("strong");
 	menu;
 	constructor(e) {
 		let t = (t) => () => {
 			this.menu.close(), e.shape(t, this.settings());
 		}, n = (t) => () => {
 			this.menu.close(), e.copySlice(t);
-		}, r = (...e) => N("div", { class: "line" }, ...e);
-		this.menu = new U("Tools for the chosen label", N("div", {}, N("p", {}, "For ", this.name, ", in the plane in use where it matters:"), r(V("Interpolate", "Fill in between the slices that you drew in this plane; without any, between slices that have the label", t("interpolate"))), r(V("Copy from slice below", "Bring the label over from one slice lower", n(-1)), V("Copy from slice above", "Bring the label over from one slice higher", n(1))), r(V("Smooth", "Smooth the outline in 3D", t("smooth")), this.smooth, "mm"), r(V("Remove islands", "Keep the largest piece, or all pieces that are large enough", t("islands")), "smaller than", this.islands, "voxels"), r(V("Fill holes", "Fill what the label encloses", t("holes")), N("label", {}, this.plane, N("span", {}, "slice by slice"))))), this.menu.show("Label tools");
+		}, r = (...e) => _("div", { class: "line" }, ...e);
+		this.menu = new H("Tools for the chosen label", _("div", {}, _("p", {}, "For ", this.name, ", in the plane in use where it matters:"), r(B("Interpolate", "Fill in between the slices that you drew in this plane; without any, between slices that have the label", t("interpolate"))), r(B("Copy from slice below", "Bring the label over from one slice lower", n(-1)), B("Copy from slice above", "Bring the label over from one slice higher", n(1))), r(B("Smooth", "Smooth the outline in 3D", t("smooth")), this.smooth, "mm"), r(B("Remove islands", "Keep the largest piece, or all pieces that are large enough", t("islands")), "smaller than", this.islands, "voxels"), r(B("Fill holes", "Fill what the label encloses", t("holes")), _("label", {}, this.plane, _("span", {}, "slice by slice"))))), this.menu.show("Label tools");
 	}
 	show(e) {
 		this.name.textContent = e;
@@ -1034,68 +1022,68 @@ var U = class {
 			isHolesInPlane: this.plane.checked
 		};
 	}
-}, ft = class {
+}, pt = class {
 	host;
-	from = H("First slice", "1", { min: "1" });
-	to = H("Last slice", "1", { min: "1" });
-	all = N("input", {
+	from = V("First slice", "1", { min: "1" });
+	to = V("Last slice", "1", { min: "1" });
+	all = _("input", {
 		type: "checkbox",
 		"aria-label": "All labels reviewed"
 	});
 	checks;
 	list;
-	said = N("div", { class: "said" });
-	plane = N("span");
+	said = _("div", { class: "said" });
+	plane = _("span");
 	menu;
 	constructor(e, t) {
-		this.host = e, this.checks = t.map(({ index: e, name: t }) => [e, N("input", {
+		this.host = e, this.checks = t.map(({ index: e, name: t }) => [e, _("input", {
 			type: "checkbox",
 			"aria-label": `${t} reviewed`
-		})]), this.list = N("div", { class: "checks" }, ...this.checks.map(([, e], n) => N("label", {}, e, N("span", {}, t[n].name))));
+		})]), this.list = _("div", { class: "checks" }, ...this.checks.map(([, e], n) => _("label", {}, e, _("span", {}, t[n].name))));
 		let n = () => e.reviewLabels(this.all.checked ? null : this.checks.filter(([, e]) => e.checked).map(([e]) => e));
 		this.all.addEventListener("change", n);
 		for (let [, e] of this.checks) e.addEventListener("change", n);
-		this.menu = new U("Reviewed region", N("div", {}, N("p", {}, "What you vouch for. What you do not mark counts as not looked at, and never as background."), N("div", { class: "line" }, this.plane, " slices", this.from, "to", this.to, V("Mark range", "You vouch for these slices", () => e.reviewRange(this.from.valueAsNumber - 1, this.to.valueAsNumber - 1))), N("div", { class: "line" }, V("Mark edited slices", "You vouch for the slices of this plane that you edited", () => e.reviewEdited()), V("Whole volume", "You vouch for every slice", () => e.reviewWhole()), V("Nothing", "Take all marks back", () => e.reviewNothing())), N("div", { class: "line" }, N("label", {}, this.all, N("span", {}, "all labels"))), this.list, this.said));
+		this.menu = new H("Reviewed region", _("div", {}, _("p", {}, "What you vouch for. What you do not mark counts as not looked at, and never as background."), _("div", { class: "line" }, this.plane, " slices", this.from, "to", this.to, B("Mark range", "You vouch for these slices", () => e.reviewRange(this.from.valueAsNumber - 1, this.to.valueAsNumber - 1))), _("div", { class: "line" }, B("Mark edited slices", "You vouch for the slices of this plane that you edited", () => e.reviewEdited()), B("Whole volume", "You vouch for every slice", () => e.reviewWhole()), B("Nothing", "Take all marks back", () => e.reviewNothing())), _("div", { class: "line" }, _("label", {}, this.all, _("span", {}, "all labels"))), this.list, this.said));
 	}
 	show(e, t, n, r, i) {
 		this.plane.textContent = n[0].toUpperCase() + n.slice(1), this.to.max = this.from.max = String(i), this.menu.node.open || (this.from.value = this.to.value = String(r + 1)), this.all.checked = e.labels === null, this.list.hidden = e.labels === null;
 		for (let [t, n] of this.checks) n.checked = e.labels?.includes(t) ?? !0;
-		this.menu.show(`Reviewed: ${ot(e)}${e.labels ? `, ${e.labels.length} labels` : ""}`);
+		this.menu.show(`Reviewed: ${st(e)}${e.labels ? `, ${e.labels.length} labels` : ""}`);
 		let a = [
 			"axial",
 			"coronal",
 			"sagittal"
-		].flatMap((n) => [...B(e[n]) ? [N("div", {}, `Reviewed ${n}: ${at(e[n])}`)] : [], ...B(t[n]) ? [this.editedRow(n, t, e)] : []]);
+		].flatMap((n) => [...z(e[n]) ? [_("div", {}, `Reviewed ${n}: ${ot(e[n])}`)] : [], ...z(t[n]) ? [this.editedRow(n, t, e)] : []]);
 		this.said.replaceChildren(...a);
 	}
 	editedRow(e, t, n) {
 		let r = t[e].map(([t, r]) => {
-			let i = V(t === r ? `${t + 1}` : `${t + 1}-${r + 1}`, "Go there", () => this.host.goTo(e, t));
-			return i.className = !n.whole && Array.from({ length: r - t + 1 }, (e, n) => t + n).some((t) => !z(n[e], t)) ? "slice open" : "slice", i;
+			let i = B(t === r ? `${t + 1}` : `${t + 1}-${r + 1}`, "Go there", () => this.host.goTo(e, t));
+			return i.className = !n.whole && Array.from({ length: r - t + 1 }, (e, n) => t + n).some((t) => !R(n[e], t)) ? "slice open" : "slice", i;
 		});
-		return N("div", { class: "slices" }, `Edited ${e}: `, ...r);
+		return _("div", { class: "slices" }, `Edited ${e}: `, ...r);
 	}
-}, pt = class {
-	node = N("div", {
+}, mt = class {
+	node = _("div", {
 		class: "question",
 		role: "dialog",
 		hidden: ""
 	});
 	ask(e, t, n) {
-		this.node.setAttribute("aria-label", e), this.node.replaceChildren(N("strong", {}, e), N("span", {}, t), ...n.map(({ text: e, title: t, run: n }) => V(e, t, () => {
+		this.node.setAttribute("aria-label", e), this.node.replaceChildren(_("strong", {}, e), _("span", {}, t), ...n.map(({ text: e, title: t, run: n }) => B(e, t, () => {
 			this.node.hidden = !0, n();
 		}))), this.node.hidden = !1;
 	}
 };
-function mt(e, t, { region: n, edited: r, plane: i, shape: a }) {
-	let o = it(n);
-	if (!o && rt(n, r, a)) {
+function ht(e, t, { region: n, edited: r, plane: i, shape: a }) {
+	let o = at(n);
+	if (!o && it(n, r, a)) {
 		t.finalize();
 		return;
 	}
 	let s = (e) => () => {
 		e(), t.finalize();
-	}, c = B(r[i]);
+	}, c = z(r[i]);
 	e.ask(o ? "Which part have you looked at, and vouch for?" : "Some of your edits lie outside of what is marked as reviewed. What do you vouch for?", "The model learns only from what you vouch for; the rest counts as unknown.", [
 		{
 			text: "Whole volume",
@@ -1120,7 +1108,7 @@ function mt(e, t, { region: n, edited: r, plane: i, shape: a }) {
 	]);
 }
 // src/edit/settings.ts
-var W = [
+var U = [
 	[
 		"look",
 		"Look",
@@ -1169,12 +1157,12 @@ var W = [
 		"Choose the label under the pointer",
 		"k"
 	]
-], ht = /* @__PURE__ */ new Set([
+], gt = /* @__PURE__ */ new Set([
 	"brush",
 	"erase",
 	"grow"
 ]);
-function gt(e) {
+function _t(e) {
 	return {
 		tool: "look",
 		label: e,
@@ -1189,7 +1177,7 @@ function gt(e) {
 	};
 }
 // src/edit/panel.ts
-var _t = {
+var vt = {
 	saved: "All changes saved",
 	saving: "Saving ...",
 	offline: "No connection: changes are kept in this browser and sent as soon as it is back.",
@@ -1198,47 +1186,47 @@ var _t = {
 	closed: "NOT SAVED: this draft was finished or given up elsewhere. Reload the page.",
 	not_yours: "NOT SAVED: this draft belongs to somebody else. Go back and open your own.",
 	refused: "NOT SAVED: the server refuses the last edit. Reload the page, and tell operations."
-}, vt = class {
+}, yt = class {
 	host;
 	labels;
-	tools = W.map(([e, t, n, r]) => V(t, `${n} (${r === "Escape" ? "Esc" : r.toUpperCase()})`, () => this.host.change({ tool: e })));
-	label = N("select", { "aria-label": "Label to draw" });
-	size = H("Brush radius in mm", "5", {
+	tools = U.map(([e, t, n, r]) => B(t, `${n} (${r === "Escape" ? "Esc" : r.toUpperCase()})`, () => this.host.change({ tool: e })));
+	label = _("select", { "aria-label": "Label to draw" });
+	size = V("Brush radius in mm", "5", {
 		min: "0",
 		max: "100",
 		step: "1"
 	});
-	ball = N("input", {
+	ball = _("input", {
 		type: "checkbox",
 		"aria-label": "Brush is a ball"
 	});
-	ranged = N("input", {
+	ranged = _("input", {
 		type: "checkbox",
 		"aria-label": "Paint only values in the range"
 	});
-	low = H("Lowest value", "", { step: "10" });
-	high = H("Highest value", "", { step: "10" });
-	undo = V("Undo", "Undo (Ctrl+Z)", () => this.host.undo());
-	redo = V("Redo", "Redo (Ctrl+Y)", () => this.host.redo());
-	slice = V("Slice reviewed", "You vouch for this slice of the plane in use (V)", () => this.host.reviewSlice());
-	done = V("Finalize", "Make a new version of the mask", () => mt(this.question, this.host, this.shown));
-	said = N("span", {
+	low = V("Lowest value", "", { step: "10" });
+	high = V("Highest value", "", { step: "10" });
+	undo = B("Undo", "Undo (Ctrl+Z)", () => this.host.undo());
+	redo = B("Redo", "Redo (Ctrl+Y)", () => this.host.redo());
+	slice = B("Slice reviewed", "You vouch for this slice of the plane in use (V)", () => this.host.reviewSlice());
+	done = B("Finalize", "Make a new version of the mask", () => ht(this.question, this.host, this.shown));
+	said = _("span", {
 		class: "saved",
 		role: "status"
 	});
-	note = N("span", {
+	note = _("span", {
 		class: "note",
 		role: "status"
 	});
 	over;
 	shape;
 	review;
-	question = new pt();
+	question = new mt();
 	settings = null;
 	shown = null;
 	rows;
 	constructor(e, t, n) {
-		this.host = e, this.labels = t, this.over = new ut(e, t), this.shape = new dt(e), this.review = new ft(e, t), this.label.append(...t.map(({ index: e, name: t }) => N("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
+		this.host = e, this.labels = t, this.over = new dt(e, t), this.shape = new ft(e), this.review = new pt(e, t), this.label.append(...t.map(({ index: e, name: t }) => _("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
 			this.size.value !== "" && e.change(this.settings?.tool === "grow" ? { growMm: this.size.valueAsNumber } : { sizeMm: this.size.valueAsNumber });
 		}), this.ball.addEventListener("change", () => e.change({ isBall: this.ball.checked })), this.ranged.addEventListener("change", () => e.change({ isRanged: this.ranged.checked }));
 		for (let t of [this.low, this.high]) t.addEventListener("input", () => {
@@ -1246,8 +1234,8 @@ var _t = {
 			t.some(Number.isNaN) || e.change({ range: t });
 		});
 		this.done.classList.add("primary");
-		let r = (e, t) => N("label", {}, N("span", {}, e), t);
-		this.rows = N("div", { class: "editing" }, N("div", { class: "tools edit" }, N("span", { class: "group" }, ...this.tools), r("Label", this.label), r("Radius mm", this.size), N("label", {}, this.ball, N("span", {}, "3D")), this.undo, this.redo, this.note), N("div", { class: "tools edit" }, this.over.menu.node, N("label", { title: "Paint, fill and grow only where the CT's value lies in this range" }, this.ranged, N("span", {}, `only ${n}`)), this.low, "to", this.high, this.shape.menu.node, this.slice, this.review.menu.node, this.done, this.said), this.question.node);
+		let r = (e, t) => _("label", {}, _("span", {}, e), t);
+		this.rows = _("div", { class: "editing" }, _("div", { class: "tools edit" }, _("span", { class: "group" }, ...this.tools), r("Label", this.label), r("Radius mm", this.size), _("label", {}, this.ball, _("span", {}, "3D")), this.undo, this.redo, this.note), _("div", { class: "tools edit" }, this.over.menu.node, _("label", { title: "Paint, fill and grow only where the CT's value lies in this range" }, this.ranged, _("span", {}, `only ${n}`)), this.low, "to", this.high, this.shape.menu.node, this.slice, this.review.menu.node, this.done, this.said), this.question.node);
 	}
 	get menus() {
 		return [
@@ -1260,12 +1248,12 @@ var _t = {
 		for (let t of this.menus) e.includes(t.node) || t.close();
 	}
 	show(e, t) {
-		this.settings = e, this.shown = t, W.forEach(([t], n) => this.tools[n].setAttribute("aria-pressed", String(t === e.tool))), this.label.value = String(e.label);
+		this.settings = e, this.shown = t, U.forEach(([t], n) => this.tools[n].setAttribute("aria-pressed", String(t === e.tool))), this.label.value = String(e.label);
 		let n = e.tool === "grow" ? e.growMm : e.sizeMm;
-		this.size.valueAsNumber !== n && (this.size.value = String(n)), this.size.disabled = e.tool !== "look" && !ht.has(e.tool), this.ball.checked = e.isBall, this.ranged.checked = e.isRanged, this.low.valueAsNumber !== e.range[0] && (this.low.value = String(e.range[0])), this.high.valueAsNumber !== e.range[1] && (this.high.value = String(e.range[1])), this.low.disabled = this.high.disabled = !e.isRanged, this.over.show(e), this.shape.show(this.labels.find(({ index: t }) => t === e.label)?.name ?? ""), this.review.show(t.region, t.edited, t.plane, t.slice, t.nSlices), this.undo.disabled = !t.canUndo || t.isBusy, this.redo.disabled = !t.canRedo || t.isBusy, this.done.disabled = t.isBusy;
+		this.size.valueAsNumber !== n && (this.size.value = String(n)), this.size.disabled = e.tool !== "look" && !gt.has(e.tool), this.ball.checked = e.isBall, this.ranged.checked = e.isRanged, this.low.valueAsNumber !== e.range[0] && (this.low.value = String(e.range[0])), this.high.valueAsNumber !== e.range[1] && (this.high.value = String(e.range[1])), this.low.disabled = this.high.disabled = !e.isRanged, this.over.show(e), this.shape.show(this.labels.find(({ index: t }) => t === e.label)?.name ?? ""), this.review.show(t.region, t.edited, t.plane, t.slice, t.nSlices), this.undo.disabled = !t.canUndo || t.isBusy, this.redo.disabled = !t.canRedo || t.isBusy, this.done.disabled = t.isBusy;
 	}
 	tell(e) {
-		this.said.textContent = _t[e], this.said.classList.toggle("error", !["saved", "saving"].includes(e)), this.said.dataset.state = e;
+		this.said.textContent = vt[e], this.said.classList.toggle("error", !["saved", "saving"].includes(e)), this.said.dataset.state = e;
 	}
 	ask(e, t, n) {
 		this.question.ask(e, t, n);
@@ -1275,7 +1263,7 @@ var _t = {
 	}
 };
 // src/edit/shapes.ts
-function yt(e, t, n) {
+function bt(e, t, n) {
 	e += 1e-4;
 	let r = t.map((t, r) => n?.normal === r ? 0 : Math.floor(e / t)), i = [];
 	for (let n = -r[2]; n <= r[2]; n++) for (let a = -r[1]; a <= r[1]; a++) for (let o = -r[0]; o <= r[0]; o++) (o * t[0]) ** 2 + (a * t[1]) ** 2 + (n * t[2]) ** 2 <= e ** 2 && i.push([
@@ -1285,15 +1273,15 @@ function yt(e, t, n) {
 	]);
 	return i;
 }
-function bt(e, t) {
+function xt(e, t) {
 	let n = Math.max(1, ...e.map((e, n) => Math.abs(t[n] - e)));
 	return Array.from({ length: n + 1 }, (r, i) => e.map((e, r) => Math.round(e + (t[r] - e) * i / n)));
 }
-function xt(e, t) {
+function St(e, t) {
 	let { across: n, up: r } = t, i = /* @__PURE__ */ new Map(), a = (e) => {
 		i.set(e.join(), e);
 	};
-	e.forEach((t, n) => bt(t, e[(n + 1) % e.length]).forEach(a));
+	e.forEach((t, n) => xt(t, e[(n + 1) % e.length]).forEach(a));
 	let o = e.map((e) => e[r]);
 	for (let t = Math.min(...o); t <= Math.max(...o); t++) {
 		let i = [];
@@ -1308,7 +1296,7 @@ function xt(e, t) {
 	}
 	return [...i.values()];
 }
-function St(e, t, n, r) {
+function Ct(e, t, n, r) {
 	let { across: i, up: a } = n, o = /* @__PURE__ */ new Set([e[i] + e[a] * t[i]]), s = [], c = [e];
 	for (; c.length;) {
 		let e = c.pop();
@@ -1330,7 +1318,7 @@ function St(e, t, n, r) {
 	return s;
 }
 // src/edit/pen.ts
-var Ct = 8, wt = class {
+var wt = 8, Tt = class {
 	app;
 	host;
 	last = null;
@@ -1349,7 +1337,7 @@ var Ct = 8, wt = class {
 	begin(e, t) {
 		let { engine: n, settings: r } = this.host;
 		if (!n) return !1;
-		if ((r.tool === "pick" || r.tool !== "polygon" && r.tool !== "grow") && (this.corners = []), r.tool === "pick") return this.host.pick(G(n, t)), !1;
+		if ((r.tool === "pick" || r.tool !== "polygon" && r.tool !== "grow") && (this.corners = []), r.tool === "pick") return this.host.pick(W(n, t)), !1;
 		let i = this.host.refusal();
 		if (i) return this.host.tell(i), !1;
 		if (this.host.tell(""), r.tool === "grow") this.host.grow(t);
@@ -1361,7 +1349,7 @@ var Ct = 8, wt = class {
 		return !1;
 	}
 	follow(e, t, n, r, i) {
-		e.isDrawing && (i === "cancel" ? e.cancel() : n && this.draw(e, t, n, r, i), (i === "up" || i === "cancel") && (this.host.settings.tool === "lasso" && i === "up" && this.corners.length && e.paint(xt(this.corners, t)), this.corners = [], this.finish(e)), this.host.showChanges());
+		e.isDrawing && (i === "cancel" ? e.cancel() : n && this.draw(e, t, n, r, i), (i === "up" || i === "cancel") && (this.host.settings.tool === "lasso" && i === "up" && this.corners.length && e.paint(St(this.corners, t)), this.corners = [], this.finish(e)), this.host.showChanges());
 	}
 	finish(e) {
 		let t = e.end();
@@ -1385,16 +1373,16 @@ var Ct = 8, wt = class {
 		let { settings: a } = this.host;
 		if (a.tool === "fill") {
 			if (i !== "down") return;
-			let r = G(e, n);
-			e.paint(St(n, e.mask.shape, t, (t) => G(e, t) === r));
+			let r = W(e, n);
+			e.paint(Ct(n, e.mask.shape, t, (t) => W(e, t) === r));
 			return;
 		}
 		let o = (r instanceof PointerEvent ? r.getCoalescedEvents?.() ?? [] : []).map((e) => this.app.voxelAt(t.index, e)).filter((e) => e !== null);
 		for (let r of [...o, n]) a.tool === "lasso" ? this.corners.push(r) : this.stamp(e, t, this.last ?? r, r), this.last = r;
 	}
 	stamp(e, t, n, r) {
-		let { sizeMm: i, isBall: a } = this.host.settings, o = yt(i, this.app.store.scene.camera.spacing, a ? null : t);
-		for (let [t, i, a] of bt(n, r)) e.paint(o.map(([e, n, r]) => [
+		let { sizeMm: i, isBall: a } = this.host.settings, o = bt(i, this.app.store.scene.camera.spacing, a ? null : t);
+		for (let [t, i, a] of xt(n, r)) e.paint(o.map(([e, n, r]) => [
 			t + e,
 			i + n,
 			a + r
@@ -1404,26 +1392,26 @@ var Ct = 8, wt = class {
 		let n = this.corners[0];
 		n && (n[e.normal] !== t[e.normal] || this.plane?.index !== e.index) && (this.corners = []), this.plane = e;
 		let i = this.app.camera(), a = this.app.stage.viewOf(this.app.stage.panes[e.index], i), [o, s] = [this.corners[0] ?? t, t].map((e) => r(a, i, e));
-		this.corners.length > 2 && Math.hypot(o[0] - s[0], o[1] - s[1]) < Ct ? this.close() : this.corners.push(t), this.app.draw();
+		this.corners.length > 2 && Math.hypot(o[0] - s[0], o[1] - s[1]) < wt ? this.close() : this.corners.push(t), this.app.draw();
 	}
 	plane = null;
 	close() {
 		let { engine: e } = this.host, [t, n] = [this.corners, this.plane], r = t.length < 3 ? null : this.host.refusal();
-		r ? this.host.tell(r) : (this.corners = [], !e || !n || t.length < 3 || (e.begin("lasso", this.label, this.host.rules()), e.paint(xt(t, n)), this.finish(e), this.host.showChanges()));
+		r ? this.host.tell(r) : (this.corners = [], !e || !n || t.length < 3 || (e.begin("lasso", this.label, this.host.rules()), e.paint(St(t, n)), this.finish(e), this.host.showChanges()));
 	}
 	outline(e) {
 		let t = this.app.camera(), { tool: n, sizeMm: i } = this.host.settings;
 		if (!t || !this.hovered || this.hovered.plane.index !== e.plane.index) return [];
 		if (n === "lasso" && this.corners.length > 1 || n === "polygon" && this.corners.length && this.plane?.index === e.plane.index) {
-			let i = n === "polygon" ? [this.hovered.voxel] : [];
-			return [P("polygon", {
-				points: [...this.corners, ...i].map((n) => r(e, t, n).join()).join(" "),
+			let i = n === "polygon" ? [this.hovered.voxel] : [], a = [...this.corners, ...i].map((n) => r(e, t, n).join()).join(" ");
+			return [g("polygon", {
+				points: a,
 				class: "brush"
 			})];
 		}
 		if (n !== "brush" && n !== "erase") return [];
 		let [a, o] = r(e, t, this.hovered.voxel);
-		return [P("circle", {
+		return [g("circle", {
 			cx: String(a),
 			cy: String(o),
 			r: String(Math.max(1, i * e.pxPerMm)),
@@ -1431,21 +1419,21 @@ var Ct = 8, wt = class {
 		})];
 	}
 };
-function G({ mask: { shape: e, voxels: t } }, [n, r, i]) {
+function W({ mask: { shape: e, voxels: t } }, [n, r, i]) {
 	return t[n + e[0] * (r + e[1] * i)];
 }
 // src/edit/editor.ts
-var Tt = 3e4, Et = 3e4, Dt = 1500, Ot = 60, kt = new Map(W.filter(([e]) => e !== "look").map(([e, , , t]) => [t, e])), At = /* @__PURE__ */ new Set([
+var Et = 3e4, Dt = 3e4, Ot = 1500, kt = 60, At = new Map(U.filter(([e]) => e !== "look").map(([e, , , t]) => [t, e])), jt = /* @__PURE__ */ new Set([
 	"brush",
 	"lasso",
 	"fill",
 	"threshold",
 	"copy"
 ]);
-function jt(e) {
+function Mt(e) {
 	return e.reduce((e, { length: t }) => e + t, 0);
 }
-var Mt = class {
+var Nt = class {
 	app;
 	draftId;
 	onFinalized;
@@ -1458,15 +1446,15 @@ var Mt = class {
 	isBusy = !1;
 	activeMs;
 	seenAt = 0;
-	region = I;
-	edited = F;
+	region = F;
+	edited = P;
 	settling = 0;
 	url;
 	constructor(e, t, n) {
-		this.app = e, this.draftId = t, this.onFinalized = n, this.url = `${e.data.apiBase}/v1/drafts/${encodeURIComponent(t)}`, this.keep = new et(t, e.data.volumeId), this.settings = {
-			...gt(e.data.labels[0]?.index ?? 1),
-			...Ne(e.data, t)
-		}, this.activeMs = Ie(t), this.pen = new wt(e, this), this.panel = new vt(this, e.data.labels, e.data.unit), e.controls.row.after(this.panel.rows), e.onPointer = (e, t, n, r) => this.pen.pointer(e, t, n, r), e.onDecorate = (e) => this.pen.outline(e), e.root.addEventListener("keydown", this.onKey, { capture: !0 }), e.root.addEventListener("pointerdown", this.onPress, { capture: !0 }), window.addEventListener("beforeunload", this.onLeave), this.show();
+		this.app = e, this.draftId = t, this.onFinalized = n, this.url = `${e.data.apiBase}/v1/drafts/${encodeURIComponent(t)}`, this.keep = new tt(t, e.data.volumeId), this.settings = {
+			..._t(e.data.labels[0]?.index ?? 1),
+			...Ie(e.data, t)
+		}, this.activeMs = ze(t), this.pen = new Tt(e, this), this.panel = new yt(this, e.data.labels, e.data.unit), e.controls.row.after(this.panel.rows), e.onPointer = (e, t, n, r) => this.pen.pointer(e, t, n, r), e.onDecorate = (e) => this.pen.outline(e), e.root.addEventListener("keydown", this.onKey, { capture: !0 }), e.root.addEventListener("pointerdown", this.onPress, { capture: !0 }), window.addEventListener("beforeunload", this.onLeave), this.show();
 	}
 	destroy() {
 		this.panel.rows.remove(), this.app.onPointer = this.app.onDecorate = null, this.app.root.removeEventListener("keydown", this.onKey, { capture: !0 }), this.app.root.removeEventListener("pointerdown", this.onPress, { capture: !0 }), window.removeEventListener("beforeunload", this.onLeave), clearTimeout(this.settling);
@@ -1478,24 +1466,24 @@ var Mt = class {
 		};
 	}
 	async adopt(e) {
-		let t = e.head ?? Ke, n = De(e, this.app.data.labels.map(({ index: e }) => e)), [r, i, a] = await Promise.all([
-			_e(this.url, t),
-			ve(this.url),
+		let t = e.head ?? qe, n = Ae(e, this.app.data.labels.map(({ index: e }) => e)), [r, i, a] = await Promise.all([
+			be(this.url, t),
+			xe(this.url),
 			this.keep.list()
 		]);
-		this.region = i.reviewed ?? I, this.edited = i.edited;
-		let o = new Ae(n, () => this.app.store.scene.full);
+		this.region = i.reviewed ?? F, this.edited = i.edited;
+		let o = new Ne(n, () => this.app.store.scene.full);
 		o.remember(r);
-		let s = new Ze(this.url, t, {
+		let s = new Qe(this.url, t, {
 			fetch: (e, t) => fetch(e, {
 				...t,
-				signal: AbortSignal.timeout(Et)
+				signal: AbortSignal.timeout(Dt)
 			}),
 			wait: (e) => new Promise((t) => setTimeout(t, e)),
 			onState: (e) => this.panel.tell(e),
 			keep: (e) => this.keep.put(e),
 			drop: (e) => this.keep.delete(e)
-		}), c = await xe(this.url, a, o, s, this.taken, (e) => this.keep.delete(e));
+		}), c = await we(this.url, a, o, s, this.taken, (e) => this.keep.delete(e));
 		return c.region && (this.region = c.region), c.nEdits && this.settle(s), this.panel.say([c.nEdits ? `${c.nEdits} strokes that had not been saved were added again.` : "", c.isReviewLost ? "What you marked as reviewed before was not saved, and the mask has changed since: mark it again." : ""].join(" ").trim()), this.engine = o, this.journal = s, this.panel.tell(s.state), this.show(), this.offerStrays(o, s), n;
 	}
 	get taken() {
@@ -1503,7 +1491,7 @@ var Mt = class {
 	}
 	async offerStrays(e, t) {
 		let n = [];
-		for (let [e, t] of await this.keep.listOthers()) await we(`${this.app.data.apiBase}/v1/drafts/${encodeURIComponent(e)}`).catch(() => !1) && n.push(...t.filter((e) => e.operation !== "review" && Se(this.taken, e)).map((t) => ({
+		for (let [e, t] of await this.keep.listOthers()) await De(`${this.app.data.apiBase}/v1/drafts/${encodeURIComponent(e)}`).catch(() => !1) && n.push(...t.filter((e) => e.operation !== "review" && Te(this.taken, e)).map((t) => ({
 			draft: e,
 			entry: t
 		})));
@@ -1513,7 +1501,7 @@ var Mt = class {
 				text: "Add them to this edit",
 				title: "Wherever a voxel is still what it was then",
 				run: () => {
-					let i = n.filter(({ entry: n }) => Ce(n, e, t)).length;
+					let i = n.filter(({ entry: n }) => Ee(n, e, t)).length;
 					r(), this.panel.say(`${i} strokes were added.`), this.showChanges(), this.settle(t), this.show();
 				}
 			},
@@ -1530,7 +1518,7 @@ var Mt = class {
 		]);
 	}
 	change(e) {
-		e.tool && this.pen.giveUp(), Object.assign(this.settings, e), Pe(this.app.data, this.draftId, this.settings), (e.label !== void 0 || e.tool) && this.panel.say(""), (e.label !== void 0 || e.locked) && this.app.showLabelList(), this.show(), this.app.draw();
+		e.tool && this.pen.giveUp(), Object.assign(this.settings, e), Le(this.app.data, this.draftId, this.settings), (e.label !== void 0 || e.tool) && this.panel.say(""), (e.label !== void 0 || e.locked) && this.app.showLabelList(), this.show(), this.app.draw();
 	}
 	show() {
 		let { plane: e } = this.app.active, { shape: t } = this.app.store.scene.camera;
@@ -1540,7 +1528,7 @@ var Mt = class {
 			isBusy: this.isBusy || !this.engine,
 			region: this.region,
 			edited: this.edited,
-			plane: L(e),
+			plane: I(e),
 			shape: t,
 			slice: this.app.state.cross[e.normal],
 			nSlices: t[e.normal]
@@ -1555,7 +1543,7 @@ var Mt = class {
 	}
 	press(e) {
 		if (this.pen.key(e)) return !0;
-		let t = kt.get(e);
+		let t = At.get(e);
 		if (t) this.change({ tool: t });
 		else if (e === "[" || e === "]") this.change({ sizeMm: Math.max(0, this.settings.sizeMm + (e === "]" ? 1 : -1)) });
 		else if (e === "v") this.reviewSlice();
@@ -1596,7 +1584,7 @@ var Mt = class {
 		return n ? `Nothing changed: ${n} may not be painted over (locked, hidden, or not chosen under Over).` : t ? `Nothing changed: no value here lies in the range of "only ${this.app.data.unit}".` : "";
 	}
 	record(e) {
-		e && (this.journal?.edit(e), this.edited = ct(this.edited, e.runs, this.app.store.scene.camera.shape), (e.operation === "undo" || e.operation === "redo") && this.journal && this.settle(this.journal), this.app.showVolumes()), this.show();
+		e && (this.journal?.edit(e), this.edited = lt(this.edited, e.runs, this.app.store.scene.camera.shape), (e.operation === "undo" || e.operation === "redo") && this.journal && this.settle(this.journal), this.app.showVolumes()), this.show();
 	}
 	showChanges() {
 		let e = this.engine?.takeTouched();
@@ -1614,19 +1602,19 @@ var Mt = class {
 	settle(e) {
 		clearTimeout(this.settling), this.settling = window.setTimeout(() => {
 			e.flush().then(async () => {
-				let { hash: t, edited: n } = await ve(this.url);
+				let { hash: t, edited: n } = await xe(this.url);
 				t === e.next.hash && (this.edited = n, this.show(), this.app.draw());
 			}).catch(() => void 0);
-		}, Dt);
+		}, Ot);
 	}
 	noteActivity() {
 		let e = performance.now();
-		e - this.seenAt < Tt && (this.activeMs += e - this.seenAt), this.seenAt = e, Le(this.draftId, this.activeMs);
+		e - this.seenAt < Et && (this.activeMs += e - this.seenAt), this.seenAt = e, O(this.draftId, this.activeMs);
 	}
 	grow(e) {
 		let { isRanged: t, range: n, growMm: r } = this.settings, { huOffset: i, unit: a } = this.app.data, o = this.app.store.valueOf(e);
 		if (o === null) return;
-		let [s, c] = t ? [n[0] - i, n[1] - i] : [o - Ot, o + Ot], l = `${s + i} to ${c + i} ${a}, at most ${r} mm away`;
+		let [s, c] = t ? [n[0] - i, n[1] - i] : [o - kt, o + kt], l = `${s + i} to ${c + i} ${a}, at most ${r} mm away`;
 		this.compute("grow", {
 			seed: e,
 			low_hu: s,
@@ -1635,7 +1623,7 @@ var Mt = class {
 		}, l);
 	}
 	shape(e, { smoothMm: t, minVoxels: n, isHolesInPlane: r }) {
-		let i = L(this.app.active.plane), a = {
+		let i = I(this.app.active.plane), a = {
 			smooth: { radius_mm: t },
 			islands: { min_voxels: n },
 			holes: { plane: r ? i : null },
@@ -1649,8 +1637,8 @@ var Mt = class {
 	drawnSlices(e) {
 		let { shape: t } = this.app.store.scene.camera, n = /* @__PURE__ */ new Set();
 		for (let { operation: r, label: i, runs: a } of this.engine?.done ?? []) {
-			if (i !== this.settings.label || !At.has(r)) continue;
-			let o = st(a, t)[e];
+			if (i !== this.settings.label || !jt.has(r)) continue;
+			let o = ct(a, t)[e];
 			o.size === 1 && n.add([...o][0]);
 		}
 		return n.size > 1 ? [...n].sort((e, t) => e - t) : null;
@@ -1661,12 +1649,12 @@ var Mt = class {
 			this.setBusy(!0), this.panel.say("Working ...");
 			try {
 				if (!await i.flush()) return;
-				let o = this.rules(), s = [0, ...this.app.data.labels.map(({ index: e }) => e)].filter((e) => e !== a && !o.locked.has(e) && (!o.only || o.only.has(e))), c = await ye(this.url, i.next, e, a, {
+				let o = this.rules(), s = [0, ...this.app.data.labels.map(({ index: e }) => e)].filter((e) => e !== a && !o.locked.has(e) && (!o.only || o.only.has(e))), c = await Se(this.url, i.next, e, a, {
 					...t,
 					over: s
 				}), l = r.apply(e, a, c);
 				this.record(l), this.showChanges();
-				let u = jt(c);
+				let u = Mt(c);
 				this.panel.say(l ? `${u.toLocaleString("en")} voxels changed${n && ` (${n})`}.` : `Nothing to change${n && ` (${n})`}.`);
 			} catch (e) {
 				this.panel.say(e instanceof Error ? e.message : String(e));
@@ -1698,7 +1686,7 @@ var Mt = class {
 		let l = t.end();
 		this.noteActivity(), this.record(l), this.showChanges();
 		let u = this.nameOf(this.settings.label);
-		l ? this.panel.say(`${jt(l.runs).toLocaleString("en")} voxels of ${u} brought over from slice ${s + 1}.`) : c.length ? this.panel.say(this.whyNothing() || `Slice ${o + 1} has all of ${u} that slice ${s + 1} has.`) : this.panel.say(`Slice ${s + 1} has nothing of ${u} to bring over.`);
+		l ? this.panel.say(`${Mt(l.runs).toLocaleString("en")} voxels of ${u} brought over from slice ${s + 1}.`) : c.length ? this.panel.say(this.whyNothing() || `Slice ${o + 1} has all of ${u} that slice ${s + 1} has.`) : this.panel.say(`Slice ${s + 1} has nothing of ${u} to bring over.`);
 	}
 	setBusy(e) {
 		this.isBusy = e, this.show();
@@ -1713,7 +1701,7 @@ var Mt = class {
 		let { plane: e } = this.app.active;
 		return {
 			plane: e,
-			name: L(e),
+			name: I(e),
 			slice: this.app.state.cross[e.normal],
 			n: this.app.store.scene.camera.shape[e.normal]
 		};
@@ -1722,18 +1710,18 @@ var Mt = class {
 		let { name: e, slice: t } = this.inUse(), n = this.region[e];
 		this.region.whole || this.vouch({
 			...this.region,
-			[e]: z(n, t) ? tt(n, t) : R(n, t, t)
+			[e]: R(n, t) ? nt(n, t) : L(n, t, t)
 		});
 	}
 	reviewRange(e, t) {
 		let { name: n, n: r } = this.inUse();
 		Number.isNaN(e + t) || Math.min(e, t) < 0 || Math.max(e, t) >= r ? this.panel.say(`There are ${r} ${n} slices; give two numbers from 1 to ${r}.`) : this.vouch({
 			...this.region,
-			[n]: R(this.region[n], e, t)
+			[n]: L(this.region[n], e, t)
 		});
 	}
 	reviewEdited() {
-		let { name: e } = this.inUse(), t = this.edited[e].reduce((e, [t, n]) => R(e, t, n), this.region[e]);
+		let { name: e } = this.inUse(), t = this.edited[e].reduce((e, [t, n]) => L(e, t, n), this.region[e]);
 		this.vouch({
 			...this.region,
 			[e]: t
@@ -1746,7 +1734,7 @@ var Mt = class {
 		});
 	}
 	reviewNothing() {
-		this.vouch(I);
+		this.vouch(F);
 	}
 	reviewLabels(e) {
 		this.vouch({
@@ -1768,8 +1756,8 @@ var Mt = class {
 			this.setBusy(!0), this.panel.say("Making a new version of the mask ...");
 			try {
 				if (await e.flush()) {
-					let t = await be(this.url, e.next, Math.round(this.activeMs / 1e3));
-					Le(this.draftId, null), this.onFinalized(t);
+					let t = await Ce(this.url, e.next, Math.round(this.activeMs / 1e3));
+					O(this.draftId, null), this.onFinalized(t);
 				}
 			} catch (e) {
 				this.panel.say(e instanceof Error ? e.message : String(e));
@@ -1781,7 +1769,7 @@ var Mt = class {
 	finalize() {
 		this.makeMask();
 	}
-}, K = {
+}, G = {
 	reviewedLabels: (e) => e === null ? "reviewed" : `reviewed: ${e} label${e === 1 ? "" : "s"} only`,
 	notReviewed: "not reviewed",
 	radiological: "Radiological (R left)",
@@ -1812,65 +1800,65 @@ var Mt = class {
 	label: (e) => `label ${e}`
 };
 // src/controls.ts
+function K(e, t) {
+	return _("label", {}, _("span", {}, e), t);
+}
 function q(e, t) {
-	return N("label", {}, N("span", {}, e), t);
+	return e.append(...t.map(([e, t]) => _("option", { value: e }, t))), e;
 }
-function J(e, t) {
-	return e.append(...t.map(([e, t]) => N("option", { value: e }, t))), e;
-}
-var Nt = class {
-	preset = J(N("select", { "aria-label": "Window preset" }), [
-		...Object.keys(g),
-		_,
-		v
+var Pt = class {
+	preset = q(_("select", { "aria-label": "Window preset" }), [
+		...Object.keys(v),
+		y,
+		ee
 	].map((e) => [e, e]));
-	width = N("input", {
+	width = _("input", {
 		type: "number",
 		min: "1",
 		step: "10",
 		"aria-label": "Window width"
 	});
-	level = N("input", {
+	level = _("input", {
 		type: "number",
 		step: "10",
 		"aria-label": "Window level"
 	});
-	opacity = N("input", {
+	opacity = _("input", {
 		type: "range",
 		min: "0",
 		max: "100",
 		"aria-label": "Mask opacity"
 	});
-	style = J(N("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
-	layout = J(N("select", { "aria-label": "Layout" }), [
+	style = q(_("select", { "aria-label": "Fill or outline" }), [["fill", "Fill"], ["outline", "Outline"]]);
+	layout = q(_("select", { "aria-label": "Layout" }), [
 		["all", "All planes"],
 		["0", "Axial"],
 		["1", "Coronal"],
 		["2", "Sagittal"],
 		["3d", "3D"]
 	]);
-	convention = J(N("select", {
+	convention = q(_("select", {
 		"aria-label": "Convention",
 		class: "convention"
-	}), [["1", K.radiological], ["0", K.neurological]]);
-	solid = N("button", {
+	}), [["1", G.radiological], ["0", G.neurological]]);
+	solid = _("button", {
 		type: "button",
 		title: "3D view (D)"
 	}, "3D");
-	measure = N("button", {
+	measure = _("button", {
 		type: "button",
 		title: "Drag to measure; Esc ends (M)"
 	}, "Measure");
-	reset = N("button", {
+	reset = _("button", {
 		type: "button",
 		title: "Whole picture (0); Ctrl + wheel zooms"
 	});
-	help = N("button", {
+	help = _("button", {
 		type: "button",
 		"aria-label": "Keys and mouse",
 		title: "Keys and mouse (?)"
 	}, "?");
-	row = N("div", { class: "tools" }, q("Window", this.preset), q("W", this.width), q("L", this.level), q("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
+	row = _("div", { class: "tools" }, K("Window", this.preset), K("W", this.width), K("L", this.level), K("Mask", this.opacity), this.style, this.layout, this.convention, this.solid, this.measure, this.reset, this.help);
 	constructor(e) {
 		this.preset.addEventListener("change", () => e.setPreset(this.preset.value));
 		for (let t of [this.width, this.level]) t.addEventListener("input", () => {
@@ -1897,7 +1885,7 @@ var Nt = class {
 	}
 };
 // src/find.ts
-function Pt(e, t, n) {
+function Ft(e, t, n) {
 	let [r, i] = e, a = t * r * i, o = [];
 	for (let e = 0; e < r * i; e++) n(a + e) && o.push([e % r, Math.floor(e / r)]);
 	let [s, c] = [0, 1].map((e) => o.reduce((t, n) => t + n[e], 0) / o.length), l = ([e, t]) => (e - s) ** 2 + (t - c) ** 2, u = o[0];
@@ -1908,17 +1896,17 @@ function Pt(e, t, n) {
 		t
 	] : null;
 }
-function Ft(e, t) {
+function It(e, t) {
 	let [n, r, i] = e.shape, { voxels: a } = e, o = n * r, [s, c] = [-1, 0];
 	for (let e = 0; e < i; e++) {
 		let n = 0;
 		for (let r = e * o, i = r + o; r < i; r++) a[r] === t && n++;
 		n > c && ([s, c] = [e, n]);
 	}
-	return s < 0 ? null : Pt(e.shape, s, (e) => a[e] === t);
+	return s < 0 ? null : Ft(e.shape, s, (e) => a[e] === t);
 }
 // src/hooks.ts
-function It(e) {
+function Lt(e) {
 	let t = (t) => e.stage.panes[t];
 	return {
 		app: e,
@@ -1957,7 +1945,7 @@ function It(e) {
 	};
 }
 // src/keys.ts
-var Lt = [
+var J = [
 	[
 		["ArrowUp", "ArrowDown"],
 		"one slice up, down",
@@ -2064,20 +2052,20 @@ function Bt(e, t) {
 	e.addEventListener("keydown", (e) => {
 		let n = e.target;
 		if (e.ctrlKey || e.metaKey || e.altKey || n.closest("input[type=number], select") || n.closest("input") && /^(Arrow|Page|Home|End)/.test(e.key)) return;
-		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = Lt.find(([e]) => e.includes(r));
+		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = J.find(([e]) => e.includes(r));
 		i && t(i[2], r) && e.preventDefault();
 	});
 }
 function Vt(e, t) {
-	let n = (e) => e.map(([e, t]) => N("tr", {}, N("th", { scope: "row" }, e), N("td", {}, t))), r = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), i = N("button", {
+	let n = (e) => e.map(([e, t]) => _("tr", {}, _("th", { scope: "row" }, e), _("td", {}, t))), r = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), i = _("button", {
 		type: "button",
 		class: "close"
 	}, "Close");
-	return i.addEventListener("click", e), N("div", {
+	return i.addEventListener("click", e), _("div", {
 		class: "help",
 		role: "dialog",
 		"aria-label": "Keys and mouse"
-	}, N("div", { class: "columns" }, N("table", {}, N("caption", {}, "Keys"), ...n(Lt.map(([e, t]) => [r(e), t]))), N("div", {}, N("table", {}, N("caption", {}, "Mouse"), ...n(zt)), ...t ? [N("table", {}, N("caption", {}, "Editing"), ...n(Rt))] : [])), i);
+	}, _("div", { class: "columns" }, _("table", {}, _("caption", {}, "Keys"), ...n(J.map(([e, t]) => [r(e), t]))), _("div", {}, _("table", {}, _("caption", {}, "Mouse"), ...n(zt)), ...t ? [_("table", {}, _("caption", {}, "Editing"), ...n(Rt))] : [])), i);
 }
 // src/labels_panel.ts
 function Ht(e, t, n) {
@@ -2085,23 +2073,23 @@ function Ht(e, t, n) {
 		e.replaceChildren();
 		return;
 	}
-	let r = N("select", { "aria-label": K.comparing });
+	let r = _("select", { "aria-label": G.comparing });
 	for (let [e, n] of [
-		["difference", K.difference],
-		["both", K.both],
+		["difference", G.difference],
+		["both", G.both],
 		["first", t[0]],
 		["second", t[1]]
-	]) r.append(N("option", { value: e }, n));
+	]) r.append(_("option", { value: e }, n));
 	r.value = n.comparing, r.addEventListener("change", () => n.choose(r.value));
-	let i = N("button", { type: "button" }, K.nextDifference);
+	let i = _("button", { type: "button" }, G.nextDifference);
 	i.addEventListener("click", () => n.next());
 	let a = [
-		["#4db359", K.agreement],
-		["#f28c1f", K.onlyIn(t[0])],
-		["#4080ff", K.onlyIn(t[1])],
-		["#d940d9", K.otherLabel]
+		["#4db359", G.agreement],
+		["#f28c1f", G.onlyIn(t[0])],
+		["#4080ff", G.onlyIn(t[1])],
+		["#d940d9", G.otherLabel]
 	], o = n.comparing === "difference" ? a : [];
-	e.replaceChildren(N("div", { class: "choice" }, r, i), ...o.map(([e, t]) => N("span", {}, N("i", { style: `background:${e}` }), t)));
+	e.replaceChildren(_("div", { class: "choice" }, r, i), ...o.map(([e, t]) => _("span", {}, _("i", { style: `background:${e}` }), t)));
 }
 function Ut(e) {
 	let { settings: t } = e;
@@ -2119,23 +2107,23 @@ function Wt(e) {
 	return e == null ? "-" : `${e.toFixed(e < 10 ? 2 : 1)} ml`;
 }
 function Gt(e, t) {
-	let [n, r, i] = ne(e.color), a = N("input", {
+	let [n, r, i] = ie(e.color), a = _("input", {
 		type: "checkbox",
 		"aria-label": `Show ${e.name}`
 	});
 	a.checked = !t.isHidden(e.index), a.addEventListener("change", () => t.setHidden(e.index, !a.checked));
-	let o = N("button", {
+	let o = _("button", {
 		class: "text",
 		type: "button",
 		title: `Go to ${e.name}`
 	}, e.name);
 	o.addEventListener("click", () => t.jumpTo(e.index));
-	let s = `background:rgb(${n},${r},${i})`, c = N("span", { class: "ml" }, Wt(e.volume_ml)), l = {
+	let s = `background:rgb(${n},${r},${i})`, c = _("span", { class: "ml" }, Wt(e.volume_ml)), l = {
 		class: "row",
 		"data-label": String(e.index)
 	};
-	if (!t.editing) return N("div", l, a, N("i", { style: s }), o, c);
-	let u = N("button", {
+	if (!t.editing) return _("div", l, a, _("i", { style: s }), o, c);
+	let u = _("button", {
 		class: "swatch",
 		type: "button",
 		style: s,
@@ -2143,27 +2131,27 @@ function Gt(e, t) {
 		"aria-label": `Draw with ${e.name}`
 	}), { editing: d } = t;
 	u.addEventListener("click", () => d.draw(e.index));
-	let f = N("div", l, a, u, o, c, Kt(e, d));
+	let f = _("div", l, a, u, o, c, Kt(e, d));
 	return f.classList.toggle("drawn", d.isDrawn(e.index)), f;
 }
 function Kt(e, t) {
-	let n = t.isLocked(e.index), r = n ? "M4 7V5a3 3 0 0 1 6 0v2" : "M4 7V5a3 3 0 0 1 6 0", i = N("button", {
+	let n = t.isLocked(e.index), r = n ? "M4 7V5a3 3 0 0 1 6 0v2" : "M4 7V5a3 3 0 0 1 6 0", i = _("button", {
 		class: "lock",
 		type: "button",
 		"aria-pressed": String(n),
 		"aria-label": `Lock ${e.name}`,
 		title: n ? `${e.name} is locked: nothing changes it` : `Lock ${e.name}, so that nothing changes it`
-	}, P("svg", {
+	}, g("svg", {
 		viewBox: "0 0 14 14",
 		width: "14",
 		height: "14",
 		"aria-hidden": "true"
-	}, P("path", {
+	}, g("path", {
 		d: r,
 		fill: "none",
 		stroke: "currentColor",
 		"stroke-width": "1.6"
-	}), P("rect", {
+	}), g("rect", {
 		x: "2",
 		y: "7",
 		width: "10",
@@ -2179,14 +2167,14 @@ function qt(e, t) {
 function Jt(e, t, n) {
 	let r = t.map((e) => Gt(e, n)), i = t.filter(({ index: e }) => n.isHidden(e)).length;
 	if (i) {
-		let e = N("button", { type: "button" }, K.showAll);
-		e.addEventListener("click", () => n.showAll()), r.unshift(N("div", {
+		let e = _("button", { type: "button" }, G.showAll);
+		e.addEventListener("click", () => n.showAll()), r.unshift(_("div", {
 			class: "hidden-labels",
 			role: "status"
-		}, K.hiddenLabels(i), e));
+		}, G.hiddenLabels(i), e));
 	}
 	let a = e.getRootNode(), o = a instanceof Document || a instanceof ShadowRoot ? a.activeElement : null, s = o && e.contains(o) ? o.getAttribute("aria-label") : null;
-	e.replaceChildren(...r.length ? r : [N("div", { class: "none" }, K.noLabels)]), s && [...e.querySelectorAll("[aria-label]")].find((e) => e.getAttribute("aria-label") === s)?.focus();
+	e.replaceChildren(...r.length ? r : [_("div", { class: "none" }, G.noLabels)]), s && [...e.querySelectorAll("[aria-label]")].find((e) => e.getAttribute("aria-label") === s)?.focus();
 }
 // src/measure.ts
 function Yt({ from: e, to: t }) {
@@ -2208,11 +2196,11 @@ var Xt = class {
 	}
 	marks(e, t) {
 		return this.lines.filter(({ plane: n, slice: r }) => n === e.plane.index && r === t[e.plane.normal]).flatMap((t) => {
-			let [n, r] = a(e, ...t.from), [i, o] = a(e, ...t.to), s = P("text", {
+			let [n, r] = a(e, ...t.from), [i, o] = a(e, ...t.to), s = g("text", {
 				x: String(Math.max(n, i) + 6),
 				y: String((n > i ? r : o) + 4)
 			});
-			return s.textContent = `${Yt(t).toFixed(1)} mm`, [P("line", {
+			return s.textContent = `${Yt(t).toFixed(1)} mm`, [g("line", {
 				x1: String(n),
 				y1: String(r),
 				x2: String(i),
@@ -2299,7 +2287,7 @@ function Y(e) {
 async function rn(e, t) {
 	if (t > nn || !("WebGL2RenderingContext" in window)) return {
 		renderer: Y(e),
-		why: K.plain
+		why: G.plain
 	};
 	let n = document.createElement("canvas");
 	try {
@@ -2311,26 +2299,26 @@ async function rn(e, t) {
 	} catch (t) {
 		return console.warn(t), n.remove(), {
 			renderer: Y(e),
-			why: K.plain
+			why: G.plain
 		};
 	}
 }
 // src/strip.ts
 var an = 5;
 function on(e, t, n, { region: r, edited: i }) {
-	let a = L(e.plane), o = n[e.plane.normal], s = t[e.plane.normal], c = e.width / o, l = (e, t, n) => e.map(([e, r]) => P("rect", {
+	let a = I(e.plane), o = n[e.plane.normal], s = t[e.plane.normal], c = e.width / o, l = (e, t, n) => e.map(([e, r]) => g("rect", {
 		class: t,
 		x: String(e * c),
 		width: String(Math.max(1, (r - e + 1) * c)),
 		y: String(n),
 		height: String(an)
-	})), u = nt(r, a, s, n), d = P("text", {
+	})), u = rt(r, a, s, n), d = g("text", {
 		class: u ? "vouched" : "unvouched",
 		x: "6",
 		y: "34"
 	});
-	return d.textContent = u ? K.reviewedLabels(r.labels?.length ?? null) : K.notReviewed, [
-		P("rect", {
+	return d.textContent = u ? G.reviewedLabels(r.labels?.length ?? null) : G.notReviewed, [
+		g("rect", {
 			class: "track",
 			x: "0",
 			width: String(e.width),
@@ -2339,7 +2327,7 @@ function on(e, t, n, { region: r, edited: i }) {
 		}),
 		...l(r.whole ? [[0, o - 1]] : r[a], "reviewed", e.height - an),
 		...l(i[a], "edited", e.height - 10),
-		P("rect", {
+		g("rect", {
 			class: "now",
 			x: String(Math.max(0, (s + .5) * c - 1)),
 			width: "2",
@@ -2370,14 +2358,14 @@ async function cn(e, t, n, r, i, a, o) {
 // src/solid.ts
 var ln = [150, 1400], un = class {
 	host;
-	message = N("div", { class: "message" }, K.loadingSolid);
+	message = _("div", { class: "message" }, G.loadingSolid);
 	made = null;
 	solid = null;
 	mask = null;
 	colors = null;
 	nClosed = 0;
 	constructor(e) {
-		this.host = e, e.append(N("div", { class: "name" }, "3D"), this.message);
+		this.host = e, e.append(_("div", { class: "name" }, "3D"), this.message);
 	}
 	async show(e, t, n) {
 		this.made ??= this.make(e);
@@ -2395,7 +2383,7 @@ var ln = [150, 1400], un = class {
 	}
 	async make(e) {
 		let { nClosed: t } = this;
-		this.message.hidden = !1, this.message.textContent = K.loadingSolid;
+		this.message.hidden = !1, this.message.textContent = G.loadingSolid;
 		try {
 			let { Solid: n } = await import("./three_d-B2dBh39J.js"), r = await d(X(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
 			if (t !== this.nClosed) return null;
@@ -2404,7 +2392,7 @@ var ln = [150, 1400], un = class {
 				this.solid === i && this.close();
 			}), this.solid = i, this.message.hidden = !0, i;
 		} catch (e) {
-			return console.error(e), this.message.textContent = e instanceof h ? e.message : K.noSolid, this.made = null, null;
+			return console.error(e), this.message.textContent = e instanceof h ? e.message : G.noSolid, this.made = null, null;
 		}
 	}
 }, dn = 720, Z = [
@@ -2416,7 +2404,7 @@ var ln = [150, 1400], un = class {
 	"s"
 ], Q = 9;
 function fn(e, t) {
-	let n = P("path", { class: "cross" }), r = P("g", { class: "marks" }), i = P("svg", {
+	let n = g("path", { class: "cross" }), r = g("g", { class: "marks" }), i = g("svg", {
 		class: "overlay",
 		"aria-hidden": "true"
 	}, n, r), a = [
@@ -2424,23 +2412,23 @@ function fn(e, t) {
 		1,
 		2,
 		3
-	].map((e) => N("div", { class: `letter l${e}` })), o = N("div", { class: "name" }, e.name), s = N("div", {
+	].map((e) => _("div", { class: `letter l${e}` })), o = _("div", { class: "name" }, e.name), s = _("div", {
 		class: "surface",
 		tabindex: "0",
 		role: "img",
 		"data-plane": e.name.toLowerCase() + (t ? "-second" : ""),
 		"aria-label": `${e.name} plane${t ? " of the second mask" : ""}; arrow up and down change the slice, ? shows all keys`
-	}, i, o, ...a), c = N("input", {
+	}, i, o, ...a), c = _("input", {
 		type: "range",
 		min: "0",
 		max: "0",
 		value: "0",
 		"aria-label": t ? `Slice of the second mask, ${e.name.toLowerCase()}` : `${e.name} slice`
-	}), l = N("span", { class: "count" });
+	}), l = _("span", { class: "count" });
 	return {
 		plane: e,
 		isTwin: t,
-		box: N("div", { class: "pane" }, s, N("div", { class: "bar" }, c, l)),
+		box: _("div", { class: "pane" }, s, _("div", { class: "bar" }, c, l)),
 		surface: s,
 		name: o,
 		slider: c,
@@ -2459,9 +2447,9 @@ function fn(e, t) {
 var pn = class {
 	panes = [...o.map((e) => fn(e, !1)), ...o.map((e) => fn(e, !0))];
 	names = null;
-	side = N("div", { class: "side" });
-	solid = N("div", { class: "pane solid" });
-	body = N("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
+	side = _("div", { class: "side" });
+	solid = _("div", { class: "pane solid" });
+	body = _("div", { class: "body" }, ...this.panes.map((e) => e.box), this.solid, this.side);
 	width = 1;
 	height = 1;
 	ratio = 1;
@@ -2597,7 +2585,7 @@ var gn = class {
 	async open() {
 		this.close();
 		let e = this.loads.volume = new AbortController();
-		this.scene = hn(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(K.loadingVolume);
+		this.scene = hn(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(G.loadingVolume);
 		let t = null, n = () => t ??= Promise.all([this.loadLabels("mask"), this.loadLabels("compared")]);
 		try {
 			if (await sn(this.data, e.signal, {
@@ -2611,7 +2599,7 @@ var gn = class {
 			}), e.signal.aborted) return;
 			await n(), e.signal.aborted || this.finish();
 		} catch (t) {
-			e.signal.aborted || this.fail("volume", K.volumeFailed, t);
+			e.signal.aborted || this.fail("volume", G.volumeFailed, t);
 		}
 	}
 	setGeometry(e) {
@@ -2626,7 +2614,7 @@ var gn = class {
 		let { scene: n } = this;
 		n.full || (n.full = e, this.host.onScene());
 		let r = n.nSlices, i = e.shape[2];
-		t === r || t - r < mn && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(K.loadingFull(t / i)));
+		t === r || t - r < mn && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(G.loadingFull(t / i)));
 	}
 	async loadLabels(e) {
 		this.loads[e]?.abort();
@@ -2635,11 +2623,11 @@ var gn = class {
 			this.isComplete() && this.host.onReady("low");
 			try {
 				let o = await cn(n, r ? "drafts" : "masks", i, a, this.geometry, t.signal, (e) => {
-					this.isComplete() && !this.failed.size && this.host.onStatus(K.loadingMask(e));
+					this.isComplete() && !this.failed.size && this.host.onStatus(G.loadingMask(e));
 				});
 				r && (o = await this.host.onDraft(o)), e === "compared" && n.compareTranslation && (o = f(o, n.compareTranslation)), t.signal.aborted || this.setLabels(e, o);
 			} catch (n) {
-				t.signal.aborted || this.fail(e, e === "mask" ? K.maskFailed : K.comparedFailed, n);
+				t.signal.aborted || this.fail(e, e === "mask" ? G.maskFailed : G.comparedFailed, n);
 			}
 		}
 	}
@@ -2650,16 +2638,16 @@ var gn = class {
 		this.isComplete() && (this.failed.size || this.host.onStatus(""), this.host.onReady("full"));
 	}
 	fail(e, t, n) {
-		this.failed.add(e), this.host.onError(t, n instanceof h ? n.message : K.unreachable);
+		this.failed.add(e), this.host.onError(t, n instanceof h ? n.message : G.unreachable);
 	}
 }, _n = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 7px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools button.primary{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000;font-weight:600}.edit .saved{flex:1;min-width:9em;font-weight:600}.edit .saved.error{color:var(--st-red-text-color,#c62828)}.edit input[type=number]{width:4em}.edit input[type=number]:placeholder-shown[placeholder]{width:5.5em}.editing{flex-direction:column;gap:5px;display:flex;position:relative}.group{gap:2px;display:inline-flex}.edit{gap:4px 8px}.note{flex:1;min-width:9em;font-weight:600}.edit .note:empty{flex:0;min-width:0}.menu{position:relative}.menu summary{cursor:pointer;white-space:nowrap;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;height:28px;padding:4px 8px;line-height:18px;list-style:none}.menu summary:after{content:\" ▾\"}.menu[open] summary{border-color:var(--st-primary-color,#1f6feb)}.menu-card{z-index:6;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;flex-direction:column;gap:7px;width:max-content;max-width:400px;max-height:420px;padding:10px 12px;display:flex;position:absolute;top:32px;left:0;overflow:auto;box-shadow:0 4px 24px #0006}.menu-card.leftwards{left:auto;right:0}.menu-card p{margin:0}.menu-card .line{flex-wrap:wrap;align-items:center;gap:5px;display:flex}.checks{grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:3px 10px;max-height:200px;display:grid;overflow:auto}.said{max-height:160px;overflow:auto}.slices{flex-wrap:wrap;align-items:center;gap:3px;display:flex}.tools button.slice{min-width:22px;height:22px;padding:0 5px}.tools button.slice.open{border-width:2px;border-color:#d9822b}.question{border:2px solid var(--st-primary-color,#1f6feb);border-radius:6px;flex-wrap:wrap;align-items:center;gap:6px 10px;padding:8px 10px;font-size:13px;display:flex}.question button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:4px;padding:2px 8px}.track{fill:#0009}.reviewed{fill:#3fb950}.edited{fill:#f0a030}.now{fill:#fff}.vouched,.unvouched{paint-order:stroke;stroke:#000;stroke-width:3px;font-size:12px}.marks text.vouched{fill:#56d364;font-size:12px}.marks text.unvouched{fill:#f0a030;font-size:12px}.row.drawn .text{font-weight:700}.row .swatch{cursor:pointer;border:1px solid #0005;border-radius:3px;flex:none;width:16px;height:16px;padding:0}.row.drawn .swatch{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:1px}.row .lock{color:inherit;opacity:.4;cursor:pointer;background:0 0;border:0;flex:none;padding:1px;display:flex}.row .lock[aria-pressed=true]{opacity:1;color:#c2410c}.brush{stroke:#ffd866;stroke-width:1.5px;fill:none}.tools input[type=range]{width:64px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{max-width:calc(50% - 16px);top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:11px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.hidden-labels{color:var(--st-orange-text-color,#b3470b);justify-content:space-between;align-items:center;gap:8px;padding:2px 0;font-weight:600;display:flex}.hidden-labels button{height:24px;font:inherit;color:inherit;cursor:pointer;background:0 0;border:1px solid;border-radius:4px;padding:1px 6px}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", vn = 24, yn = 360, bn = 600, xn = class {
 	data;
-	root = N("div", {
+	root = _("div", {
 		class: "sv",
 		"data-ready": ""
 	});
 	stage = new pn();
-	state = y();
+	state = te();
 	store;
 	onPointer = null;
 	onDecorate = null;
@@ -2674,19 +2662,19 @@ var gn = class {
 	nDisagreements = 0;
 	frame = 0;
 	solidTimer = 0;
-	notice = N("div", { class: "notice" });
-	badge = N("strong", { class: "badge" });
-	readout = N("div", {
+	notice = _("div", { class: "notice" });
+	badge = _("strong", { class: "badge" });
+	readout = _("div", {
 		class: "readout",
 		"aria-live": "off"
 	}, " ");
-	status = N("div", {
+	status = _("div", {
 		class: "status",
 		role: "status"
 	});
-	hint = N("div", { class: "hint" });
-	legend = N("div", { class: "legend" });
-	labelList = N("div", { class: "labels" });
+	hint = _("div", { class: "hint" });
+	legend = _("div", { class: "legend" });
+	labelList = _("div", { class: "labels" });
 	controls;
 	card = null;
 	editor = null;
@@ -2694,17 +2682,17 @@ var gn = class {
 	observer = new ResizeObserver(() => this.resize());
 	onWindow = () => this.resize();
 	constructor(e) {
-		this.data = e, this.store = new gn(e, this), this.hiddenLabels = new Be(e), Object.assign(this.state, Re(e)), this.controls = new Nt({
+		this.data = e, this.store = new gn(e, this), this.hiddenLabels = new A(e), Object.assign(this.state, Be(e)), this.controls = new Pt({
 			setPreset: (e) => this.setPreset(e),
 			setWindow: (e, t) => this.setWindow(e, t),
 			set: (e) => this.set(e),
 			run: (e) => {
-				x(this, e, "");
+				fe(this, e, "");
 			}
-		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(N("style", {}, _n), N("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), ce(this), Bt(this.root, (e, t) => x(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: It(this) }), this.showTexts(), this.showEditor(), this.store.open();
+		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(_("style", {}, _n), _("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), ue(this), Bt(this.root, (e, t) => fe(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: Lt(this) }), this.showTexts(), this.showEditor(), this.store.open();
 	}
 	update(e) {
-		(e.maskId !== this.data.maskId || e.compareMaskId !== this.data.compareMaskId) && (this.nDisagreements = 0), e.volumeId !== this.data.volumeId && (this.hiddenLabels = new Be(e)), this.data = e, this.showEditor(), this.showTexts(), this.store.update(e), this.draw();
+		(e.maskId !== this.data.maskId || e.compareMaskId !== this.data.compareMaskId) && (this.nDisagreements = 0), e.volumeId !== this.data.volumeId && (this.hiddenLabels = new A(e)), this.data = e, this.showEditor(), this.showTexts(), this.store.update(e), this.draw();
 	}
 	attached() {
 		let e = this.root.getRootNode(), t = e instanceof ShadowRoot ? e.host.closest(".stMainBlockContainer") : null;
@@ -2719,7 +2707,7 @@ var gn = class {
 		let e = this.data.draftId ?? null;
 		this.editor?.draftId !== e && (this.editor?.editor.destroy(), this.editor = e === null ? null : {
 			draftId: e,
-			editor: new Mt(this, e, (t) => this.trigger("finalized", {
+			editor: new Nt(this, e, (t) => this.trigger("finalized", {
 				draft_id: e,
 				mask_id: t
 			}))
@@ -2743,13 +2731,13 @@ var gn = class {
 	}
 	onScene() {
 		let e = this.renderer?.limit(this.store.scene.camera.shape);
-		e ? this.fallBack(`${e} ${K.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
+		e ? this.fallBack(`${e} ${G.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
 	}
 	async firstImage() {
 		await this.startRenderer(), this.drawNow();
 	}
 	onSlices(e, t) {
-		this.renderer?.addSlices(e, t), this.store.isComplete() && this.state.preset === "Whole range" && this.setPreset(_), this.markReady(), this.draw();
+		this.renderer?.addSlices(e, t), this.store.isComplete() && this.state.preset === "Whole range" && this.setPreset(y), this.markReady(), this.draw();
 	}
 	onLabels(e) {
 		let t = this.store.scene[e];
@@ -2793,7 +2781,7 @@ var gn = class {
 	get vouched() {
 		return this.editor ? this.editor.editor.vouched : this.data.region ? {
 			region: this.data.region,
-			edited: F
+			edited: P
 		} : null;
 	}
 	look() {
@@ -2825,7 +2813,7 @@ var gn = class {
 			this.renderer.draw(this.stage.width, this.stage.height, this.stage.tiles(e), this.look());
 		} catch (e) {
 			if (this.renderer.kind === "plain") throw e;
-			console.error(e), this.fallBack(K.plain);
+			console.error(e), this.fallBack(G.plain);
 		}
 	}
 	resize() {
@@ -2845,10 +2833,10 @@ var gn = class {
 		!e.is3d && e.layout !== "3d" || this.renderer?.kind !== "webgl" || this.solid.show(n, t.scene, this.colors);
 	}
 	set(e) {
-		Object.assign(this.state, e), ("preset" in e || "isOutline" in e || "is3d" in e) && ze(this.data, this.state), ("layout" in e || "is3d" in e || "comparing" in e) && (this.arrange(), this.showSolid(), "comparing" in e && this.showComparing()), this.showState(), this.draw();
+		Object.assign(this.state, e), ("preset" in e || "isOutline" in e || "is3d" in e) && Ve(this.data, this.state), ("layout" in e || "is3d" in e || "comparing" in e) && (this.arrange(), this.showSolid(), "comparing" in e && this.showComparing()), this.showState(), this.draw();
 	}
 	setPreset(e) {
-		let t = this.store.scene.full ?? this.store.scene.low, [n, r] = g[e] ?? [this.state.width, this.state.level];
+		let t = this.store.scene.full ?? this.store.scene.low, [n, r] = v[e] ?? [this.state.width, this.state.level];
 		if (e === "Whole range" && t) {
 			let [e, i] = c(t);
 			[n, r] = [Math.max(1, i - e), Math.round((i + e) / 2) + this.data.huOffset];
@@ -2863,7 +2851,7 @@ var gn = class {
 		this.set({
 			width: e,
 			level: t,
-			preset: v
+			preset: ee
 		});
 	}
 	setCamera(e, t) {
@@ -2891,10 +2879,10 @@ var gn = class {
 		this.card ? this.toggleHelp() : (this.measuring.clear(), this.set({ mode: "cross" }));
 	}
 	moveTo(e) {
-		this.store.geometry && (this.state.cross = ee(e, this.store.geometry.shape), this.hover(null), this.editor?.editor.show(), this.draw());
+		this.store.geometry && (this.state.cross = ne(e, this.store.geometry.shape), this.hover(null), this.editor?.editor.show(), this.draw());
 	}
 	jumpTo(e) {
-		let { mask: t, compared: n } = this.store.scene, r = (t && Ft(t, e)) ?? (n && Ft(n, e));
+		let { mask: t, compared: n } = this.store.scene, r = (t && It(t, e)) ?? (n && It(n, e));
 		r && this.bring(r);
 	}
 	bring(e) {
@@ -2903,7 +2891,7 @@ var gn = class {
 	}
 	nextDisagreement() {
 		let { disagreements: e } = this.data, t = this.nDisagreements++ % e.length, n = e[t];
-		n && this.bring(n.centre), this.onStatus(n ? `${t + 1} of ${e.length}: ${n.text}` : K.noDifference);
+		n && this.bring(n.centre), this.onStatus(n ? `${t + 1} of ${e.length}: ${n.text}` : G.noDifference);
 	}
 	updateMask(e) {
 		this.renderer?.updateMask(e), this.hover(null), this.draw(), clearTimeout(this.solidTimer), this.solidTimer = window.setTimeout(() => {
@@ -2950,14 +2938,14 @@ var gn = class {
 		qt(this.labelList, (n) => e[n] * t);
 	}
 	showColors() {
-		this.colors = re(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
+		this.colors = ae(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
 	}
 	showState() {
 		this.controls.show(this.state, this.store.scene.mask !== null, this.renderer?.kind === "plain");
 	}
 	nameAt(e, t) {
 		let n = m(this.store.scene[e], t);
-		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? K.label(n) : K.noLabel;
+		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? G.label(n) : G.noLabel;
 	}
 	hover(e) {
 		let t = e ?? this.state.cross, n = this.store.geometry && this.store.valueOf(t);
