@@ -1,21 +1,25 @@
-"""Run the gateway: `python -m services.dicom_gateway CONFIG.yaml`."""
+"""Run the gateway, or try its rules: `python -m services.dicom_gateway CONFIG.yaml [--dry-run FOLDER]`."""
 
 import logging
 import signal
 import sys
 import threading
 import warnings
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from pynetdicom import _config
 
 from segloop import logs
+from segloop.errors import InvalidInput
 from segloop.settings import Settings
 from services.dicom_gateway.api import Api
 from services.dicom_gateway.commitment import Commitments
-from services.dicom_gateway.config import read_config
+from services.dicom_gateway.config import Config, read_config
 from services.dicom_gateway.deliver import Deliverer
+from services.dicom_gateway.dry_run import dry_run
 from services.dicom_gateway.echo import echo
 from services.dicom_gateway.follow import Follower
 from services.dicom_gateway.loop import Loops
@@ -41,12 +45,36 @@ def quieten() -> None:
     warnings.simplefilter("ignore")
 
 
-def main(path: Path) -> None:
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line says and return the exit status."""
+    parser = ArgumentParser("services.dicom_gateway", description="Between PACS and Segloop's API.")
+    parser.add_argument("config", type=Path, help="the configuration (docs/pacs.md)")
+    parser.add_argument(
+        "--dry-run",
+        type=Path,
+        metavar="PATH",
+        help="say what would be done with the series in a folder, zip or file",
+    )
+    parser.add_argument("--caller", default="", help="with --dry-run: who sends them, for rules that ask")
+    given = parser.parse_args(arguments)
+    quieten()
+    try:
+        config = read_config(given.config)
+        if given.dry_run is None:
+            run(config)
+        else:
+            lines = dry_run(config, given.dry_run, caller=given.caller)
+            sys.stdout.writelines(f"{line}\n" for line in lines)
+    except InvalidInput as error:
+        sys.stderr.write(f"{error.code}: {error.message}\n")
+        return 1
+    return 0
+
+
+def run(config: Config) -> None:
     """Receive, follow and deliver until SIGTERM."""
     settings = Settings.from_env()
     logs.configure(settings.log_level)
-    quieten()
-    config = read_config(path)
     spool = Spool(settings.gateway_spool)
     api = Api(settings.api_url, settings.token)
     commitments, awaited = Commitments(), Awaited()
@@ -83,4 +111,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))
