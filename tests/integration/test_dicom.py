@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from segloop.database import open_engine, transaction
+from segloop.imaging.dicom.result import Form
 from segloop.imaging.geometry import Geometry
 from segloop.settings import Settings
 from segloop.storage import open_store
@@ -216,6 +217,28 @@ def test_a_form_that_is_none_or_cannot_be_deflated_is_refused(http: TestClient, 
     small = result_of(http, mask, deflated=True)
     assert small.file_meta.TransferSyntaxUID.is_deflated
     assert small.PixelData == result_of(http, mask).PixelData
+
+
+def test_every_form_is_a_series_of_its_own_in_the_study_and_the_same_each_time(
+    http: TestClient, tmp_path: Path
+) -> None:
+    headers = slices(voxels(seed=31), seed="all forms")
+    volume = send(http, study(tmp_path, volume=voxels(seed=31), seed="all forms")).json()
+    drawn = np.zeros((14, 12, 8), np.uint8)
+    drawn[2:5, 3:6, 1:4] = 3
+    mask = upload_mask(http, volume, drawn, np.array(volume["affine"]).reshape(4, 4))
+    series, numbers = set(), set()
+    for form in Form:
+        first, again = (http.get(f"/v1/masks/{mask['id']}/dicom/{form}") for _ in range(2))
+        assert first.status_code == 200, first.text
+        assert first.content == again.content
+        found = pydicom.dcmread(BytesIO(first.content))
+        assert found.StudyInstanceUID == headers[0].StudyInstanceUID
+        assert (found.PatientName, found.PatientID) == ("Doe^Jane", "PID-4711-Q")
+        series.add(found.SeriesInstanceUID)
+        numbers.add(found.SeriesNumber)
+    assert len(series) == len(numbers) == len(Form) and min(numbers) >= 1000
+    assert headers[0].SeriesInstanceUID not in series
 
 
 def test_a_ticket_to_a_mask_does_not_open_the_patients_name(http: TestClient, tmp_path: Path) -> None:

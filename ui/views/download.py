@@ -9,6 +9,7 @@ _DICOM = {
     "seg": "DICOM Segmentation",
     "labelmap": "DICOM label map (for viewers of 2024 and later)",
     "rtstruct": "RT Structure Set (contours)",
+    "pdf": "Report (DICOM PDF)",
 }
 """By the form's name in the API: what it is for the user."""
 

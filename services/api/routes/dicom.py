@@ -12,7 +12,7 @@ from segloop.audit.record import record
 from segloop.database import transaction
 from segloop.errors import Conflict, InvalidInput
 from segloop.feedback.origin import origin_of
-from segloop.imaging.derive import HEADERS, RESULT_FILE
+from segloop.imaging.derive import CT, HEADERS, RESULT_FILE
 from segloop.imaging.dicom.result import Form
 from segloop.masks import table
 from segloop.projects import table as projects_table
@@ -60,6 +60,8 @@ def get_result(
         folder = Path(name)
         (folder / HEADERS).write_bytes(headers)
         parts.store.fetch(row.object_key, folder / "input")
+        if form.needs_ct:
+            parts.store.fetch(volume.object_key, folder / CT)
         parts.sandbox.run(
             "result", folder, form=form, labels=label_set.labels, origin=origin, deflated=deflated
         )

@@ -19,7 +19,7 @@ from segloop.imaging.pyramid import LEVELS, slabs, viewer_level
 MASK_FILE = "mask.nii.gz"
 
 
-ORIGINAL, HEADERS, RESULT_FILE = "original", "headers.zip", "result.dcm"
+ORIGINAL, HEADERS, CT, RESULT_FILE = "original", "headers.zip", "ct", "result.dcm"
 
 
 def derive_volume(path: Path, folder: Path) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def derive_result(
     origin: dict[str, Any],
     deflated: bool,
 ) -> dict[str, Any]:
-    """Write a mask and the headers beside it as a DICOM object `folder`/result.dcm; return how many bytes it has.
+    """Write a mask, with the headers and, if the form needs it, the CT beside it, as `folder`/result.dcm; return its size.
 
     Raises:
         InvalidInput: as `write_result`.
@@ -190,6 +190,7 @@ def derive_result(
         form=Form(form),
         mask=path,
         headers=path.parent / HEADERS,
+        ct=path.parent / CT,
         labels=labels,
         origin=origin,
         deflated=deflated,

@@ -77,6 +77,19 @@ def made_at(source: Header, origin: Origin) -> tuple[str, str]:
     return moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
 
 
+def reference(header: Header) -> pydicom.Dataset:
+    """Return an item that names an instance."""
+    return item(ReferencedSOPClassUID=header.SOPClassUID, ReferencedSOPInstanceUID=header.SOPInstanceUID)
+
+
+def item(**values: Any) -> pydicom.Dataset:
+    """Return an item of a sequence by its attributes' keywords."""
+    found = pydicom.Dataset()
+    for keyword, value in values.items():
+        setattr(found, keyword, value)
+    return found
+
+
 def person(name: str) -> str:
     """Return a name as DICOM's PN, whose first component it all is."""
     return name.translate(str.maketrans("^=\\", "   "))[:63] + "^"

@@ -20,6 +20,7 @@ class Form(StrEnum):
     SEG = "seg"
     LABELMAP = "labelmap"
     RTSTRUCT = "rtstruct"
+    PDF = "pdf"
 
     @property
     def series_number(self) -> int:
@@ -36,11 +37,17 @@ class Form(StrEnum):
         """It is mostly zeros, and its readers know deflated little endian."""
         return self in (Form.SEG, Form.LABELMAP)
 
+    @property
+    def needs_ct(self) -> bool:
+        """It shows or measures the CT itself, beside the headers."""
+        return self is Form.PDF
+
 
 _FORMS = {
     Form.SEG: (1000, "segmentation"),
     Form.LABELMAP: (1001, "label map"),
     Form.RTSTRUCT: (1002, "contours"),
+    Form.PDF: (1003, "report"),
 }
 
 
@@ -74,6 +81,21 @@ class Origin:
         if self.is_by_model:
             return "AUTOMATIC"
         return "SEMIAUTOMATIC" if self.model or self.is_imported else "MANUAL"
+
+    @property
+    def statement(self) -> str:
+        """Who or what made it and who looked at it, as a line for people to read."""
+        if self.is_by_model:
+            how = "AI-generated"
+        elif self.model:
+            how = f"AI-generated, corrected by {self.made_by}"
+        elif self.is_imported:
+            how = "Made by another program" + f", corrected by {self.made_by}" * self.is_corrected
+        else:
+            how = f"Drawn by {self.made_by}"
+        if self.reviewed_by:
+            return f"{how}, reviewed by {self.reviewed_by}"
+        return how if self.is_imported else f"{how}, not reviewed"
 
     def title(self, form: Form) -> str:
         """A series description: who made it, who reviewed it, and what it is for; of 64 characters only the model's name gives way."""

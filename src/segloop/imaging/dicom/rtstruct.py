@@ -14,7 +14,7 @@ from scipy.ndimage import find_objects
 
 from segloop.imaging.dicom.archive import Header
 from segloop.imaging.dicom.codes import STRUCTURE, describe
-from segloop.imaging.dicom.instance import algorithm, finish, made_at, new_instance, person
+from segloop.imaging.dicom.instance import algorithm, finish, item, made_at, new_instance, person, reference
 from segloop.imaging.dicom.result import IMPORTED, MODEL_NAME, NOTICE, Form, Origin
 from segloop.imaging.dicom.segments import coded, present, require_any
 from segloop.imaging.dicom.series import Series
@@ -58,20 +58,20 @@ def make_rtstruct(
 
 def _frame_of_reference(series: Series) -> pydicom.Dataset:
     source = series.headers[0]
-    images = _item(
+    images = item(
         SeriesInstanceUID=source.SeriesInstanceUID,
-        ContourImageSequence=[_reference(header) for header in series.headers],
+        ContourImageSequence=[reference(header) for header in series.headers],
     )
-    study = _item(
+    study = item(
         ReferencedSOPClassUID=_STUDY,
         ReferencedSOPInstanceUID=source.StudyInstanceUID,
         RTReferencedSeriesSequence=[images],
     )
-    return _item(FrameOfReferenceUID=source.FrameOfReferenceUID, RTReferencedStudySequence=[study])
+    return item(FrameOfReferenceUID=source.FrameOfReferenceUID, RTReferencedStudySequence=[study])
 
 
 def _roi(number: int, label: Label, origin: Origin, source: Header) -> pydicom.Dataset:
-    found = _item(
+    found = item(
         ROINumber=number,
         ReferencedFrameOfReferenceUID=source.FrameOfReferenceUID,
         ROIName=label.name[:64],
@@ -88,7 +88,7 @@ def _roi(number: int, label: Label, origin: Origin, source: Header) -> pydicom.D
 
 def _observation(number: int, label: Label) -> pydicom.Dataset:
     what = describe(label)
-    found = _item(
+    found = item(
         ObservationNumber=number,
         ReferencedROINumber=number,
         SegmentedPropertyCategoryCodeSequence=[coded(what.category)],
@@ -112,7 +112,7 @@ def _contours(
     mask: NDArray[np.integer[Any]],
     box: tuple[slice, ...],
 ) -> pydicom.Dataset:
-    found = _item(ROIDisplayColor=list(label.rgb), ReferencedROINumber=number)
+    found = item(ROIDisplayColor=list(label.rgb), ReferencedROINumber=number)
     corner = np.array([box[0].start, box[1].start], np.float64)
     contours = []
     for z in range(box[2].start, box[2].stop):
@@ -124,8 +124,8 @@ def _contours(
 
 
 def _contour(polygon: Polygon, header: Header) -> pydicom.Dataset:
-    found = _item(
-        ContourImageSequence=[_reference(header)],
+    found = item(
+        ContourImageSequence=[reference(header)],
         ContourGeometricType="CLOSED_PLANAR",
         NumberOfContourPoints=len(polygon),
     )
@@ -143,14 +143,3 @@ def _in_patient(polygon: Polygon, header: Header) -> NDArray[np.float64]:
     corner = np.array(header.ImagePositionPatient, np.float64)
     points: NDArray[np.float64] = corner + (polygon * [columns, rows]) @ cosines
     return np.round(points, 2) + 0.0  # no "-0.00"
-
-
-def _reference(header: Header) -> pydicom.Dataset:
-    return _item(ReferencedSOPClassUID=header.SOPClassUID, ReferencedSOPInstanceUID=header.SOPInstanceUID)
-
-
-def _item(**values: Any) -> pydicom.Dataset:
-    found = pydicom.Dataset()
-    for keyword, value in values.items():
-        setattr(found, keyword, value)
-    return found

@@ -9,6 +9,7 @@ import pydicom
 
 from segloop.imaging import nifti
 from segloop.imaging.dicom import archive
+from segloop.imaging.dicom.pdf import make_pdf
 from segloop.imaging.dicom.result import Form, Origin
 from segloop.imaging.dicom.rtstruct import make_rtstruct
 from segloop.imaging.dicom.seg import make_seg
@@ -25,8 +26,11 @@ def write_result(
     labels: list[dict[str, Any]],
     origin: Mapping[str, Any],
     deflated: bool,
+    ct: Path,
 ) -> None:
     """Write a mask's file as a DICOM object. `origin` holds the fields of `Origin`, its time as text.
+
+    `ct` is the volume's NIfTI, read for the forms that need it alone.
 
     Raises:
         InvalidInput: `mask_grid`, `mask_empty`.
@@ -38,6 +42,9 @@ def write_result(
     found: pydicom.Dataset
     if form in (Form.SEG, Form.LABELMAP):
         found = make_seg(series, array, known, made, form=form, deflated=deflated)
-    else:
+    elif form is Form.RTSTRUCT:
         found = make_rtstruct(series, array, known, made)
+    else:
+        hu, _ = nifti.load(ct)
+        found = make_pdf(series, hu, array, known, made)
     found.save_as(target)
