@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
 
 from segloop.imaging.dicom.instance import UTF_8, finish, identity, person, uid
-from segloop.imaging.dicom.result import MODEL_NAME, NOTICE, Form, Origin
+from segloop.imaging.dicom.result import IMPORTED, MODEL_NAME, NOTICE, Form, Origin
 from segloop.imaging.dicom.segments import present, require_any, segment
 from segloop.imaging.dicom.series import Series
 from segloop.imaging.labels import Label
@@ -57,6 +57,10 @@ def make_seg(
     finish(found, series, origin, form)
     for item in (*found.DimensionOrganizationSequence, *found.DimensionIndexSequence):
         item.DimensionOrganizationUID = uid(series, origin, form, "dimensions")
+    if origin.is_imported and not origin.model:
+        # highdicom asks for a whole identification, of which nothing is known but that there was an algorithm.
+        for item in found.SegmentSequence:
+            item.SegmentAlgorithmType, item.SegmentAlgorithmName = origin.algorithm_type, IMPORTED
     if is_map:
         # Viewers take colours by an item's place in this list, as if background were not described; it must be, so it is last.
         background, *segments = found.SegmentSequence

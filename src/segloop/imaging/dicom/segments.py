@@ -12,7 +12,7 @@ from pydicom.sr.coding import Code
 from segloop.errors import InvalidInput
 from segloop.imaging.dicom.codes import describe
 from segloop.imaging.dicom.instance import algorithm
-from segloop.imaging.dicom.result import IMPORTED, Form, Origin
+from segloop.imaging.dicom.result import Form, Origin
 from segloop.imaging.dicom.series import Series
 from segloop.imaging.labels import Label
 
@@ -49,22 +49,18 @@ def require_any(there: Sequence[Label], form: Form) -> None:
 def segment(number: int, label: Label, origin: Origin, source: str) -> SegmentDescription:
     """Return the description of a segment; `source` is the UID of the series that it lies on."""
     what = describe(label)
-    is_named = origin.model or not origin.is_imported
     found = SegmentDescription(
         segment_number=number,
         segment_label=label.name[:64],
         segmented_property_category=what.category,
         segmented_property_type=what.type,
-        algorithm_type=SegmentAlgorithmTypeValues(origin.algorithm_type if is_named else "MANUAL"),
+        algorithm_type=SegmentAlgorithmTypeValues(origin.algorithm_type if origin.model else "MANUAL"),
         algorithm_identification=algorithm(origin),
         tracking_uid=tracking_uid(label, origin, source),
         tracking_id=label.name[:64],
         display_color=hd.color.CIELabColor.from_rgb(*label.rgb),
         anatomic_regions=[what.region] if what.region else None,
     )
-    if not is_named:
-        # highdicom asks for a whole identification, of which nothing is known but that there was an algorithm.
-        found.SegmentAlgorithmType, found.SegmentAlgorithmName = origin.algorithm_type, IMPORTED
     # highdicom has no argument for modifiers, and without them a left and a right kidney would be the same.
     found.SegmentedPropertyTypeCodeSequence = [
         coded(what.type, "SegmentedPropertyTypeModifierCodeSequence", what.modifier)

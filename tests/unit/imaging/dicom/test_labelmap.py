@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import highdicom as hd
 import numpy as np
@@ -70,6 +72,22 @@ def test_background_is_described_and_last_so_that_viewers_take_the_right_colours
     )
 
 
+@pytest.mark.parametrize(
+    ("values", "kind", "name"),
+    [
+        ({"model": "", "made_by": "Ann"}, "MANUAL", None),
+        ({"model": "", "made_by": "Ann", "is_imported": True}, "SEMIAUTOMATIC", "Unknown (imported)"),
+        ({"made_by": "Ann", "is_corrected": True}, "SEMIAUTOMATIC", "Segloop"),
+    ],
+)
+def test_whatever_made_a_mask_it_says_so_of_each_segment(
+    series: Series, values: dict[str, Any], kind: str, name: str | None
+) -> None:
+    found = make_seg(series, mask(), LABELS, replace(ORIGIN, **values), form=Form.LABELMAP)
+    said = {(item.SegmentAlgorithmType, item.get("SegmentAlgorithmName")) for item in found.SegmentSequence}
+    assert said == {(kind, name)}
+
+
 def test_made_again_it_is_the_same_to_the_byte_and_no_other_form(series: Series, tmp_path: Path) -> None:
     for name in ("a", "b"):
         labelmap(series).save_as(tmp_path / name)
@@ -88,7 +106,9 @@ def test_a_slice_of_an_odd_width_is_packed(tmp_path: Path, width: int) -> None:
     np.save(tmp_path / "drawn.npy", drawn)
     code = f"""
 import numpy as np
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from segloop.imaging.dicom.archive import series_in
 from segloop.imaging.dicom.result import Form
 from segloop.imaging.dicom.series import require_volume
