@@ -43,9 +43,13 @@ class ApiClient:
         answer = self._call("POST", "/v1/identities", json={"volume_ids": list(volume_ids)})
         return schemas.Identities.model_validate(answer).items
 
-    def received_series(self, *, stages: Sequence[str] = (), limit: int = 50) -> schemas.ReceivedSeriesPage:
-        """Return the series that gateways received last, at some stages."""
-        query = {"stage": list(stages), "limit": limit}
+    def received_series(
+        self, *, stages: Sequence[str] = (), volume_id: str | None = None, limit: int = 50
+    ) -> schemas.ReceivedSeriesPage:
+        """Return the series that gateways received last, at some stages, or those that became a volume."""
+        query: dict[str, Any] = {"stage": list(stages), "limit": limit}
+        if volume_id is not None:
+            query["volume_id"] = volume_id
         answer = self._call("GET", "/v1/received-series", params=query)
         return schemas.ReceivedSeriesPage.model_validate(answer)
 
@@ -55,9 +59,10 @@ class ApiClient:
         answer = self._call("POST", "/v1/received-series/identities", json=body)
         return schemas.SeriesIdentities.model_validate(answer).items
 
-    def send_again(self, series_id: str) -> schemas.Order:
-        """Have the results of a received series sent to all its destinations again."""
-        answer = self._call("POST", f"/v1/received-series/{series_id}/redeliver", json={})
+    def send_again(self, series_id: str, mask_id: str | None = None) -> schemas.Order:
+        """Have the results of a received series sent to all its destinations again, of another mask if one is named."""
+        body = {"mask_id": mask_id}
+        answer = self._call("POST", f"/v1/received-series/{series_id}/redeliver", json=body)
         return schemas.Order.model_validate(answer)
 
     def route(self, series_id: str, project: str, priority: str) -> schemas.Order:

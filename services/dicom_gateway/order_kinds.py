@@ -51,13 +51,16 @@ def route(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[str,
 def redeliver(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Begin a series' deliveries again, all or those to one destination; nothing is computed again.
 
+    With a mask it is that one that is delivered from now on, such as a person's correction.
+
     Raises:
         NotFound: `series_forgotten`.
         Conflict: `nothing_to_deliver` where there is no result yet, or nobody to send it to.
         InvalidInput: `destination_unknown`.
     """
     entry = _find(spool, payload["series"])
-    if not entry.mask_id or entry.stage not in (*ENDED, "delivering"):
+    mask_id = str(payload.get("mask_id") or entry.mask_id)
+    if not mask_id or entry.stage not in (*ENDED, "delivering"):
         raise Conflict("nothing_to_deliver", "This series has no result yet. Wait for its segmentation.")
     one = payload.get("destination")
     names = (one,) if one else entry.destinations
@@ -69,7 +72,13 @@ def redeliver(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[
         others = tuple(old for old in now.deliveries if old.destination not in names)
         again = plan(config.destinations, names, now.outputs)
         return replace(
-            now, stage="delivering", code="", message="", touched=time.time(), deliveries=others + again
+            now,
+            stage="delivering",
+            mask_id=mask_id,
+            code="",
+            message="",
+            touched=time.time(),
+            deliveries=others + again,
         )
 
     spool.update(entry.key, change)

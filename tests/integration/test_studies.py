@@ -1,5 +1,6 @@
 """What gateways report and are asked: kept whole, sealed where it names somebody, and handed out once."""
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -203,3 +204,28 @@ def test_whose_series_it_is_is_told_with_the_permission_only_and_each_look_is_re
     with TestClient(app, headers={"Authorization": f"Bearer {settings.token}"}) as other:
         refused = other.post("/v1/received-series/identities", json=query)
         assert (refused.status_code, refused.json()["code"]) == (403, "permission_missing")
+
+
+def test_a_delivery_that_failed_for_good_is_told_once(http: TestClient, owner_url: str) -> None:
+    waiting = {"destination": "pacs", "form": "seg", "state": "waiting", "code": "destination_unavailable"}
+    failed = waiting | {"state": "failed", "code": "destination_refuses", "message": "pacs refused it."}
+    common: dict[str, Any] = {"project": "default", "received_at": "2026-11-30T14:00:00Z"}
+    engine = open_engine(owner_url)
+    with transaction(engine) as conn:
+        conn.execute(
+            text(
+                "INSERT INTO webhooks (project_id, created_by, url, events, secret) "
+                "SELECT id, 't', 'https://hooks.example.org/', '{delivery.failed}', '' FROM projects WHERE slug = 'default'"
+            )
+        )
+    report(http, "k6-0", stage="delivering", deliveries=[waiting], **common)
+    report(http, "k6-0", stage="failed", deliveries=[failed], **common)
+    report(http, "k6-0", stage="failed", deliveries=[failed], **common)
+    with transaction(engine) as conn:
+        (body,) = conn.execute(text("SELECT body FROM webhook_deliveries")).scalars()
+    engine.dispose()
+    told = json.loads(body)
+    assert told["type"] == "delivery.failed"
+    assert (told["data"]["destination"], told["data"]["form"]) == ("pacs", "seg")
+    assert told["data"]["error_code"] == "destination_refuses"
+    assert "Planted" not in body and "4711" not in body

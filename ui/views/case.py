@@ -10,7 +10,7 @@ from segloop_viewer import uploader, viewer
 from segloop.errors import SegloopError
 from segloop.schemas import Draft, Mask, Volume
 from ui.api_client import ApiClient
-from ui.views import download
+from ui.views import deliver, download
 from ui.views.masks import (
     API_BASE,
     PROJECT,
@@ -63,6 +63,7 @@ def show(
         mask = _choose(api, masks) if masks else None
         if mask is not None:
             download.show(volume, mask)
+            deliver.show(api, volume, mask)
         editing = is_editing(volume, mask)
         if mask is not None and not editing:
             again()

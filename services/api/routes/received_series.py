@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 
 from segloop import schemas
 from segloop.errors import Conflict
+from segloop.masks import table as masks_table
 from segloop.projects import table as projects_table
 from segloop.schemas.studies import Stage
 from segloop.studies import identify, table
@@ -34,12 +35,20 @@ def list_series(
     actor: ActorDep,
     before: CursorDep,
     project: str | None = None,
+    volume_id: str | None = None,
     stage: Annotated[list[Stage] | None, Query()] = None,
     limit: LimitDep = 50,
 ) -> schemas.ReceivedSeriesPage:
     """List series, the one received last first: of a project and those that belong to none, or all."""
     project_id = None if project is None else projects_table.get(conn, project).id
-    rows = table.list_series(conn, project_id=project_id, stages=stage or (), limit=limit, before=before)
+    rows = table.list_series(
+        conn,
+        project_id=project_id,
+        volume_id=None if volume_id is None else require_uuid(volume_id),
+        stages=stage or (),
+        limit=limit,
+        before=before,
+    )
     return schemas.ReceivedSeriesPage(
         items=[schemas.ReceivedSeries.model_validate(row) for row in rows],
         counts=table.count_by_stage(conn, project_id=project_id, since=COUNTED),
@@ -79,25 +88,25 @@ def redeliver(
 ) -> schemas.Order:
     """Have the results sent again, to one destination or all of the series; nothing is computed again."""
     row = table.get_series(conn, require_uuid(series_id))
-    if row.mask_id is None:
+    mask_id = row.mask_id if body.mask_id is None else require_uuid(body.mask_id)
+    if mask_id is None:
         raise Conflict(
             "nothing_to_deliver", "This series has no result yet. Wait for its segmentation, or route it."
         )
-    payload = {"series": row.key, "destination": body.destination}
+    if masks_table.get(conn, mask_id).volume_id != row.volume_id:
+        raise Conflict("mask_of_another_ct", "This mask is of another CT; choose one of this series' CT.")
     known = orders_table.find_open(conn, received_series_id=row.id, kind="redeliver")
-    order_id = (
-        known.id
-        if known is not None
-        else orders.place(
-            conn,
-            parts.identities,
-            "redeliver",
-            payload,
-            gateway=row.gateway,
-            actor=actor.name,
-            project_id=row.project_id,
-            received_series_id=row.id,
-        )
+    if known is not None and mask_id == row.mask_id:
+        return schemas.Order.model_validate(known)
+    order_id = orders.place(
+        conn,
+        parts.identities,
+        "redeliver",
+        {"series": row.key, "destination": body.destination, "mask_id": mask_id},
+        gateway=row.gateway,
+        actor=actor.name,
+        project_id=row.project_id,
+        received_series_id=row.id,
     )
     return schemas.Order.model_validate(orders_table.get(conn, order_id))
 

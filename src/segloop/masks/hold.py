@@ -89,7 +89,7 @@ def release(conn: Connection, job_id: str, *, volume_id: str) -> None:
             table.follow(conn, job_id, volume_id=volume_id, other_id=other.id)
             return
     jobs_table.add_to_outbox(conn, free, task=TASKS[free.kind])
-    jobs_table.add_event(conn, free, reason="its CT is here")
+    tell(conn, free, reason="its CT is here")
 
 
 def refuse(conn: Connection, job_id: str, *, code: str, message: str) -> None:

@@ -172,10 +172,14 @@ class RouteSeries(Body):
 
 
 class Redeliver(Body):
-    """Where to send a series' results again; null: everywhere."""
+    """Where to send a series' results again, null for everywhere; with a mask of the series' CT, that one from now on."""
 
     model_config = example({"destination": "pacs"})
+
     destination: str | None = Field(default=None, max_length=_NAME)
+    mask_id: str | None = Field(
+        default=None, description="For example a correction; null for the one that was sent before."
+    )
 
 
 class PeerTest(Body):

@@ -16,6 +16,8 @@ from segloop.projects import table as projects_table
 from segloop.studies import table
 from segloop.volumes import table as volumes_table
 from segloop.volumes.upload import hash_uid
+from segloop.webhooks.event import Event
+from segloop.webhooks.publish import publish
 
 
 def take(
@@ -29,6 +31,8 @@ def take(
     pseudonym_key: str,
 ) -> None:
     """Record a report of a series; the same report again changes nothing.
+
+    Each delivery that newly failed is published as `delivery.failed`.
 
     `report` has the fields of `schemas.SeriesReport`.
 
@@ -64,6 +68,7 @@ def take(
         assert row is not None
         if source_key is not None and row.source_key is None:
             table.set_source_key(conn, row.id, source_key)
+        _announce(conn, row, before)
         _tell_held_jobs(conn, row, is_new_failure=before is not None and before.stage != row.stage)
 
 
@@ -94,3 +99,21 @@ def _check(conn: Connection, values: Mapping[str, Any]) -> None:
     ):
         if values[name] is not None:
             get(conn, values[name])
+
+
+def _announce(conn: Connection, row: Any, before: Any) -> None:
+    """Publish each delivery that has failed for good and had not when it was reported last."""
+    known = [] if before is None else before.deliveries
+    failed = {(one["destination"], one["form"]) for one in known if one["state"] == "failed"}
+    for one in row.deliveries:
+        if one["state"] == "failed" and (one["destination"], one["form"]) not in failed and row.project_id:
+            data = {
+                "received_series_id": row.id,
+                "project_id": row.project_id,
+                "job_id": row.job_id,
+                "mask_id": row.mask_id,
+                "destination": one["destination"],
+                "form": one["form"],
+                "error_code": one["code"],
+            }
+            publish(conn, project_id=row.project_id, event=Event.DELIVERY_FAILED, data=data)

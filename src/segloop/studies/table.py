@@ -141,6 +141,7 @@ def list_series(
     conn: Connection,
     *,
     project_id: str | None,
+    volume_id: str | None,
     stages: Sequence[str],
     limit: int,
     before: tuple[datetime, str] | None,
@@ -151,6 +152,8 @@ def list_series(
     )
     if project_id is not None:
         query = query.where(func.coalesce(received_series.c.project_id, project_id) == project_id)
+    if volume_id is not None:
+        query = query.where(received_series.c.volume_id == volume_id)
     if stages:
         query = query.where(received_series.c.stage.in_(stages))
     if before:
