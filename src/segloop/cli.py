@@ -11,6 +11,7 @@ from typing import Any
 from segloop import logs
 from segloop.errors import SegloopError
 from segloop.stack import checks, control, home, run, state
+from segloop.stack.backup import commands as backup
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     bench = commands.add_parser("bench", help="measure and record")
-    bench.add_argument("what", choices=["demo", "viewer", "inference", "partial", "learning"])
+    bench.add_argument("what", choices=["demo", "viewer", "inference", "partial", "learning", "restore"])
     bench.add_argument(
         "--short", action="store_true", help="something small, once: shows that it works, measures nothing"
     )
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     load.set_defaults(run=_import_model)
 
     _add_learning(commands, models)
+    backup.add(commands)
 
     audit = commands.add_parser("audit", help="the record of who did what").add_subparsers(required=True)
     check = audit.add_parser("verify", help="find a changed, added or missing event")
@@ -179,6 +181,8 @@ def _bench(root: Path, options: argparse.Namespace) -> None:
         bench.viewer(root, _say, short=options.short)
     elif options.what == "inference":
         bench.inference(root, options.data, _say, short=options.short)
+    elif options.what == "restore":
+        bench.restore(root, _say, short=options.short)
     elif options.what == "partial":
         from segloop.stack.learning import partial
 

@@ -57,6 +57,18 @@ def inference(root: Path, data: Path | None, say: Callable[[str], None], *, shor
     say(f"Recorded in {root / RESULTS}")
 
 
+def restore(root: Path, say: Callable[[str], None], *, short: bool) -> None:
+    """Measure a backup of the stack, which is started if it isn't up, and a restore of it beside the original."""
+    from segloop.stack.backup import drill
+
+    found = drill.run(root, say, short=short)
+    _record(root, "restore", **found)
+    say(
+        f"Backed up {found['mb']:.0f} MB in {found['backup_s']} s, restored in {found['restore_s']} s; nothing acknowledged is"
+        f" missing. Recorded in {root / RESULTS}"
+    )
+
+
 def _upload(api: httpx.Client, path: Path, **options: object) -> dict[str, Any]:
     return demonstration.upload(api, path, lambda _: None, **options)
 
