@@ -3,6 +3,11 @@
 from alembic import context
 from sqlalchemy import text
 
+import segloop.accounts.keys.table
+import segloop.accounts.links.table
+import segloop.accounts.memberships.table
+import segloop.accounts.sessions.table
+
 # The declared tables, so that migrations can be checked against them.
 import segloop.audit.seals.table
 import segloop.audit.table

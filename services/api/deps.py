@@ -11,7 +11,8 @@ from celery import Celery
 from fastapi import Depends, Header, Query, Request
 
 from segloop.accounts import tickets
-from segloop.accounts.actor import Actor, authenticate, read_permissions
+from segloop.accounts.actor import Actor
+from segloop.accounts.bearer import Bearers
 from segloop.database import Connection, Engine, transaction
 from segloop.errors import InvalidInput
 from segloop.identities.store import IdentityStore
@@ -33,15 +34,7 @@ class Parts:
     sandbox: Sandbox
     identities: IdentityStore | None
     watcher: Watcher
-
-    def authenticate(self, authorization: str | None) -> Actor:
-        """Return who a bearer token stands for.
-
-        Raises:
-            Unauthorized: `unauthorized`.
-        """
-        permissions = read_permissions(self.settings.token_permissions)
-        return authenticate(authorization, token=self.settings.token, permissions=permissions)
+    bearers: Bearers
 
 
 def parts(request: Request) -> Parts:
@@ -54,9 +47,18 @@ def parts(request: Request) -> Parts:
 PartsDep = Annotated[Parts, Depends(parts)]
 
 
-def current_actor(parts: PartsDep, authorization: Annotated[str | None, Header()] = None) -> Actor:
-    """Return who acts, from the bearer token."""
-    return parts.authenticate(authorization)
+def signed_in(parts: PartsDep, authorization: Annotated[str | None, Header()] = None) -> Actor:
+    """Return who acts, from the bearer value."""
+    return parts.bearers.actor(parts.engine, authorization)
+
+
+SignedInDep = Annotated[Actor, Depends(signed_in)]
+
+
+def current_actor(actor: SignedInDep) -> Actor:
+    """Return who acts, where they may do everything."""
+    actor.require_site_admin()
+    return actor
 
 
 ActorDep = Annotated[Actor, Depends(current_actor)]
@@ -64,7 +66,7 @@ ActorDep = Annotated[Actor, Depends(current_actor)]
 
 def _permitted(permission: str) -> Callable[[Actor], Actor]:
     def check(actor: ActorDep) -> Actor:
-        actor.require(permission)
+        actor.require_permission(permission)
         return actor
 
     return check
@@ -85,10 +87,15 @@ ConnectionDep = Annotated[Connection, Depends(connection, scope="function")]
 
 
 def reader(parts: Parts, authorization: str | None, ticket: str | None, *, object_id: str) -> Actor:
-    """Return who reads an object's content: a bearer token, or a ticket for exactly this object."""
-    if ticket is not None:
-        return tickets.check(ticket, object_id=object_id, scope="read", key=parts.settings.ticket_key)
-    return parts.authenticate(authorization)
+    """Return who reads an object's content: from a bearer value, or a ticket for exactly this object."""
+    if ticket is None:
+        actor = parts.bearers.actor(parts.engine, authorization)
+    else:
+        key = parts.settings.ticket_key
+        reference = tickets.check(ticket, object_id=object_id, scope="read", key=key)
+        actor = parts.bearers.again(parts.engine, reference)
+    actor.require_site_admin()
+    return actor
 
 
 def require_uuid(value: str) -> str:

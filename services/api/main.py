@@ -8,6 +8,7 @@ from fastapi_offline import FastAPIOffline
 
 from segloop import __version__, logs
 from segloop.accounts.actor import read_permissions
+from segloop.accounts.bearer import Bearers
 from segloop.broker import make_celery
 from segloop.database import open_engine
 from segloop.identities import store as identity_store
@@ -28,10 +29,14 @@ from services.api.routes import (
     health,
     identities,
     jobs,
+    keys,
     masks,
+    members,
     model_versions,
+    people,
     projects,
     received_series,
+    sessions,
     training,
     uploads,
     volume_upload,
@@ -51,7 +56,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the API, wired from the environment unless settings are given."""
     settings = settings or Settings.from_env()
     logs.configure(settings.log_level)
-    read_permissions(settings.token_permissions)  # a mistake in them is told at start
+    # A mistake in the permissions is told at start.
+    bearers = Bearers(settings.token, read_permissions(settings.token_permissions))
     engine = open_engine(settings.database_url, pool_size=10)
     parts = Parts(
         settings,
@@ -71,6 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ),
         identity_store.open_store(settings),
         Watcher(engine),
+        bearers,
     )
 
     @asynccontextmanager
@@ -88,6 +95,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.router)
     for module in (
         audit,
+        sessions,
+        people,
+        members,
+        keys,
         projects,
         uploads,
         volume_upload,

@@ -1,20 +1,14 @@
-"""Who acts, and whose CT it is. Names go in bodies only: addresses end up in logs."""
+"""Whose CT it is. Names go in bodies only: addresses end up in logs."""
 
 from fastapi import APIRouter, Response
 
 from segloop import schemas
 from segloop.projects import table as projects_table
 from segloop.volumes import identify
-from services.api.deps import ActorDep, ConnectionDep, IdentityActorDep, PartsDep
+from services.api.deps import ConnectionDep, IdentityActorDep, PartsDep
 
 router = APIRouter(tags=["identities"])
 _NO_STORE = "no-store"
-
-
-@router.get("/me")
-def get_me(actor: ActorDep) -> schemas.Me:
-    """Say who the token stands for and what they may do."""
-    return schemas.Me(name=actor.name, permissions=sorted(actor.permissions))
 
 
 @router.post("/identities")

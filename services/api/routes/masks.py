@@ -50,7 +50,7 @@ def make_ticket(mask_id: str, conn: ConnectionDep, actor: ActorDep, parts: Parts
         object_id=row.id,
         project_id=row.project_id,
     )
-    return issue_ticket(parts.settings.ticket_key, parts.settings.ticket_lifetime_s, actor.name, row.id)
+    return issue_ticket(parts, actor, row.id)
 
 
 @router.get("/masks/{mask_id}/content")

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from segloop import schemas
 from segloop.accounts import tickets
+from segloop.accounts.actor import Actor
+from segloop.accounts.bearer import reference_of
 from segloop.audit.record import record
 from segloop.database import transaction
 from segloop.imaging.thumbnail import thumbnail
@@ -20,6 +22,7 @@ from services.api.deps import (
     ConnectionDep,
     CursorDep,
     LimitDep,
+    Parts,
     PartsDep,
     next_cursor,
     reader,
@@ -66,7 +69,7 @@ def make_ticket(volume_id: str, conn: ConnectionDep, actor: ActorDep, parts: Par
         object_id=row.id,
         project_id=row.project_id,
     )
-    return issue_ticket(parts.settings.ticket_key, parts.settings.ticket_lifetime_s, actor.name, row.id)
+    return issue_ticket(parts, actor, row.id)
 
 
 @router.get("/volumes/{volume_id}/content")
@@ -147,9 +150,16 @@ def get_thumbnail(
     )
 
 
-def issue_ticket(key: str, lifetime_s: int, actor: str, object_id: str) -> schemas.Ticket:
+def issue_ticket(parts: Parts, actor: Actor, object_id: str) -> schemas.Ticket:
     """Return a ticket to read one object."""
-    ticket = tickets.issue(actor=actor, object_id=object_id, scope="read", key=key, lifetime_s=lifetime_s)
+    lifetime_s = parts.settings.ticket_lifetime_s
+    ticket = tickets.issue(
+        reference=reference_of(actor),
+        object_id=object_id,
+        scope="read",
+        key=parts.settings.ticket_key,
+        lifetime_s=lifetime_s,
+    )
     return schemas.Ticket(
         ticket=ticket,
         expires_at=datetime.fromtimestamp(int(time.time()) + lifetime_s, UTC),

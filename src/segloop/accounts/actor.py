@@ -1,10 +1,11 @@
-"""The one who acts, and what they may do. Until people can sign in, there is one local actor behind one generated token."""
+"""The one who acts, and what they may do where."""
 
-import hmac
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 
-from segloop.errors import Forbidden, InvalidInput, Unauthorized
+from segloop.accounts.roles import Role
+from segloop.errors import Forbidden, InvalidInput, NotFound
 
 LOCAL_ACTOR = "local"
 PERMISSIONS = {
@@ -15,33 +16,83 @@ PERMISSIONS = {
 NONE = "none"
 
 
+class Kind(StrEnum):
+    """What stands behind a bearer value: the installation's own token, a service account's key, a person's session."""
+
+    INSTALLATION = "installation"
+    KEY = "key"
+    PERSON = "person"
+
+
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, what they may do, and the one object and scope a ticket narrows them to (both None for a full sign-in).
+    """Who acts. `name` is what `created_by` holds; `reference` is the id of the key or session that they came with.
 
-    A ticket carries no permission.
+    Roles and permissions are by project id. A site admin has every role everywhere, and `site_permissions` everywhere.
+    A ticket narrows its actor to the reading of one object, and carries no permission.
     """
 
     name: str
-    object_id: str | None = None
-    scope: str | None = None
-    permissions: frozenset[str] = frozenset()
+    kind: Kind = Kind.INSTALLATION
+    reference: str = ""
+    person_id: str | None = None
+    is_site_admin: bool = False
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    permissions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    site_permissions: frozenset[str] = frozenset()
 
-    def may(self, permission: str) -> bool:
-        """Say whether the actor has a permission."""
-        return permission in self.permissions
+    @property
+    def projects(self) -> frozenset[str] | None:
+        """The ids of the projects that the actor has a role in, or None for all of them."""
+        return None if self.is_site_admin else frozenset(self.roles)
 
-    def require(self, permission: str) -> None:
-        """Check that the actor has a permission.
+    def require(self, project_id: str, role: Role) -> None:
+        """Check that the actor has a role, or one above it, in a project.
+
+        Raises:
+            NotFound: `project_unknown` where they have none: a project that isn't theirs is as one that isn't there.
+            Forbidden: `role_missing`.
+        """
+        if self.is_site_admin:
+            return
+        mine = self.roles.get(project_id)
+        if mine is None:
+            raise NotFound("project_unknown", "There is no such project.")
+        if not mine.covers(role):
+            raise Forbidden(
+                "role_missing",
+                f"This needs the role '{role}' in this project; you are '{mine}'. Ask an admin of the project for it.",
+                role=role,
+            )
+
+    def require_site_admin(self) -> None:
+        """Check that the actor may do what concerns the whole installation.
+
+        Raises:
+            Forbidden: `role_missing`.
+        """
+        if not self.is_site_admin:
+            raise Forbidden("role_missing", "Only a site admin may do this. Ask one.", role="site admin")
+
+    def may(self, permission: str, project_id: str | None = None) -> bool:
+        """Say whether the actor has a permission in a project, or, where none is named, in any."""
+        if permission in self.site_permissions:
+            return True
+        if project_id is None:
+            return any(permission in found for found in self.permissions.values())
+        return permission in self.permissions.get(project_id, frozenset())
+
+    def require_permission(self, permission: str, project_id: str | None = None) -> None:
+        """Check that the actor has a permission in a project, or, where none is named, in any.
 
         Raises:
             Forbidden: `permission_missing`.
         """
-        if not self.may(permission):
+        if not self.may(permission, project_id):
             raise Forbidden(
                 "permission_missing",
-                f"This needs the permission '{permission}' ({PERMISSIONS[permission]}), which you don't have. Ask who runs this "
-                "installation for it.",
+                f"This needs the permission '{permission}' ({PERMISSIONS[permission]}), which you don't have. Ask an admin "
+                "of the project for it, or who runs this installation.",
                 permission=permission,
             )
 
@@ -59,19 +110,3 @@ def read_permissions(text: str) -> frozenset[str]:
             f"There is no permission {', '.join(sorted(unknown))}; there are {', '.join(PERMISSIONS)}, and '{NONE}'.",
         )
     return names
-
-
-def authenticate(authorization: str | None, *, token: str, permissions: Collection[str] = ()) -> Actor:
-    """Return the actor of an `Authorization: Bearer` header, with the permissions of the token.
-
-    Raises:
-        Unauthorized: `unauthorized`, without saying what was wrong.
-    """
-    given = (authorization or "").removeprefix("Bearer ")
-    # compare_digest takes ASCII text only; bytes take anything a header can hold.
-    if not hmac.compare_digest(given.encode(), token.encode()):
-        raise Unauthorized(
-            "unauthorized",
-            "Sign in first: send the header 'Authorization: Bearer <token>'.",
-        )
-    return Actor(LOCAL_ACTOR, permissions=frozenset(permissions))

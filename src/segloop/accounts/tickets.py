@@ -1,4 +1,4 @@
-"""Tickets: signed, short-lived, bound to actor, object and scope, so that a browser can read one object."""
+"""Tickets: signed, short-lived, bound to a sign-in, object and scope, so that a browser can read one object."""
 
 import base64
 import hashlib
@@ -6,27 +6,29 @@ import hmac
 import json
 import time
 
-from segloop.accounts.actor import Actor
 from segloop.errors import Unauthorized
 
 
 def issue(
     *,
-    actor: str,
+    reference: str,
     object_id: str,
     scope: str,
     key: str,
     lifetime_s: int,
     now: float | None = None,
 ) -> str:
-    """Return a ticket `payload.signature` (URL-safe base64, HMAC-SHA256) that ends in `lifetime_s`."""
+    """Return a ticket `payload.signature` (URL-safe base64, HMAC-SHA256) that ends in `lifetime_s`.
+
+    `reference` is the sign-in that it was issued to (`bearer.reference_of`): the ticket ends with that.
+    """
     expires = int((time.time() if now is None else now) + lifetime_s)
-    payload = _encode(json.dumps({"a": actor, "o": object_id, "s": scope, "e": expires}).encode())
+    payload = _encode(json.dumps({"r": reference, "o": object_id, "s": scope, "e": expires}).encode())
     return f"{payload}.{_sign(payload, key)}"
 
 
-def check(ticket: str, *, object_id: str, scope: str, key: str, now: float | None = None) -> Actor:
-    """Return the actor a ticket was issued to.
+def check(ticket: str, *, object_id: str, scope: str, key: str, now: float | None = None) -> str:
+    """Return the reference of the sign-in that a ticket was issued to.
 
     Raises:
         Unauthorized: `ticket_invalid` or `ticket_expired`.
@@ -43,7 +45,7 @@ def check(ticket: str, *, object_id: str, scope: str, key: str, now: float | Non
         raise invalid
     if claims["e"] < (time.time() if now is None else now):
         raise Unauthorized("ticket_expired", "This link has expired; open it again from Segloop.")
-    return Actor(claims["a"], object_id=object_id, scope=scope)
+    return str(claims.get("r", ""))
 
 
 def _sign(payload: str, key: str) -> str:

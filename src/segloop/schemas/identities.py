@@ -1,4 +1,4 @@
-"""Bodies about who acts, and about whose CT it is: for those with the permission, and never in an address."""
+"""Bodies about whose CT it is: for those with the permission, and never in an address."""
 
 from typing import Annotated
 from uuid import UUID
@@ -8,13 +8,6 @@ from pydantic import BaseModel, Field
 from segloop.schemas.base import Body, Result, example
 
 MOST_VOLUMES = 200
-
-
-class Me(BaseModel):
-    """Who the token stands for, and what they may do."""
-
-    name: str
-    permissions: list[str]
 
 
 class IdentityQuery(Body):

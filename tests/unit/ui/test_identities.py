@@ -55,6 +55,7 @@ def _page(permissions: list[str]) -> None:
         "study_description": "CT *Neck*",
         "series_description": "",
     }
+    me = {"name": "local", "kind": "installation", "is_site_admin": True, "projects": []}
     calls = st.session_state.setdefault("calls", [])
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -62,7 +63,7 @@ def _page(permissions: list[str]) -> None:
         body = json.loads(request.content) if request.content else None
         calls.append((path, body, str(request.url)))
         if path == "/v1/me":
-            return httpx.Response(200, json={"name": "local", "permissions": permissions})
+            return httpx.Response(200, json={**me, "permissions": permissions})
         if path == "/v1/identities":
             return httpx.Response(200, json={"items": [carla]})
         if path == "/v1/identities/search":

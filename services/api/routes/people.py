@@ -1,0 +1,41 @@
+"""People of this installation: for site admins."""
+
+from fastapi import APIRouter, Response
+
+from segloop import schemas
+from segloop.accounts.links import link
+from segloop.accounts.people import person, table
+from services.api.deps import ActorDep, ConnectionDep
+
+router = APIRouter(tags=["people"])
+
+
+@router.get("/people")
+def list_people(conn: ConnectionDep, actor: ActorDep) -> schemas.Page[schemas.Person]:
+    """List everybody who can sign in, or could."""
+    return schemas.Page(items=[schemas.Person.model_validate(row) for row in table.list_(conn)])
+
+
+@router.post("/people", status_code=201)
+def create_person(body: schemas.NewPerson, conn: ConnectionDep, actor: ActorDep) -> schemas.Person:
+    """Make a person; a link signs them in for the first time."""
+    row = person.create(conn, actor=actor.name, **body.model_dump())
+    return schemas.Person.model_validate(row)
+
+
+@router.patch("/people/{name}")
+def change_person(
+    name: str, body: schemas.PersonChange, conn: ConnectionDep, actor: ActorDep
+) -> schemas.Person:
+    """Change a person: switch them off (signed out at once) or on, make them site admin or not."""
+    changes = body.model_dump(exclude_none=True)
+    row = person.change(conn, name, actor=actor.name, is_on=changes.pop("is_on", None), **changes)
+    return schemas.Person.model_validate(row)
+
+
+@router.post("/people/{name}/links", status_code=201)
+def create_link(name: str, conn: ConnectionDep, actor: ActorDep, response: Response) -> schemas.SignInLink:
+    """Make a link that signs the person in, once, within a day; its code is shown this once."""
+    code, expires_at = link.create(conn, table.get(conn, name), actor=actor.name)
+    response.headers["Cache-Control"] = "no-store"
+    return schemas.SignInLink(code=code, expires_at=expires_at)

@@ -1,0 +1,50 @@
+"""Sign in with a one-time link, sign out, and say who acts."""
+
+from fastapi import APIRouter, Response
+
+from segloop import schemas
+from segloop.accounts.actor import PERMISSIONS, Kind
+from segloop.accounts.links import link
+from segloop.accounts.sessions import session
+from segloop.database import transaction
+from segloop.errors import Conflict
+from services.api.deps import PartsDep, SignedInDep
+
+router = APIRouter(tags=["people"])
+
+
+@router.post("/sessions", status_code=201)
+def begin_session(body: schemas.NewSession, parts: PartsDep, response: Response) -> schemas.Session:
+    """Sign in with the code of a one-time link, which opens once; the key is a bearer value for twelve hours."""
+    with transaction(parts.engine) as conn:
+        person, row, key = link.open_(conn, body.code)
+    response.headers["Cache-Control"] = "no-store"
+    return schemas.Session(key=key, name=person.name, expires_at=row.expires_at)
+
+
+@router.delete("/sessions/current", status_code=204)
+def end_session(parts: PartsDep, actor: SignedInDep) -> None:
+    """Sign out: the session key is worth nothing from now on."""
+    if actor.kind is not Kind.PERSON:
+        raise Conflict("no_session", "This is no session of a person; a key is revoked instead.")
+    with transaction(parts.engine) as conn:
+        session.end(conn, actor)
+
+
+@router.get("/me")
+def get_me(actor: SignedInDep) -> schemas.Me:
+    """Say who the bearer value stands for and what they may do."""
+    return schemas.Me(
+        name=actor.name,
+        kind=actor.kind.value,
+        is_site_admin=actor.is_site_admin,
+        permissions=sorted(one for one in PERMISSIONS if actor.may(one)),
+        projects=[
+            schemas.MyProject(
+                project_id=project_id,
+                role=role,
+                permissions=sorted(one for one in PERMISSIONS if actor.may(one, project_id)),
+            )
+            for project_id, role in actor.roles.items()
+        ],
+    )

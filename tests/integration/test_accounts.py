@@ -1,0 +1,170 @@
+"""People, sessions, one-time links and API keys: what opens, and what is refused on the very next request."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from segloop.database import open_engine, transaction
+from segloop.settings import Settings
+from services.api.main import create_app
+
+
+@pytest.fixture
+def http(settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(settings), headers={"Authorization": f"Bearer {settings.token}"}) as found:
+        yield found
+
+
+@pytest.fixture
+def owner(settings: Settings) -> Iterator[Any]:
+    engine = open_engine(settings.owner_database_url)
+    yield lambda query: _run(engine, query)
+    engine.dispose()
+
+
+def _run(engine: Any, query: str) -> list[tuple[Any, ...]]:
+    with transaction(engine) as conn:
+        found = conn.execute(text(query))
+        return [tuple(row) for row in found] if found.returns_rows else []
+
+
+def as_(value: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {value}"}
+
+
+def sign_in(http: TestClient, name: str, **values: Any) -> str:
+    """Make a person where there is none, and return a session key of theirs."""
+    made = http.post("/v1/people", json={"name": name, **values})
+    assert made.status_code in (201, 409), made.text
+    code = http.post(f"/v1/people/{name}/links").json()["code"]
+    answer = http.post("/v1/sessions", json={"code": code}, headers={"Authorization": ""})
+    assert answer.status_code == 201 and answer.headers["cache-control"] == "no-store"
+    return str(answer.json()["key"])
+
+
+def status(http: TestClient, value: str) -> int:
+    return http.get("/v1/me", headers=as_(value)).status_code
+
+
+def test_the_installations_token_is_a_site_admin(http: TestClient) -> None:
+    me = http.get("/v1/me").json()
+    assert (me["name"], me["kind"], me["is_site_admin"], me["projects"]) == (
+        "local",
+        "installation",
+        True,
+        [],
+    )
+    assert me["permissions"] == ["export", "identity"]
+
+
+@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Bearer wrong", "Bearer tökén", "Basic dG9rZW4=",
+    "Bearer sgk_", "Bearer sgk_x_y", "Bearer sgs_00000000000000000000000000000000_", "Bearer sgs_00000000000000000000000000000000_x",
+    "Bearer sgk_00000000000000000000000000000000_x"])  # fmt: skip
+def test_nothing_else_signs_in_and_the_answer_says_not_why(http: TestClient, value: str) -> None:
+    answer = http.get("/v1/me", headers={"Authorization": value.encode()})  # type: ignore[dict-item]
+    assert answer.status_code == 401 and answer.json()["code"] == "unauthorized"
+
+
+def test_a_link_opens_once(http: TestClient, owner: Any) -> None:
+    http.post("/v1/people", json={"name": "anna", "display_name": "Anna Moser"})
+    link = http.post("/v1/people/anna/links").json()
+    first = http.post("/v1/sessions", json={"code": link["code"]})
+    assert first.status_code == 201 and first.json()["name"] == "anna"
+    again = http.post("/v1/sessions", json={"code": link["code"]})
+    assert again.status_code == 401 and again.json()["code"] == "link_invalid"
+    old = http.post("/v1/people/anna/links").json()["code"]
+    owner("UPDATE sign_in_links SET expires_at = now() - interval '1 s' WHERE used_at IS NULL")
+    over = http.post("/v1/sessions", json={"code": old})
+    assert over.status_code == 401 and over.json() == again.json()
+    me = http.get("/v1/me", headers=as_(first.json()["key"])).json()
+    assert (me["name"], me["kind"], me["is_site_admin"], me["permissions"]) == ("anna", "person", False, [])
+
+
+def test_a_session_ends_by_signing_out_by_time_and_by_switching_off(http: TestClient, owner: Any) -> None:
+    one, other = sign_in(http, "ben"), sign_in(http, "ben")
+    assert http.delete("/v1/sessions/current", headers=as_(one)).status_code == 204
+    assert (status(http, one), status(http, other)) == (401, 200)
+    owner("UPDATE sessions SET expires_at = now() - interval '1 s'")
+    assert status(http, other) == 401
+    third = sign_in(http, "ben")
+    assert http.patch("/v1/people/ben", json={"is_on": False}).json()["switched_off_at"]
+    assert status(http, third) == 401
+    assert http.post("/v1/people/ben/links").json()["code"] == "person_off"
+    assert http.patch("/v1/people/ben", json={"is_on": True}).json()["switched_off_at"] is None
+    assert status(http, third) == 401  # an old session doesn't come back
+    assert status(http, sign_in(http, "ben")) == 200
+
+
+def test_a_link_made_before_somebody_was_switched_off_does_not_open(http: TestClient) -> None:
+    http.post("/v1/people", json={"name": "cleo"})
+    code = http.post("/v1/people/cleo/links").json()["code"]
+    http.patch("/v1/people/cleo", json={"is_on": False})
+    assert http.post("/v1/sessions", json={"code": code}).json()["code"] == "link_invalid"
+
+
+def test_names_of_people_are_unique_and_not_what_others_act_as(http: TestClient) -> None:
+    assert http.post("/v1/people", json={"name": "dora"}).status_code == 201
+    assert http.post("/v1/people", json={"name": "dora"}).json()["code"] == "person_exists"
+    assert http.post("/v1/people", json={"name": "local"}).json()["code"] == "name_reserved"
+    for name in ("key:x@default", "Dora", "", "a b"):
+        assert http.post("/v1/people", json={"name": name}).json()["code"] == "request_invalid"
+    assert http.patch("/v1/people/nobody", json={}).json()["code"] == "person_unknown"
+    assert [one["name"] for one in http.get("/v1/people").json()["items"]].count("dora") == 1
+
+
+def test_a_key_is_shown_once_counts_its_uses_and_ends(http: TestClient, owner: Any) -> None:
+    body = {"name": "pacs", "role": "annotator", "permissions": ["identity"], "days": 30}
+    made = http.post("/v1/projects/default/keys", json=body).json()
+    assert made["acts_as"] == "key:pacs@default" and made["last_used_at"] is None
+    assert http.post("/v1/projects/default/keys", json=body).json()["code"] == "key_exists"
+    listed = http.get("/v1/projects/default/keys").json()["items"][0]
+    assert "key" not in listed and listed["id"] == made["id"]
+    secret = made["key"].split("_", 2)[2]
+    assert secret not in str(owner("SELECT * FROM api_keys")) and secret not in str(
+        owner("SELECT * FROM audit_events")
+    )
+    me = http.get("/v1/me", headers=as_(made["key"])).json()
+    assert (me["name"], me["kind"], me["is_site_admin"]) == ("key:pacs@default", "key", False)
+    assert [(one["role"], one["permissions"]) for one in me["projects"]] == [("annotator", ["identity"])]
+    used = http.get("/v1/projects/default/keys").json()["items"][0]["last_used_at"]
+    assert used is not None
+    wrong = made["key"][:-1] + ("A" if made["key"][-1] != "A" else "B")
+    assert status(http, wrong) == 401
+    owner("UPDATE api_keys SET expires_at = now() - interval '1 s'")
+    assert status(http, made["key"]) == 401
+
+
+def test_a_revoked_key_is_refused_on_the_next_request(http: TestClient) -> None:
+    made = http.post("/v1/keys", json={"name": "gateway"}).json()
+    assert http.get("/v1/me", headers=as_(made["key"])).json()["is_site_admin"]
+    path = f"/v1/keys/{made['id']}"
+    # A project's route doesn't reach the installation's keys.
+    assert http.delete(f"/v1/projects/default/keys/{made['id']}").json()["code"] == "key_unknown"
+    assert [http.delete(path).status_code for _ in range(2)] == [204, 204]
+    assert status(http, made["key"]) == 401
+
+
+def test_a_membership_is_given_changed_and_taken(http: TestClient) -> None:
+    key = sign_in(http, "emil")
+    member = "/v1/projects/default/members/emil"
+    assert http.put(member, json={"role": "viewer"}).json()["role"] == "viewer"
+    changed = http.put(member, json={"role": "reviewer", "permissions": ["identity"]})
+    assert changed.json()["permissions"] == ["identity"]
+    mine = http.get("/v1/me", headers=as_(key)).json()["projects"]
+    assert [(one["role"], one["permissions"]) for one in mine] == [("reviewer", ["identity"])]
+    assert [one["name"] for one in http.get("/v1/projects/default/members").json()["items"]] == ["emil"]
+    assert http.delete(member).status_code == 204
+    assert http.delete(member).json()["code"] == "member_unknown"
+    assert http.get("/v1/me", headers=as_(key)).json()["projects"] == []
+    nobody = http.put("/v1/projects/default/members/nobody", json={"role": "viewer"})
+    assert nobody.json()["code"] == "person_unknown"
+
+
+def test_what_people_did_is_on_record_under_their_name(http: TestClient, owner: Any) -> None:
+    key = sign_in(http, "fred", is_site_admin=True)
+    assert http.post("/v1/people", json={"name": "gina"}, headers=as_(key)).json()["created_by"] == "fred"
+    found = owner("SELECT action FROM audit_events WHERE actor = 'fred' ORDER BY id")
+    assert [row[0] for row in found] == ["session.begun", "person.created"]
