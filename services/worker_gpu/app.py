@@ -1,22 +1,41 @@
-"""The segmentation worker's Celery app: `celery -A services.worker_gpu.app worker -Q segmentation --pool=threads`."""
+"""The segmentation worker's Celery app: `celery -A services.worker_gpu.app worker -Q segmentation --pool=threads`.
+
+With `SEGLOOP_WORKER_TAKES=stat` it hears the queue `segmentation-stat` and takes nothing else.
+"""
 
 from celery import Celery
 
 from segloop import logs
 from segloop.broker import QueueName, TaskName, install_bell, make_celery
 from segloop.database import open_engine
+from segloop.errors import InvalidInput
 from segloop.jobs.bell import Bell
+from segloop.jobs.job import Priority
 from segloop.settings import Settings
 from segloop.storage import open_store
 from services.worker_gpu.model_cache import ModelCache
 from services.worker_gpu.segment import Segmenter
 from services.worker_gpu.tasks import works
 
+TAKES = {
+    "all": (QueueName.SEGMENTATION, Priority.ROUTINE),
+    "stat": (QueueName.SEGMENTATION_STAT, Priority.STAT),
+}
+"""By what a worker takes: the queue that it hears, and the least urgent job that it claims."""
+
 
 def make_app(settings: Settings) -> Celery:
-    """Return the worker's app, wired from settings."""
+    """Return the worker's app, wired from settings.
+
+    Raises:
+        InvalidInput: `settings_invalid`.
+    """
+    if settings.worker_takes not in TAKES:
+        raise InvalidInput("settings_invalid", f"SEGLOOP_WORKER_TAKES is one of {', '.join(TAKES)}.")
+    heard, least_urgent = TAKES[settings.worker_takes]
     logs.configure(settings.log_level)
-    celery = make_celery(settings.redis_url)
+    # It knows its own queue only: started on the other it ends at once, instead of taking bells that are not for it.
+    celery = make_celery(settings.redis_url, [heard])
     engine = open_engine(settings.database_url, pool_size=6)  # two jobs at a time, each with its heartbeat
     store = open_store(
         endpoint=settings.s3_endpoint,
@@ -33,7 +52,13 @@ def make_app(settings: Settings) -> Celery:
         settings.device,
         settings.inference_threads,
     )
-    bell = Bell(engine, queue=QueueName.SEGMENTATION, works=works(segmenter), settings=settings)
+    bell = Bell(
+        engine,
+        queue=QueueName.SEGMENTATION,
+        works=works(segmenter),
+        settings=settings,
+        least_urgent=least_urgent,
+    )
     install_bell(celery, [TaskName.SEGMENT, TaskName.SELFTEST], ring=bell.ring, close=bell.close)
     return celery
 

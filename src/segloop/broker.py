@@ -1,6 +1,6 @@
 """The only maker of Celery apps: a message is `{job_id}` and rings the bell; Postgres owns the job."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -16,7 +16,12 @@ class QueueName(StrEnum):
     """The queues that workers consume."""
 
     SEGMENTATION = "segmentation"
+    SEGMENTATION_STAT = "segmentation-stat"
     TRAINING = "training"
+
+
+ENOUGH_BELLS = 100
+"""How many bells may wait in the stat queue, which nobody hears where no worker is kept free for stat."""
 
 
 class TaskName(StrEnum):
@@ -28,8 +33,8 @@ class TaskName(StrEnum):
     EVALUATE = "segloop.evaluate"
 
 
-def make_celery(redis_url: str) -> Celery:
-    """Return a Celery app with the settings every process shares.
+def make_celery(redis_url: str, queues: Iterable[QueueName] = QueueName) -> Celery:
+    """Return a Celery app with the settings every process shares; a worker names the queues that it may hear.
 
     Early acknowledgement is right here: the message carries no work, only an id, and the
     reaper rings again for whatever is not claimed.
@@ -41,8 +46,8 @@ def make_celery(redis_url: str) -> Celery:
         task_store_errors_even_if_ignored=False,
         task_serializer="json",
         accept_content=["json"],
-        task_queues=[Queue(name.value, Exchange(name.value), routing_key=name.value) for name in QueueName],
-        task_default_queue=QueueName.SEGMENTATION.value,
+        task_queues=[Queue(name.value, Exchange(name.value), routing_key=name.value) for name in queues],
+        task_default_queue=next(iter(queues)).value,
         task_create_missing_queues=False,
         worker_prefetch_multiplier=1,
         worker_concurrency=1,
@@ -64,14 +69,26 @@ def send(app: Celery, *, task: str, queue: str, job_id: str) -> None:
     Raises:
         Unavailable: `broker_unavailable` when Redis can't be reached.
     """
-    if queue not in set(QueueName):
+    if queue not in set(QueueName) or (queue == QueueName.SEGMENTATION_STAT and _has_enough(app, queue)):
         return
     try:
         app.send_task(task, kwargs={"job_id": job_id}, queue=queue)
     except (OperationalError, OSError, ConnectionError) as error:
-        raise Unavailable(
-            "broker_unavailable", "The message broker can't be reached; try again soon."
-        ) from error
+        raise _away() from error
+
+
+def _has_enough(app: Celery, queue: str) -> bool:
+    connection: Any = app.connection_for_write()
+    try:
+        return int(connection.default_channel.client.llen(queue)) >= ENOUGH_BELLS
+    except (OperationalError, OSError, *connection.connection_errors) as error:
+        raise _away() from error
+    finally:
+        connection.release()
+
+
+def _away() -> Unavailable:
+    return Unavailable("broker_unavailable", "The message broker can't be reached; try again soon.")
 
 
 def ping(app: Celery) -> None:
@@ -84,9 +101,7 @@ def ping(app: Celery) -> None:
     try:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
     except (OperationalError, OSError, ConnectionError) as error:
-        raise Unavailable(
-            "broker_unavailable", "The message broker can't be reached; try again soon."
-        ) from error
+        raise _away() from error
     finally:
         connection.release()
 

@@ -45,6 +45,7 @@ class Settings:
     max_failures: int = 3
     max_interruptions: int = 20
     ticket_lifetime_s: int = 900
+    worker_takes: str = "all"
     device: str = "auto"
     inference_threads: int = 0
     training_threads: int = 0

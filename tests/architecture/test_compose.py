@@ -20,6 +20,7 @@ from tests.conftest import ROOT
 
 SERVICES: dict[str, Any] = compose.load(compose.secrets())["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("segloop/")}
+WORKERS = ("worker_gpu", "worker_stat", "trainer")
 ONE_SHOT = {"storage_keys", "storage_setup", "migrate"}
 
 
@@ -92,8 +93,8 @@ def test_secrets_are_only_where_they_are_used() -> None:
     users = {
         "POSTGRES_SUPERUSER_PASSWORD": {"postgres"},
         "POSTGRES_OWNER_PASSWORD": {"postgres", "migrate"},
-        "POSTGRES_APP_PASSWORD": {"postgres", "api", "relay", "worker_gpu", "trainer"},
-        "SEGLOOP_S3_SECRET_KEY": {"storage", "storage_setup", "api", "worker_gpu", "trainer"},
+        "POSTGRES_APP_PASSWORD": {"postgres", "api", "relay", *WORKERS},
+        "SEGLOOP_S3_SECRET_KEY": {"storage", "storage_setup", "api", *WORKERS},
         "SEGLOOP_TOKEN": {"api", "ui", "flower"},
         "SEGLOOP_TICKET_KEY": {"api", "ui"},
         "SEGLOOP_PSEUDONYM_KEY": {"api"},
@@ -137,7 +138,7 @@ def test_one_shots_are_waited_for_until_they_have_succeeded() -> None:
     assert {"migrate", "storage_setup", "valkey"} <= set(SERVICES["api"]["depends_on"])
 
 
-@pytest.mark.parametrize("name", ["worker_gpu", "trainer"])
+@pytest.mark.parametrize("name", WORKERS)
 def test_workers_reserve_one_gpu_each(name: str) -> None:
     (device,) = SERVICES[name]["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}

@@ -227,7 +227,7 @@ def test_every_process_starts_and_its_own_health_check_passes(
     dry, command, given = parts("migrate")
     subprocess.run(command, check=True, env=given, cwd=dry.app, capture_output=True)
     with ExitStack() as all_of_them:
-        names = ("api", "relay", "worker_gpu", "trainer", "ui", "flower")
+        names = ("api", "relay", "worker_gpu", "worker_stat", "trainer", "ui", "flower")
         for name in names:
             if name in ("api", "ui", "flower"):
                 assert not is_healthy(name), f"{name} is healthy before it runs"

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from segloop.broker import QueueName
-from tests.architecture import images
+from tests.architecture import compose, images
 from tests.conftest import ROOT
 
 IMAGES = sorted(images.DOCKERFILES)
@@ -92,13 +92,15 @@ def test_no_data_secrets_or_environment_reach_an_image() -> None:
 
 
 @pytest.mark.parametrize("queue", list(QueueName))
-def test_each_queue_has_one_image_that_consumes_it(queue: QueueName) -> None:
+def test_each_queue_has_one_process_that_consumes_it(queue: QueueName) -> None:
     consumers = []
-    for image in IMAGES:
-        words = images.command(image)
+    for name, service in compose.load(compose.secrets())["services"].items():
+        image = service["image"].partition("/")[2].partition(":")[0]
+        words = service.get("command") or (images.command(image) if image in IMAGES else [])
         if "-Q" in words and words[words.index("-Q") + 1] == queue.value:
             consumers.append(words[words.index("-A") + 1])
             assert words[words.index("-n") + 1] == f"{queue.value}@%h"
+            assert f"{queue.value}@" in service["healthcheck"]["test"][1], name
     assert len(consumers) == 1
     assert importlib.util.find_spec(consumers[0]) is not None
 

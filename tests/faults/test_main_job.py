@@ -37,19 +37,21 @@ WORKER = [
     "-n",
     "seg@%h",
 ]
+STAT_WORKER = [word.replace("seg@", "stat@").replace("segmentation", "segmentation-stat") for word in WORKER]
 RELAY = ["services.api.relay"]
 
 
 @pytest.fixture
-def start(environment: dict[str, str]) -> Iterator[Callable[[list[str]], "subprocess.Popen[bytes]"]]:
+def start(environment: dict[str, str]) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
     """Starts a service of ours as a process; whatever still runs is killed at the end."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(module: list[str]) -> "subprocess.Popen[bytes]":
+    def start(module: list[str], **given: str) -> "subprocess.Popen[bytes]":
         own = environment | {
             "OMP_NUM_THREADS": "1",
             "SEGLOOP_INFERENCE_THREADS": "1",
             "SEGLOOP_RESEND_AFTER_S": "2",
+            **given,
         }
         command = [sys.executable, "-m", *module]
         process = subprocess.Popen(command, cwd=ROOT, env=os.environ | own, stderr=subprocess.DEVNULL)
@@ -207,3 +209,27 @@ def test_a_running_job_is_cancelled_between_two_tiles(client: TestClient, start:
     job = wait(client, job_id, "cancelled", limit_s=10)
     assert time.monotonic() - began < 10
     assert client.get(f"/v1/volumes/{job['volume_id']}/masks").json()["items"] == []
+
+
+def test_a_worker_kept_free_for_stat_takes_nothing_else(client: TestClient, start: Any) -> None:
+    start(RELAY)
+    start(STAT_WORKER, SEGLOOP_WORKER_TAKES="stat")
+    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    routine, other = (submit(client, volume_bytes(500 + n, (16, 16, 16), affine)[0]) for n in range(2))
+
+    def make_stat(job_id: str) -> None:
+        volume_id = client.get(f"/v1/jobs/{job_id}").json()["volume_id"]
+        body = {"kind": "segment", "input": {"volume_id": volume_id}, "parameters": {"priority": "stat"}}
+        assert client.post("/v1/jobs", json=body).json()["id"] == job_id
+
+    make_stat(other)
+    assert wait(client, other, "succeeded")["worker"].startswith("segmentation-stat@")
+    assert client.get(f"/v1/jobs/{routine}").json()["state"] == "queued"
+    make_stat(routine)
+    wait(client, routine, "succeeded")
+
+
+def test_a_worker_started_on_a_queue_that_is_not_its_own_ends_at_once(start: Any) -> None:
+    assert start(WORKER, SEGLOOP_WORKER_TAKES="stat").wait(60) != 0
+    assert start(STAT_WORKER).wait(60) != 0
+    assert start(WORKER, SEGLOOP_WORKER_TAKES="urgent").wait(60) != 0

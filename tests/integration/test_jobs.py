@@ -433,6 +433,44 @@ def test_a_bell_for_a_queue_that_no_worker_serves_is_dropped(redis_url: str) -> 
         assert client.llen("nobody's") == 0
 
 
+def test_stat_segmentations_ring_also_where_a_worker_is_kept_free_for_them(engine: Engine) -> None:
+    rung = {}
+    for priority in Priority:
+        job = add(engine, "segmentation", priority=priority)
+        with transaction(engine) as conn:
+            bells = table.take_outbox(conn, limit=1000)
+            submit.cancel(conn, job.id, actor="tester")
+        rung[priority] = sorted(row.queue for row in bells if row.job_id == job.id)
+    assert rung == {Priority.STAT: ["segmentation", "segmentation-stat"], Priority.ROUTINE: ["segmentation"]}
+
+
+def test_bells_that_nobody_hears_dont_pile_up(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "ENOUGH_BELLS", 3)
+    celery = broker.make_celery(redis_url)
+    for number in range(5):
+        broker.send(celery, task="segloop.segment", queue="segmentation-stat", job_id=str(number))
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.llen("segmentation-stat") == 3
+
+
+def test_who_takes_stat_alone_leaves_the_rest(engine: Engine, queue: str) -> None:
+    routine = add(engine, queue)
+    stat = add(engine, queue, priority=Priority.STAT)
+    taken = [
+        run_next(
+            engine,
+            queue=queue,
+            works={"selftest": good},
+            worker="w",
+            limits=LIMITS,
+            least_urgent=Priority.STAT,
+        )
+        for _ in range(2)
+    ]
+    assert [None if job is None else job.id for job in taken] == [stat.id, None]
+    assert get(engine, routine).state is JobState.QUEUED
+
+
 def test_a_job_whose_bell_was_lost_is_rung_again(engine: Engine, queue: str) -> None:
     job = add(engine, queue)
     with transaction(engine) as conn:

@@ -6,8 +6,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,52 +27,15 @@ from segloop.webhooks.event import Event
 from segloop.webhooks.publish import publish
 from services.api import webhook_sender
 from services.api.main import create_app
+from tests.receiver import Receiver, handler_of, receiving
 
 LIMITS = Limits(lease_s=30.0, heartbeat_s=5.0, max_failures=1, max_interruptions=5)
 
 
-@dataclass
-class Receiver:
-    """A server that keeps what it got and answers as the test says."""
-
-    port: int = 0
-    status: int = 204
-    delay_s: float = 0.0
-    got: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook?x=1"
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    kept = Receiver()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(kept))
-    kept.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield kept
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def handler_of(kept: Receiver) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            kept.got.append((self.path, dict(self.headers), body))
-            time.sleep(kept.delay_s)
-            self.send_response(kept.status)
-            self.send_header("Location", f"http://127.0.0.1:{kept.port}/elsewhere")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *arguments: object) -> None:
-            """Stay silent."""
-
-    return Handler
+    with receiving() as kept:
+        yield kept
 
 
 @pytest.fixture

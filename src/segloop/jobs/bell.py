@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from segloop.broker import QueueName
 from segloop.database import Engine
 from segloop.errors import SegloopError
-from segloop.jobs.job import Job
+from segloop.jobs.job import Job, Priority
 from segloop.jobs.run import Attempt, Finish, Limits, Rest, Work, run_next
 from segloop.settings import Settings
 
@@ -21,9 +22,18 @@ class Bell:
     On shutdown what runs is given back.
     """
 
-    def __init__(self, engine: Engine, *, queue: str, works: dict[str, Work], settings: Settings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        queue: str,
+        works: dict[str, Work],
+        settings: Settings,
+        least_urgent: Priority = Priority.ROUTINE,
+    ) -> None:
         self._engine = engine
         self._queue = queue
+        self._least_urgent = least_urgent
         self._works = {kind: self._watched(work) for kind, work in works.items()}
         self._limits = Limits(
             settings.lease_s,
@@ -31,7 +41,8 @@ class Bell:
             settings.max_failures,
             settings.max_interruptions,
         )
-        self._worker = f"{queue}@{socket.gethostname()}"
+        name = QueueName.SEGMENTATION_STAT if least_urgent is Priority.STAT else queue
+        self._worker = f"{name}@{socket.gethostname()}"
         self._running: set[Attempt] = set()
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="aside")
         self._last: Future[None] | None = None
@@ -51,6 +62,7 @@ class Bell:
                 worker=self._worker,
                 limits=self._limits,
                 aside=self._beside_the_next,
+                least_urgent=self._least_urgent,
             )
         except SegloopError as error:
             # The database is away: the job waits for a later bell.

@@ -58,6 +58,13 @@ QUEUES = {
 }
 
 
+def bells_of(queue: str, priority: int) -> list[str]:
+    """Return the queues whose workers are told of a job: a segmentation that is stat also those kept free for stat."""
+    if queue == QueueName.SEGMENTATION and priority <= Priority.STAT:
+        return [queue, QueueName.SEGMENTATION_STAT]
+    return [queue]
+
+
 HELD_QUEUE = "retrieval"
 """Where jobs are whose CT is still to come: no queue of the broker, so no worker takes them."""
 

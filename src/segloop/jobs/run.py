@@ -10,7 +10,7 @@ from segloop import logs
 from segloop.database import Connection, Engine, transaction
 from segloop.errors import SegloopError, Unavailable
 from segloop.jobs import outbox, table
-from segloop.jobs.job import TASKS, Job, JobState
+from segloop.jobs.job import TASKS, Job, JobState, Priority
 from segloop.jobs.tell import tell
 
 log = logging.getLogger(__name__)
@@ -87,15 +87,23 @@ def run_next(
     worker: str,
     limits: Limits,
     aside: Aside | None = None,
+    least_urgent: Priority = Priority.ROUTINE,
 ) -> Job | None:
-    """Claim the most urgent job of the queue, do it, and return it as it ended; None when nothing waits or it was fenced.
+    """Claim the most urgent job of the queue, do it, and return it as it ended; None when nothing as urgent waits or it was fenced.
 
     The bell's own id is only a hint: whoever hears a bell takes what is most urgent, so a stat
     job overtakes routine ones whose bells rang earlier. Where the work leaves a rest and there is an `aside`, that does it and
     ends the job, and what is returned is the job as it was claimed.
     """
     with transaction(engine) as conn:
-        job = table.claim_next(conn, queue=queue, kinds=list(works), worker=worker, lease_s=limits.lease_s)
+        job = table.claim_next(
+            conn,
+            queue=queue,
+            kinds=list(works),
+            worker=worker,
+            lease_s=limits.lease_s,
+            least_urgent=least_urgent,
+        )
         if job is None:
             return None
         table.add_event(conn, job, reason="claimed")

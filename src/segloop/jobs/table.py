@@ -31,7 +31,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from segloop.database import Connection, created_columns, id_column, metadata
 from segloop.errors import NotFound
-from segloop.jobs.job import HELD_QUEUE, Job, JobKind, JobState
+from segloop.jobs.job import HELD_QUEUE, Job, JobKind, JobState, Priority, bells_of
 
 _now = func.clock_timestamp()
 COUNTS = text("state IN ('queued', 'running', 'succeeded') AND cancel_requested_at IS NULL")
@@ -126,8 +126,9 @@ def insert_job(conn: Connection, **values: object) -> Job | None:
 
 
 def add_to_outbox(conn: Connection, job: Job, *, task: str) -> None:
-    """Add the bell to ring once the caller's transaction commits."""
-    conn.execute(insert(outbox).values(job_id=job.id, task=task, queue=job.queue, priority=job.priority))
+    """Add the bells to ring once the caller's transaction commits."""
+    for queue in bells_of(job.queue, job.priority):
+        conn.execute(insert(outbox).values(job_id=job.id, task=task, queue=queue, priority=job.priority))
 
 
 def add_event(conn: Connection, job: Job, *, reason: str) -> None:
@@ -203,12 +204,19 @@ def list_events(conn: Connection, job_id: str) -> Sequence["Row[Any]"]:
 
 
 def claim_next(
-    conn: Connection, *, queue: str, kinds: Sequence[str], worker: str, lease_s: float
+    conn: Connection,
+    *,
+    queue: str,
+    kinds: Sequence[str],
+    worker: str,
+    lease_s: float,
+    least_urgent: Priority = Priority.ROUTINE,
 ) -> Job | None:
-    """Take the most urgent queued job of a queue, with a new attempt and a lease; None when there is none."""
+    """Take the most urgent queued job of a queue, with a new attempt and a lease; None when none is as urgent as asked."""
     chosen = (
         select(jobs.c.id)
         .where(jobs.c.state == "queued", jobs.c.queue == queue, jobs.c.kind.in_(kinds))
+        .where(jobs.c.priority <= int(least_urgent))
         .order_by(jobs.c.priority, jobs.c.created_at, jobs.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
