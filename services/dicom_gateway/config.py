@@ -25,6 +25,7 @@ class Config:
     port: int = 11112
     callers: tuple[str, ...] = ()
     quiet_s: float = 30.0
+    settle_s: float = 1.0
     keep_s: float = 24 * 3600.0
     rules: tuple[Rule, ...] = ()
     destinations: Mapping[str, Destination] = field(default_factory=dict)
@@ -50,7 +51,7 @@ def read_config(path: Path) -> Config:
         rules = tuple(read_rule(given, destinations) for given in body.pop("rules", []))
         stow = read_stow(body.pop("stow")) if "stow" in body else None
         sources = read_sources(body.pop("sources", {}))
-        only(body, {"aet", "host", "port", "callers", "quiet_s", "keep_s"})
+        only(body, {"aet", "host", "port", "callers", "quiet_s", "settle_s", "keep_s"})
         body["callers"] = tuple(aet(caller) for caller in body.get("callers", []))
         found = Config(**body, rules=rules, destinations=destinations, stow=stow, sources=sources)
         aet(found.aet)
@@ -59,6 +60,8 @@ def read_config(path: Path) -> Config:
         raise InvalidInput(
             "gateway_config", f"{path} can't be used: {error}. Correct it and start again."
         ) from error
-    if found.quiet_s <= 0 or found.keep_s < 0:
-        raise InvalidInput("gateway_config", f"{path}: quiet_s must be above 0, and keep_s not below.")
+    if found.quiet_s <= 0 or found.settle_s < 0 or found.keep_s < 0:
+        raise InvalidInput(
+            "gateway_config", f"{path}: quiet_s must be above 0, and settle_s and keep_s not below."
+        )
     return found

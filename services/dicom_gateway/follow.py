@@ -32,7 +32,7 @@ class Follower:
         changed = False
         for entry in self.spool.entries():
             if entry.stage == "receiving":
-                closed = self.spool.close(entry, quiet_s=self.config.quiet_s)
+                closed = self.spool.close(entry, quiet_s=self.config.quiet_s, settle_s=self.config.settle_s)
                 changed = changed or closed is not None
             elif entry.stage in self._steps and entry.next_try <= time.time():
                 changed = self._advance(entry) or changed

@@ -24,7 +24,7 @@ from services.dicom_gateway.commitment import Commitments, vouching
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.head import CLASSES, read_data_set_head
 from services.dicom_gateway.pull import Awaited
-from services.dicom_gateway.spool import Spool
+from services.dicom_gateway.spool import Spool, stem_of
 
 log = logging.getLogger(__name__)
 MAX_ASSOCIATIONS = 8
@@ -74,7 +74,13 @@ class Receiver:
         self._server = ae.start_server(
             (self._config.host, self._config.port),
             block=False,
-            evt_handlers=[(evt.EVT_C_STORE, self._store), *self._commitments.handlers],
+            evt_handlers=[
+                (evt.EVT_C_STORE, self._store),
+                (evt.EVT_RELEASED, lambda event: self._spool.senders.ended(event.assoc, is_whole=True)),
+                (evt.EVT_ABORTED, lambda event: self._spool.senders.ended(event.assoc, is_whole=False)),
+                (evt.EVT_CONN_CLOSE, lambda event: self._spool.senders.ended(event.assoc, is_whole=False)),
+                *self._commitments.handlers,
+            ],
         )
 
     def stop(self) -> None:
@@ -109,6 +115,7 @@ class Receiver:
         if pull is not None:
             pull.take_bytes(file_of(event))
         elif caller in self._config.callers:
+            self._spool.senders.brought(event.assoc, stem_of(caller, head.series))
             self._spool.store(caller, head.series, head.instance, file_of(event))
         else:  # it may only send what we asked it for
             return refusal(NOT_AUTHORIZED, "this series was not asked for")

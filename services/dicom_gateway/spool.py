@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from segloop.errors import Conflict
 from services.dicom_gateway.entry import ENDED, Entry, Route, Stage
+from services.dicom_gateway.senders import Senders
 
 FILES = "files"
 _UNFINISHED = ".unfinished"
@@ -25,6 +26,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.senders = Senders()
         self._lock = threading.RLock()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for unfinished in folder.glob(f"*{_UNFINISHED}"):  # being made or removed when the process died
@@ -64,7 +66,7 @@ class Spool:
             draft.unlink(missing_ok=True)
 
     def _take(self, caller: str, series: str, instance: str, draft: Path, route: Route) -> bool:
-        name, stem = _name(instance), _short(f"{caller}/{series}")
+        name, stem = _name(instance), stem_of(caller, series)
         with self._lock:
             latest = self._latest(stem)
             file = None if latest is None else self.files(latest) / name
@@ -116,15 +118,21 @@ class Spool:
         with self._lock:
             return sorted(self._read(), key=lambda entry: entry.touched)
 
-    def close(self, entry: Entry, *, quiet_s: float) -> Entry | None:
-        """Close a series that nothing was added to for so long; None while it grows."""
+    def close(self, entry: Entry, *, quiet_s: float, settle_s: float | None = None) -> Entry | None:
+        """Close a series that nothing was added to for so long; None while it grows.
+
+        `settle_s` is the shorter time that is enough where who sent it has released its association.
+        """
         with self._lock:
             current = self.get(entry.key)
             if current is None or current.stage != "receiving":
                 return None
             since = self.files(current).stat().st_mtime  # of the last file that came
-            if time.time() - since < quiet_s:
+            stem = _stem(current)
+            is_over = settle_s is not None and self.senders.has_settled(stem, settle_s)
+            if not is_over and time.time() - since < quiet_s:
                 return None
+            self.senders.forget(stem)
             return self.write(replace(current, stage="closed", touched=since))
 
     def get(self, key: str) -> Entry | None:
@@ -221,6 +229,15 @@ class Spool:
         for file in self._folder.glob(f"{keys}/state.json"):
             if not file.parent.name.endswith(_UNFINISHED):
                 yield Entry.from_dict(json.loads(file.read_text()))
+
+
+def stem_of(caller: str, series: str) -> str:
+    """Return what the keys of a pushed series begin with; it tells nothing of the series."""
+    return _short(f"{caller}/{series}")
+
+
+def _stem(entry: Entry) -> str:
+    return entry.key.rpartition("-")[0]
 
 
 def _generation(entry: Entry) -> int:

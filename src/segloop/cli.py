@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     bench = commands.add_parser("bench", help="measure and record")
-    bench.add_argument("what", choices=["demo", "viewer", "inference", "partial", "learning", "restore"])
+    bench.add_argument(
+        "what", choices=["demo", "viewer", "inference", "dicom", "partial", "learning", "restore"]
+    )
     bench.add_argument(
         "--short", action="store_true", help="something small, once: shows that it works, measures nothing"
     )
@@ -183,6 +185,8 @@ def _bench(root: Path, options: argparse.Namespace) -> None:
         bench.inference(root, options.data, _say, short=options.short)
     elif options.what == "restore":
         bench.restore(root, _say, short=options.short)
+    elif options.what == "dicom":
+        bench.dicom(root, _say, short=options.short)
     elif options.what == "partial":
         from segloop.stack.learning import partial
 

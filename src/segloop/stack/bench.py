@@ -69,6 +69,16 @@ def restore(root: Path, say: Callable[[str], None], *, short: bool) -> None:
     )
 
 
+def dicom(root: Path, say: Callable[[str], None], *, short: bool) -> None:
+    """Measure a series' way in through the gateway on the stack, which is started if it isn't up."""
+    from segloop.stack import bench_dicom  # only here: DICOM's libraries take a second to load
+
+    if not state.read(root).is_up:
+        control.up(root, say)
+    _record(root, "dicom", **bench_dicom.run(state.environment(root), say, short=short))
+    say(f"Recorded in {root / RESULTS}")
+
+
 def _upload(api: httpx.Client, path: Path, **options: object) -> dict[str, Any]:
     return demonstration.upload(api, path, lambda _: None, **options)
 
