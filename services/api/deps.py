@@ -74,6 +74,8 @@ def _permitted(permission: str) -> Callable[[Actor], Actor]:
 
 IdentityActorDep = Annotated[Actor, Depends(_permitted("identity"))]
 """Who may know whose CT it is."""
+ExportActorDep = Annotated[Actor, Depends(_permitted("export"))]
+"""Who may have CTs for research."""
 
 
 def connection(parts: PartsDep, actor: ActorDep) -> Iterator[Connection]:

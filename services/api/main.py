@@ -20,6 +20,7 @@ from services.api.deps import Parts
 from services.api.routes import (
     audit,
     compare,
+    deidentified,
     dicom,
     draft_entries,
     draft_tools,
@@ -106,6 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         jobs,
         masks,
         compare,
+        deidentified,
         dicom,
         drafts,
         draft_entries,

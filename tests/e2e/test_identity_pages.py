@@ -2,9 +2,11 @@
 
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -13,6 +15,7 @@ from segloop.settings import Settings
 from segloop.stack import state
 from tests.dicom_series import slices, write, zipped
 from tests.e2e.drawing import origin
+from tests.integration.editing import upload_mask
 from tests.learning import store_of
 
 pytestmark = pytest.mark.browser
@@ -79,6 +82,32 @@ def test_names_are_shown_hidden_and_searched_for(
     expect(page.get_by_placeholder("Find a patient: name, ID, accession")).to_have_count(0)
     page.get_by_text("Hide names").click()
     expect(page.get_by_text("Canary, Carla")).to_be_visible(timeout=20_000)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768)])
+def test_a_case_leaves_for_research_without_a_name(
+    page: Page, cases: list[str], api: httpx.Client, width: int, height: int, tmp_path: Path
+) -> None:
+    volume = api.get(f"/v1/volumes/{cases[0]}").json()
+    if not api.get(f"/v1/volumes/{cases[0]}/masks").json()["items"]:
+        drawn = np.zeros(volume["shape"], np.uint8)
+        drawn[30:60, 20:50, 20:40] = 3
+        upload_mask(api, volume, drawn, np.array(volume["affine"]).reshape(4, 4))
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(f"{origin(page)}/segment?volume={cases[0]}")
+    page.locator("[data-ready=full]").wait_for(timeout=60_000)
+    page.get_by_role("button", name="For research").click()
+    expect(page.get_by_text("A face can be recognised")).to_be_visible(timeout=20_000)
+    page.wait_for_timeout(500)
+    page.screenshot(path=PICTURES / f"identity-research-{width}x{height}.png")
+    with page.expect_download(timeout=60_000) as download:
+        page.get_by_role("link", name="The CT and this mask as DICOM").click()
+    download.value.save_as(tmp_path / "out.zip")
+    with zipfile.ZipFile(tmp_path / "out.zip") as packed:
+        names = packed.namelist()
+        assert len(names) == volume["shape"][2] + 2 and "mask/seg.dcm" in names
+        for name in names:
+            assert not any(word.encode() in packed.read(name) for word in WORDS), name
 
 
 def test_what_pages_show_is_in_no_log_metric_object_or_address(

@@ -10,7 +10,7 @@ from segloop_viewer import uploader, viewer
 from segloop.errors import SegloopError
 from segloop.schemas import Draft, Mask, Volume
 from ui.api_client import ApiClient
-from ui.views import deliver, download
+from ui.views import deliver, download, research
 from ui.views.masks import (
     API_BASE,
     PROJECT,
@@ -80,6 +80,7 @@ def show(
             _discard(api, volume, mask)
         else:
             _add_mask(api, volume, mask)
+            research.offer(api, volume, mask)
     if editing:
         _edit(api, volume, mask)
     else:

@@ -19,13 +19,18 @@ _HIDDEN, _SWITCH = "names_hidden", "names_hidden_switch"
 _LOOKS, _SEARCH = "identity_looks", "identity_search"
 
 
+def permissions(api: ApiClient) -> frozenset[str]:
+    """Return what the person at the page may do beyond the daily work."""
+    try:
+        return frozenset(api.me().permissions)
+    except SegloopError:
+        return frozenset()  # the page itself says what is wrong
+
+
 def switch(api: ApiClient) -> bool:
     """Offer to hide names, to whoever may see them; return whether they are shown."""
-    try:
-        if "identity" not in api.me().permissions:
-            return False
-    except SegloopError:
-        return False  # the page itself says what is wrong
+    if "identity" not in permissions(api):
+        return False
     # A widget's own state ends with its page, and names must stay hidden on the next.
     st.session_state.setdefault(_SWITCH, st.session_state.get(_HIDDEN, False))
     is_hidden = st.toggle(

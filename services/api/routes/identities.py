@@ -21,7 +21,7 @@ def look_at_identities(
 ) -> schemas.Identities:
     """Tell whose CTs these are; needs the permission `identity`, and each one told is recorded."""
     wanted = [str(volume_id) for volume_id in body.volume_ids]
-    found = identify.look(conn, parts.identities, wanted, actor=actor.name)
+    found = identify.look(conn, parts.identities, wanted, actor=actor)
     response.headers["Cache-Control"] = _NO_STORE
     return schemas.Identities(
         items=[
@@ -42,7 +42,7 @@ def search_identities(
     """Find a patient's CTs by a whole ID or accession number, or by the beginnings of a name; recorded without the text."""
     project_id = projects_table.get(conn, body.project).id
     found, is_complete = identify.search(
-        conn, parts.identities, body.text, project_id=project_id, actor=actor.name
+        conn, parts.identities, body.text, project_id=project_id, actor=actor
     )
     response.headers["Cache-Control"] = _NO_STORE
     return schemas.FoundVolumes(volume_ids=found, is_complete=is_complete)

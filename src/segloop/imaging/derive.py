@@ -20,6 +20,7 @@ MASK_FILE = "mask.nii.gz"
 
 
 ORIGINAL, HEADERS, CT, RESULT_FILE = "original", "headers.zip", "ct", "result.dcm"
+EXPORT_FILE = "export.zip"
 
 
 def derive_volume(path: Path, folder: Path) -> dict[str, Any]:
@@ -198,6 +199,36 @@ def derive_result(
     return {"size_bytes": target.stat().st_size}
 
 
+def derive_deidentified(
+    path: Path,
+    folder: Path,
+    *,
+    pseudonym: str,
+    uid_key: str,
+    labels: list[dict[str, Any]],
+    origin: dict[str, Any],
+) -> dict[str, Any]:
+    """Write a CT, with the headers and the mask that lie beside it, without whose it is as `folder`/export.zip.
+
+    Raises:
+        InvalidInput: as `write_zip`.
+    """
+    from segloop.imaging.deidentified import write_zip
+
+    headers, mask = path.parent / HEADERS, path.parent / MASK_FILE
+    n_files = write_zip(
+        folder / EXPORT_FILE,
+        volume=path,
+        headers=headers if headers.exists() else None,
+        mask=mask if mask.exists() else None,
+        pseudonym=pseudonym,
+        uid_key=bytes.fromhex(uid_key),
+        labels=labels,
+        origin=origin,
+    )
+    return {"n_files": n_files}
+
+
 def run(task: str, folder: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Do the named task on `folder`/input with `folder`/output as its place to write.
 
@@ -209,6 +240,7 @@ def run(task: str, folder: Path, arguments: Mapping[str, Any]) -> dict[str, Any]
         "mask": derive_mask,
         "dicom_mask": derive_dicom_mask,
         "result": derive_result,
+        "deidentified": derive_deidentified,
     }
     return tasks[task](folder / "input", folder / "output", **arguments)
 

@@ -166,7 +166,7 @@ def write_mask(
         raise InvalidInput("not_a_mask", "Label indices must be whole numbers from 0 to 65535.")
     dtype = np.dtype("<u1" if array.max() <= 255 else "<u2")
     header = _mask_header(geometry, dtype, template)
-    with path.open("wb") as file, _gzip_writer(file) as packed:
+    with path.open("wb") as file, gzip_writer(file) as packed:
         packed.write(header.binaryblock + bytes(4))
         depth = max(1, _SLAB_VOXELS // (array.shape[0] * array.shape[1]))
         for z in range(0, array.shape[2], depth):
@@ -240,5 +240,6 @@ def _copy_affine(source: RawHeader, header: RawHeader, kind: str, affine: NDArra
         header[name] = source[name]
 
 
-def _gzip_writer(file: BinaryIO) -> BinaryIO:
+def gzip_writer(file: BinaryIO) -> BinaryIO:
+    """Return a file that packs what is written into another, the same bytes each time."""
     return cast(BinaryIO, _gzip(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0))

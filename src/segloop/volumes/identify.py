@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from segloop.accounts.actor import Actor
 from segloop.audit.record import record
 from segloop.database import Connection
 from segloop.identities.store import IdentityStore
@@ -13,13 +14,17 @@ MOST_KEYS, MOST_FOUND = 500, 100
 
 
 def look(
-    conn: Connection, identities: IdentityStore | None, volume_ids: Sequence[str], *, actor: str
+    conn: Connection, identities: IdentityStore | None, volume_ids: Sequence[str], *, actor: Actor
 ) -> dict[str, Identity]:
     """Return whose CTs these are, by volume, in the order asked for; each one shown is an audit event of its own.
 
-    Volumes that are not there, or of which nothing is kept, are left out.
+    Left out are volumes that are not there, of which nothing is kept, or in whose project the actor may not know.
     """
-    rows = {row.id: row for row in table.list_by_ids(conn, volume_ids) if row.source_key is not None}
+    rows = {
+        row.id: row
+        for row in table.list_by_ids(conn, volume_ids)
+        if row.source_key is not None and actor.may("identity", row.project_id)
+    }
     if identities is None or not rows:
         return {}
     known = identities.identities({row.source_key for row in rows.values()})
@@ -31,7 +36,7 @@ def look(
         found[volume_id] = known[row.source_key]
         record(
             conn,
-            actor=actor,
+            actor=actor.name,
             action="identity.viewed",
             object_type="volume",
             object_id=volume_id,
@@ -41,19 +46,23 @@ def look(
 
 
 def search(
-    conn: Connection, identities: IdentityStore | None, text: str, *, project_id: str, actor: str
+    conn: Connection, identities: IdentityStore | None, text: str, *, project_id: str, actor: Actor
 ) -> tuple[list[str], bool]:
     """Return the volumes of a project whose patient or accession a text names, newest first, and whether these are all.
 
     The audit event holds which volumes were found, and not for whom they were looked.
+
+    Raises:
+        Forbidden: `permission_missing` in this project.
     """
+    actor.require_permission("identity", project_id)
     keys: list[str]
     keys, are_all = ([], True) if identities is None else identities.search(project_id, text, limit=MOST_KEYS)
     rows = table.list_by_source_keys(conn, keys, project_id=project_id, limit=MOST_FOUND + 1)
     found = [row.id for row in rows[:MOST_FOUND]]
     record(
         conn,
-        actor=actor,
+        actor=actor.name,
         action="identity.searched",
         object_type="project",
         object_id=project_id,
