@@ -21,6 +21,7 @@ class Form(StrEnum):
     LABELMAP = "labelmap"
     RTSTRUCT = "rtstruct"
     PDF = "pdf"
+    SR = "sr"
 
     @property
     def series_number(self) -> int:
@@ -40,7 +41,7 @@ class Form(StrEnum):
     @property
     def needs_ct(self) -> bool:
         """It shows or measures the CT itself, beside the headers."""
-        return self is Form.PDF
+        return self in (Form.PDF, Form.SR)
 
 
 _FORMS = {
@@ -48,6 +49,7 @@ _FORMS = {
     Form.LABELMAP: (1001, "label map"),
     Form.RTSTRUCT: (1002, "contours"),
     Form.PDF: (1003, "report"),
+    Form.SR: (1004, "measurements"),
 }
 
 

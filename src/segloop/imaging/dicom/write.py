@@ -14,6 +14,7 @@ from segloop.imaging.dicom.result import Form, Origin
 from segloop.imaging.dicom.rtstruct import make_rtstruct
 from segloop.imaging.dicom.seg import make_seg
 from segloop.imaging.dicom.series import require_volume
+from segloop.imaging.dicom.sr import make_sr
 from segloop.imaging.labels import LabelSet
 
 
@@ -46,5 +47,6 @@ def write_result(
         found = make_rtstruct(series, array, known, made)
     else:
         hu, _ = nifti.load(ct)
-        found = make_pdf(series, hu, array, known, made)
+        make = {Form.PDF: make_pdf, Form.SR: make_sr}[form]
+        found = make(series, hu, array, known, made)
     found.save_as(target)
