@@ -10,6 +10,7 @@ _DICOM = {
     "labelmap": "DICOM label map (for viewers of 2024 and later)",
     "rtstruct": "RT Structure Set (contours)",
     "pdf": "Report (DICOM PDF)",
+    "capture": "Key images (Secondary Capture)",
     "sr": "Measurements (structured report, TID 1500)",
 }
 """By the form's name in the API: what it is for the user."""

@@ -16,7 +16,7 @@ from reportlab.platypus import Flowable, Image, Paragraph, SimpleDocTemplate, Sp
 
 from segloop.imaging.dicom.archive import Header
 from segloop.imaging.dicom.measures import Measure
-from segloop.imaging.dicom.result import MODEL_NAME, NOTICE, Origin
+from segloop.imaging.dicom.result import DISCLAIMER, MODEL_NAME, Origin
 from segloop.imaging.labels import Label
 
 _INK, _FAINT, _LINE, _ALARM = (
@@ -34,7 +34,6 @@ _WARNING = ParagraphStyle("warning", _STATE, textColor=_ALARM, fontSize=9, leadi
 _HEAD = ParagraphStyle("head", _SMALL, fontName="Helvetica-Bold")
 _NUMBER = ParagraphStyle("number", _BODY, alignment=2)
 _NUMBER_HEAD = ParagraphStyle("number head", _HEAD, alignment=2)
-DISCLAIMER = f"{NOTICE}. Not for diagnosis."
 
 
 def make_page(

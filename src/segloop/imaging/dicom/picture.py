@@ -18,6 +18,7 @@ _EDGES = (("A", "P", "S", "I"), ("R", "L", "S", "I"), ("R", "L", "A", "P"))
 """By plane, the directions at the left, right, upper and lower edge."""
 _LOW_HU, _HIGH_HU = -160, 240
 _FILL = 0.35
+_INK = (255, 230, 120)
 
 
 @dataclass(frozen=True)
@@ -83,17 +84,19 @@ def caption(found: Image.Image, words: str, *, size: int = 12) -> None:
     write(found, (4, found.height - size - 6), words, size=size)
 
 
-def write(found: Image.Image, at: tuple[float, float], words: str, *, size: int, anchor: str = "la") -> None:
-    """Write in yellow with a dark rim, so that it can be read on any ground; fonts are Pillow's own."""
-    ImageDraw.Draw(found).text(
-        at,
-        words,
-        fill=(255, 230, 120),
-        font=ImageFont.load_default(size),
-        anchor=anchor,
-        stroke_width=1,
-        stroke_fill=(0, 0, 0),
-    )
+def write(
+    found: Image.Image,
+    at: tuple[float, float],
+    words: str,
+    *,
+    size: int,
+    anchor: str = "la",
+    color: tuple[int, int, int] = _INK,
+) -> float:
+    """Write with a dark rim, so that it can be read on any ground, in Pillow's own font; return where it ends, in pixels."""
+    pen, font = ImageDraw.Draw(found), ImageFont.load_default(size)
+    pen.text(at, words, fill=color, font=font, anchor=anchor, stroke_width=1, stroke_fill=(0, 0, 0))
+    return float(pen.textbbox(at, words, font=font, anchor=anchor)[2])
 
 
 def _resized(labels: NDArray[np.integer[Any]], size: tuple[int, int]) -> NDArray[np.integer[Any]]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 MANUFACTURER, MODEL_NAME = "Segloop", "Segloop"
 NOTICE = "Research use only, not a medical device"
+DISCLAIMER = f"{NOTICE}. Not for diagnosis."
 IMPORTED = "Unknown (imported)"
 """The algorithm of a mask that another tool made: nobody said which."""
 _TEXT = 64
@@ -22,6 +23,7 @@ class Form(StrEnum):
     RTSTRUCT = "rtstruct"
     PDF = "pdf"
     SR = "sr"
+    CAPTURE = "capture"
 
     @property
     def series_number(self) -> int:
@@ -41,7 +43,7 @@ class Form(StrEnum):
     @property
     def needs_ct(self) -> bool:
         """It shows or measures the CT itself, beside the headers."""
-        return self in (Form.PDF, Form.SR)
+        return self in (Form.PDF, Form.SR, Form.CAPTURE)
 
 
 _FORMS = {
@@ -50,6 +52,7 @@ _FORMS = {
     Form.RTSTRUCT: (1002, "contours"),
     Form.PDF: (1003, "report"),
     Form.SR: (1004, "measurements"),
+    Form.CAPTURE: (1005, "key images"),
 }
 
 

@@ -20,6 +20,7 @@ from segloop.imaging.dicom.segments import tracking_uid
 from segloop.imaging.dicom.series import Series
 from segloop.imaging.labels import Label
 
+_Group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations | sr.MeasurementsAndQualitativeEvaluations
 _ML = Code("ml", "UCUM", "milliliter")
 _HU = Code("[hnsf'U]", "UCUM", "Hounsfield unit")
 _CT = Code("25045-6", "LN", "CT unspecified body region")
@@ -47,7 +48,7 @@ def make_sr(
         SeriesInstanceUID=uid(series, origin, Form.SEG, "series"),
         SOPInstanceUID=uid(series, origin, Form.SEG, "instance"),
     )
-    groups = [
+    groups: list[_Group] = [
         *(_found(n, one, seg, origin, source.SeriesInstanceUID) for n, one in enumerate(measures, 1)),
         *(_missing(label, origin, source.SeriesInstanceUID) for label in missing),
     ]

@@ -9,6 +9,7 @@ import pydicom
 
 from segloop.imaging import nifti
 from segloop.imaging.dicom import archive
+from segloop.imaging.dicom.capture import make_capture
 from segloop.imaging.dicom.pdf import make_pdf
 from segloop.imaging.dicom.result import Form, Origin
 from segloop.imaging.dicom.rtstruct import make_rtstruct
@@ -47,6 +48,6 @@ def write_result(
         found = make_rtstruct(series, array, known, made)
     else:
         hu, _ = nifti.load(ct)
-        make = {Form.PDF: make_pdf, Form.SR: make_sr}[form]
+        make = {Form.PDF: make_pdf, Form.SR: make_sr, Form.CAPTURE: make_capture}[form]
         found = make(series, hu, array, known, made)
     found.save_as(target)
