@@ -37,8 +37,10 @@ class Match:
 
 
 def fold(name: str) -> str:
-    """Return a name without case, spaces, underscores and signs: what two names must share to be the same."""
-    return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+    """Return a name without case, spaces, underscores and hyphens: what two names must share to be the same."""
+    return "".join(
+        c for c in unicodedata.normalize("NFKC", name).casefold() if c not in "_-" and not c.isspace()
+    )
 
 
 def match(structures: Sequence[Structure], labels: LabelSet, label_map: LabelMap) -> Match:
@@ -54,8 +56,8 @@ def match(structures: Sequence[Structure], labels: LabelSet, label_map: LabelMap
     found: dict[int, int | None] = {}
     why: dict[int, str] = {}
     for one in structures:
-        if fold(one.name) in said:
-            found[one.number] = said[fold(one.name)]
+        if one.number in said:
+            found[one.number] = said[one.number]
         elif not one.is_empty:
             index, reason = _find(one, labels)
             found[one.number], why[one.number] = index, reason
@@ -83,11 +85,20 @@ def match(structures: Sequence[Structure], labels: LabelSet, label_map: LabelMap
     return Match(taken, left_out, len(structures) - len(found), table)
 
 
-def _said(structures: Sequence[Structure], labels: LabelSet, label_map: LabelMap) -> dict[str, int | None]:
-    """Return the caller's words by folded name."""
+def _said(structures: Sequence[Structure], labels: LabelSet, label_map: LabelMap) -> dict[int, int | None]:
+    """Return what the caller says of each structure, by its number: of its very name, else of one that is the same folded."""
     by_name = {fold(label.name): label.index for label in labels.labels}
-    there = {fold(one.name) for one in structures}
-    strange = [name for name in label_map if fold(name) not in there]
+    names = {one.name for one in structures}
+    folded = {fold(name): name for name in label_map if name not in names}
+    said: dict[int, int | None] = {}
+    heard: set[str] = set()
+    for one in structures:
+        name = one.name if one.name in label_map else folded.get(fold(one.name))
+        if name is not None:
+            heard.add(name)
+            ours = label_map[name]
+            said[one.number] = None if ours is None else by_name.get(fold(ours))
+    strange = [name for name in label_map if name not in heard]
     strange += [name for name in label_map.values() if name is not None and fold(name) not in by_name]
     if strange:
         raise InvalidInput(
@@ -96,7 +107,7 @@ def _said(structures: Sequence[Structure], labels: LabelSet, label_map: LabelMap
             "of the file and a label of the project's newest label set, or null to leave it out.",
             names=strange,
         )
-    return {fold(theirs): None if ours is None else by_name[fold(ours)] for theirs, ours in label_map.items()}
+    return said
 
 
 def _find(one: Structure, labels: LabelSet) -> tuple[int | None, str]:

@@ -1,6 +1,6 @@
 """Is an imported object about this very CT? Asked of the CT's own headers, before a voxel is placed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from pydicom import Dataset
 
@@ -18,9 +18,9 @@ def require_same(found: Dataset, ct: Header) -> list[str]:
     theirs, ours = (str(one.get("PatientID") or "").strip() for one in (found, ct))
     if theirs and ours and theirs != ours:
         raise _other("patient", "is of another patient than this CT. Choose the CT of that patient")
-    if str(found.get("StudyInstanceUID") or "") != str(ct.StudyInstanceUID):
+    studies, frames, series = _about(found)
+    if str(ct.StudyInstanceUID) not in studies:
         raise _other("study", "belongs to another study than this CT. Add it to the CT that it was made on")
-    frames, series = (set(part) for part in _references(found))
     if frames != {str(ct.FrameOfReferenceUID)}:
         raise InvalidInput(
             "mask_frame_of_reference",
@@ -32,21 +32,26 @@ def require_same(found: Dataset, ct: Header) -> list[str]:
     return [] if series else ["the file names no series; it was placed by its coordinates"]
 
 
-def _references(found: Dataset) -> tuple[Iterator[str], Iterator[str]]:
-    """Return the frames of reference and the series that an object says it is about."""
+def _about(found: Dataset) -> tuple[set[str], set[str], set[str]]:
+    """Return the studies, frames of reference and series that an object says it is about."""
+    own = {str(found.get("StudyInstanceUID") or "")}
     if found.SOPClassUID != RTSTRUCT:
-        own = found.get("FrameOfReferenceUID")
         listed = found.get("ReferencedSeriesSequence") or []
-        return iter([str(own)] if own else []), (str(item.SeriesInstanceUID) for item in listed)
+        return own, _uids([found], "FrameOfReferenceUID"), _uids(listed, "SeriesInstanceUID")
+    # Some planning systems put their contours into a study of their own, and name the CT's beside.
     frames = found.get("ReferencedFrameOfReferenceSequence") or []
-    named = [str(item.ReferencedFrameOfReferenceUID) for item in found.get("StructureSetROISequence") or []]
-    studies = (study for frame in frames for study in frame.get("RTReferencedStudySequence") or [])
-    series = (
-        str(item.SeriesInstanceUID)
-        for study in studies
-        for item in study.get("RTReferencedSeriesSequence") or []
+    studies = [study for frame in frames for study in frame.get("RTReferencedStudySequence") or []]
+    series = [one for study in studies for one in study.get("RTReferencedSeriesSequence") or []]
+    stated = _uids(found.get("StructureSetROISequence") or [], "ReferencedFrameOfReferenceUID")
+    return (
+        own | _uids(studies, "ReferencedSOPInstanceUID"),
+        stated or _uids(frames, "FrameOfReferenceUID"),
+        _uids(series, "SeriesInstanceUID"),
     )
-    return iter(named), series
+
+
+def _uids(items: Iterable[Dataset], keyword: str) -> set[str]:
+    return {str(item.get(keyword)) for item in items if item.get(keyword)}
 
 
 def _other(what: str, why: str) -> InvalidInput:

@@ -108,6 +108,8 @@ def _other_frame(_: Series, found: Dataset) -> None:
 
 def _other_study(_: Series, found: Dataset) -> None:
     found.StudyInstanceUID = "1.2.3"
+    study = found.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+    study.ReferencedSOPInstanceUID = "1.2.3"
 
 
 def _other_series(_: Series, found: Dataset) -> None:
@@ -145,6 +147,15 @@ def test_what_cannot_be_placed_is_refused(tmp_path: Path, name: str) -> None:
     found = rtstruct(series, {name: parts for name, parts in of_mask(series).items() if parts})
     change(series, found)
     assert refused(tmp_path, found).code == code
+
+
+def test_contours_in_a_study_of_their_own_are_placed_on_the_ct_they_name(tmp_path: Path) -> None:
+    series = ct(tmp_path)
+    found = rtstruct(series, of_mask(series))
+    found.StudyInstanceUID = "1.2.3"
+    for roi in found.StructureSetROISequence:
+        del roi.ReferencedFrameOfReferenceUID
+    np.testing.assert_array_equal(read(tmp_path, found).mask, mask())
 
 
 def test_structures_that_share_voxels_are_refused_by_name(tmp_path: Path) -> None:
