@@ -1,5 +1,7 @@
 """A DICOM mask is added in the page: what its structures are is asked where nobody can tell, and the file is sent once."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import httpx
@@ -12,6 +14,7 @@ from tests.contours import box, contour, rtstruct
 from tests.dicom_series import slices, voxels, write, zipped
 from tests.e2e.drawing import origin
 
+PICTURES = Path(os.environ.get("SEGLOOP_PICTURES") or tempfile.gettempdir())
 pytestmark = pytest.mark.browser
 
 
@@ -41,7 +44,8 @@ def test_structures_are_told_apart_by_hand_and_the_mask_says_what_was_left_out(
     page.locator("input[type=file]").set_input_files(tmp_path / "contours.dcm")
     page.get_by_text("Which label is each structure").wait_for(timeout=60_000)
     expect(page.get_by_label("Mandible is")).to_have_value("mandible")
-    go = page.get_by_role("button", name="Add the mask so")
+    page.screenshot(path=PICTURES / "mask-names.png")
+    go = page.get_by_role("button", name="Add this mask")
     expect(go).to_be_disabled()
     page.get_by_label("Larynx (old) is").select_option("larynx")
     page.get_by_label("BODY is").select_option("esophagus")
@@ -49,7 +53,7 @@ def test_structures_are_told_apart_by_hand_and_the_mask_says_what_was_left_out(
     page.locator(".message.error").get_by_text("share voxels").wait_for(timeout=60_000)
     page.get_by_label("Larynx (old) is").select_option("larynx")
     page.get_by_label("BODY is").select_option("leave out")
-    page.get_by_role("button", name="Add the mask so").click()
+    page.get_by_role("button", name="Add this mask").click()
     page.get_by_text("1 structure left out as asked").first.wait_for(timeout=60_000)
     assert len(sent) == 1
     (mask,) = api.get(f"/v1/volumes/{volume['id']}/masks").json()["items"]

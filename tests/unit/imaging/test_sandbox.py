@@ -1,14 +1,21 @@
 """The process that reads uploaded bytes meets its limits, and what it says comes back."""
 
 import json
+import zlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from segloop.errors import InvalidInput
+from segloop.imaging.dicom.result import Origin
+from segloop.imaging.dicom.seg import make_seg
 from segloop.imaging.sandbox import Sandbox
+from tests.imported import LABELS, SHAPE, ct, mask
 
 GIB = 2**30
 
@@ -85,3 +92,32 @@ def test_a_ready_child_that_died_is_no_reason_to_fail(tmp_path: Path) -> None:
     found = sandbox.run("volume", _input(tmp_path, np.zeros((4, 4, 4), np.int16)))
     assert found["shape"] == [4, 4, 4]
     sandbox.close()
+
+
+def test_a_dicom_mask_that_unpacks_to_more_memory_than_there_is_is_a_refusal(tmp_path: Path) -> None:
+    """Deflated to a thousandth of its size, as a bomb would be."""
+    series = ct(tmp_path)
+    found = make_seg(
+        series, mask(), LABELS.labels, Origin("ab" * 32, datetime(2026, 11, 3, tzinfo=UTC), "0.1.0")
+    )
+    found.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    found.save_as(tmp_path / "small.dcm")
+    body = (tmp_path / "small.dcm").read_bytes()
+    start = 132 + 12 + read_file_meta_info(tmp_path / "small.dcm").FileMetaInformationGroupLength
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    whole = packer.compress(zlib.decompress(body[start:], -zlib.MAX_WBITS)) + packer.flush(zlib.Z_FULL_FLUSH)
+    zeros = packer.compress(bytes(2**20)) + packer.flush(
+        zlib.Z_FULL_FLUSH
+    )  # the same each time, after such a flush
+    (tmp_path / "input").write_bytes(body[:start] + whole + 2048 * zeros + packer.flush())
+    sandbox = Sandbox(memory_bytes=2 * GIB, limit_s=120)
+    with pytest.raises(InvalidInput) as refused:
+        sandbox.run(
+            "dicom_mask",
+            tmp_path,
+            shape=SHAPE,
+            affine=series.geometry.affine.ravel().tolist(),
+            labels=LABELS.to_dicts(),
+            label_map={},
+        )
+    assert refused.value.code == "volume_too_large"

@@ -16,7 +16,7 @@ export class Names {
     // What is said of a name holds for all that have it.
     const structures = listed.filter(({ name }, at) => listed.findIndex((other) => other.name === name) === at)
     const selects = structures.map((one) => this.select(one, labels))
-    const go = el('button', { type: 'button' }, 'Add the mask so')
+    const go = el('button', { type: 'button' }, 'Add this mask')
     const rest = el('button', { type: 'button' }, 'Leave out the others')
     const tell = (): void => {
       const open = selects.filter(({ value }) => value === OPEN).length

@@ -13,7 +13,7 @@ interface Args {
 interface Upload { id: string; state?: string; part_bytes: number; n_parts: number; received: number[] }
 interface Volume { id: string; is_hu_like: boolean; hu_min: number; hu_max: number }
 /** What the API says of a refusal; of a mask whose file is kept for another answer, its structures and the project's labels. */
-interface Problem { detail?: unknown; structures?: Structure[]; labels?: string[] }
+interface Problem { code?: string; detail?: unknown; structures?: Structure[]; labels?: string[] }
 type Call = <T>(path: string, init?: RequestInit) => Promise<T>
 
 const TRIES = 5
@@ -94,7 +94,7 @@ class Annotated {
   private checks: [number, HTMLInputElement][] = []
 
   constructor() {
-    this.root.append(this.summary, el('p', {}, 'A label that nobody looked for is unknown in this mask, not absent. Untick it.'), this.list)
+    this.root.append(this.summary, el('p', {}, 'A label that nobody looked for is unknown in this mask, not absent. Untick it. All of a DICOM mask means those found in it.'), this.list)
   }
 
   /** Take the project's labels; what was ticked stays while they are the same, or can't be had for a moment. */
@@ -296,7 +296,8 @@ class Uploader {
       } catch (error) {
         const asked = error instanceof Refused && error.status === 409 ? error.problem : null
         if (!asked?.structures || !asked.labels) throw error
-        this.say((error as Refused).message, true)
+        // What the names are the question itself shows, and better.
+        if (asked.code !== 'mask_names') this.say((error as Refused).message, true)
         this.text.textContent = `The ${what} waits for an answer.`
         this.cancel.disabled = false
         map = await this.names.ask(asked.structures, asked.labels, this.running!.signal)

@@ -104,5 +104,7 @@ def _kind(file: Path) -> str:
     try:
         header = pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=["SOPClassUID"])
         return str(header.get("SOPClassUID") or "")
+    except MemoryError:
+        raise
     except Exception:  # whatever a broken file makes of its reader
         return ""

@@ -6,7 +6,7 @@ var t = "?", n = "", r = class {
 		hidden: ""
 	});
 	ask(r, i, a) {
-		let o = r.filter(({ name: e }, t) => r.findIndex((t) => t.name === e) === t), s = o.map((e) => this.select(e, i)), c = e("button", { type: "button" }, "Add the mask so"), l = e("button", { type: "button" }, "Leave out the others"), u = () => {
+		let o = r.filter(({ name: e }, t) => r.findIndex((t) => t.name === e) === t), s = o.map((e) => this.select(e, i)), c = e("button", { type: "button" }, "Add this mask"), l = e("button", { type: "button" }, "Leave out the others"), u = () => {
 			let e = s.filter(({ value: e }) => e === t).length;
 			c.disabled = e > 0 || s.every(({ value: e }) => e === n), l.hidden = !e;
 		};
@@ -97,7 +97,7 @@ var h = class {
 	list = e("div", {});
 	checks = [];
 	constructor() {
-		this.root.append(this.summary, e("p", {}, "A label that nobody looked for is unknown in this mask, not absent. Untick it."), this.list);
+		this.root.append(this.summary, e("p", {}, "A label that nobody looked for is unknown in this mask, not absent. Untick it. All of a DICOM mask means those found in it."), this.list);
 	}
 	offer(t) {
 		if (this.root.hidden = !t.length && !this.checks.length, t.length && JSON.stringify(t.map(({ index: e }) => e)) !== JSON.stringify(this.checks.map(([e]) => e))) {
@@ -295,7 +295,7 @@ var h = class {
 			} catch (e) {
 				let n = e instanceof s && e.status === 409 ? e.problem : null;
 				if (!n?.structures || !n.labels) throw e;
-				this.say(e.message, !0), this.text.textContent = `The ${t} waits for an answer.`, this.cancel.disabled = !1, r = await this.names.ask(n.structures, n.labels, this.running.signal), this.say("");
+				n.code !== "mask_names" && this.say(e.message, !0), this.text.textContent = `The ${t} waits for an answer.`, this.cancel.disabled = !1, r = await this.names.ask(n.structures, n.labels, this.running.signal), this.say("");
 			}
 		}
 	}
