@@ -7,9 +7,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from segloop import errors
+from segloop import errors, logs
 from segloop.schemas import Problem
-from services.api import refusals
+from services.api import refusals, request_id
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,16 @@ def problem(
     **extra: object,
 ) -> JSONResponse:
     """Return a problem document; 503 tells when to come back and 401 how to sign in."""
-    body = Problem(title=title, status=status, detail=detail, code=code, instance=request.url.path)
+    body = Problem(
+        title=title,
+        status=status,
+        detail=detail,
+        code=code,
+        instance=request.url.path,
+        request_id=request_id.of(request),
+    )
     headers = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": "Bearer"}}.get(status, {})
+    headers = headers | {request_id.HEADER: body.request_id}
     return JSONResponse(
         {**body.model_dump(), **extra},
         status_code=status,
@@ -86,10 +94,9 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("unexpected error", exc_info=error)
-    detail = (
-        "Something unexpected went wrong on the server. Try again; if it stays, tell operations the time."
-    )
+    with logs.bind(request_id=request_id.of(request)):
+        log.error("unexpected error", exc_info=error)
+    detail = "Something unexpected went wrong on the server. Try again; if it stays, tell operations the request_id."
     return problem(request, status=500, title="Internal error", code="internal", detail=detail)
 
 

@@ -17,6 +17,7 @@ from segloop.settings import Settings
 from segloop.storage import open_store
 from services.api import errors, openapi
 from services.api.deps import Parts
+from services.api.request_id import RequestId
 from services.api.routes import (
     audit,
     compare,
@@ -93,6 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPIOffline(title="Segloop", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.parts = parts
     errors.install(app)
+    app.add_middleware(RequestId)
     app.include_router(health.router)
     for module in (
         audit,

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import httpx
 
+from segloop import logs
 from segloop.errors import InvalidInput, SegloopError, Unavailable
 from services.dicom_gateway.zipped import zip_stream
 
@@ -64,8 +65,9 @@ class Api:
         return self._send(method, path, **arguments).json()
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        headers = {"X-Request-Id": logs.request_id() or logs.new_request_id()}
         try:
-            answer = self._http.request(method, path, **arguments)
+            answer = self._http.request(method, path, headers=headers, **arguments)
         except httpx.TransportError as error:
             raise Unavailable("api_unavailable", "The API can't be reached.") from error
         if answer.is_success:

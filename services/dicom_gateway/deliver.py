@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from segloop import logs
 from segloop.errors import InvalidInput, SegloopError, Unavailable
 from services.dicom_gateway.api import Api
 from services.dicom_gateway.config import Config
@@ -37,7 +38,8 @@ class Deliverer:
             for delivery in entry.deliveries:
                 due = delivery.state == "waiting" and delivery.next_try <= time.time()
                 if due and destination in (None, delivery.destination):
-                    self._settle(entry, self._try(entry, delivery))
+                    with logs.bind(request_id=entry.key):
+                        self._settle(entry, self._try(entry, delivery))
                     changed = True
         return changed
 

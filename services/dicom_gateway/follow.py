@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pydicom
 
+from segloop import logs
 from segloop.errors import InvalidInput, SegloopError, Unavailable
 from services.dicom_gateway.api import Api
 from services.dicom_gateway.config import Config
@@ -35,7 +36,8 @@ class Follower:
                 closed = self.spool.close(entry, quiet_s=self.config.quiet_s, settle_s=self.config.settle_s)
                 changed = changed or closed is not None
             elif entry.stage in self._steps and entry.next_try <= time.time():
-                changed = self._advance(entry) or changed
+                with logs.bind(request_id=entry.key):
+                    changed = self._advance(entry) or changed
         self.spool.sweep(keep_s=self.config.keep_s)
         return changed
 

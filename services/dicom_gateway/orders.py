@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from segloop import logs
 from segloop.errors import SegloopError, Unavailable
 from services.dicom_gateway.api import Api
 
@@ -45,6 +46,10 @@ class Orders:
         return True
 
     def _do(self, order: Mapping[str, Any]) -> None:
+        with logs.bind(request_id=order["id"]):
+            self._do_one(order)
+
+    def _do_one(self, order: Mapping[str, Any]) -> None:
         try:
             result = self._result(order)
             log.info("order %s (%s): %s %s", order["id"], order["kind"], result["state"], result["code"])

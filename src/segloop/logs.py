@@ -4,13 +4,30 @@ import json
 import logging
 import re
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 # Tickets, sign-in keys and what people search for travel in addresses, which access logs quote.
 _SECRETS = re.compile(r"([?&](?:ticket|key|search)=)[^&\s\"']+")
+_REQUEST_ID = re.compile(r"[0-9a-f-]{16,64}")
 _bound: ContextVar[dict[str, str] | None] = ContextVar("segloop_log_fields", default=None)
+
+
+def is_request_id(text: str) -> bool:
+    """Say whether a text can be a request's id: hex digits and dashes only, so that no name can be one."""
+    return _REQUEST_ID.fullmatch(text) is not None
+
+
+def new_request_id() -> str:
+    """Return an id for a request that came without one."""
+    return uuid.uuid4().hex
+
+
+def request_id() -> str | None:
+    """Return the id of the request that the current work is done for, if there is one."""
+    return (_bound.get() or {}).get("request_id")
 
 
 class JsonFormatter(logging.Formatter):
@@ -45,9 +62,10 @@ def configure(level: str = "INFO") -> None:
 
 
 @contextmanager
-def bind(**values: str) -> Iterator[None]:
-    """Add fields such as `job_id` to every line logged inside the block."""
-    token = _bound.set({**(_bound.get() or {}), **values})
+def bind(**values: str | None) -> Iterator[None]:
+    """Add fields such as `job_id` to every line logged inside the block; those that are None are left out."""
+    given = {name: value for name, value in values.items() if value is not None}
+    token = _bound.set({**(_bound.get() or {}), **given})
     try:
         yield
     finally:

@@ -85,6 +85,7 @@ class Job:
     model_version_id: str | None
     mask_id: str | None
     parameters: dict[str, Any]
+    request_id: str | None
     timings: dict[str, float]
     attempt: int
     failures: int

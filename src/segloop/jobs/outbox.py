@@ -1,12 +1,15 @@
 """The relay and the reaper: both are single steps, safe to run twice and beside each other."""
 
+import logging
 from collections.abc import Callable
 
+from segloop import logs
 from segloop.database import Connection
 from segloop.jobs import table
 from segloop.jobs.job import TASKS, Job, JobState
 from segloop.jobs.tell import tell
 
+log = logging.getLogger(__name__)
 Send = Callable[[str, str, str], None]
 """Rings one bell: (task, queue, job_id); raises `Unavailable` when the broker is away."""
 
@@ -19,7 +22,9 @@ def relay_once(conn: Connection, send: Send, *, limit: int = 50) -> int:
     """
     rows = table.take_outbox(conn, limit=limit)
     for row in sorted(rows, key=lambda row: (row.priority, row.id)):
-        send(row.task, row.queue, row.job_id)
+        with logs.bind(job_id=row.job_id, request_id=row.request_id):
+            send(row.task, row.queue, row.job_id)
+            log.info("rang for a job of queue %s", row.queue)
     return len(rows)
 
 
@@ -27,7 +32,9 @@ def reap_once(conn: Connection, *, resend_after_s: float, max_interruptions: int
     """Give back jobs whose worker stopped renewing its lease, and ring again for jobs queued too long."""
     expired = table.list_expired(conn, limit=limit)
     for job in expired:
-        interrupt(conn, job, reason="worker_lost", max_interruptions=max_interruptions)
+        with logs.bind(job_id=job.id, request_id=job.request_id):
+            log.warning("the lease of attempt %d is over", job.attempt)
+            interrupt(conn, job, reason="worker_lost", max_interruptions=max_interruptions)
     unrung = table.list_unrung(conn, after_s=resend_after_s, limit=limit)
     for job in unrung:
         table.add_to_outbox(conn, job, task=TASKS[job.kind])

@@ -4,6 +4,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from segloop import logs
@@ -107,14 +109,21 @@ def run_next(
         if job is None:
             return None
         table.add_event(conn, job, reason="claimed")
-    with logs.bind(job_id=job.id, attempt=str(job.attempt)):
+    with _bound(job):
+        log.info("took a job of kind %s", job.kind)
         return _run(engine, job, works[job.kind], limits, aside)
+
+
+def _bound(job: Job) -> AbstractContextManager[None]:
+    return logs.bind(job_id=job.id, attempt=str(job.attempt), request_id=job.request_id)
 
 
 def _run(engine: Engine, job: Job, work: Work, limits: Limits, aside: Aside | None) -> Job | None:
     attempt = Attempt(job)
     done = threading.Event()
-    pulse = threading.Thread(target=_keep_alive, args=(engine, attempt, done, limits), daemon=True)
+    # In a copy of this context: what it logs belongs to the job, too.
+    beat = (_keep_alive, engine, attempt, done, limits)
+    pulse = threading.Thread(target=copy_context().run, args=beat, daemon=True)
     pulse.start()
     left: Rest | Job | None = None
     try:
@@ -130,7 +139,7 @@ def _run(engine: Engine, job: Job, work: Work, limits: Limits, aside: Aside | No
     rest = left.do
 
     def end() -> None:
-        with logs.bind(job_id=job.id, attempt=str(job.attempt)):
+        with _bound(job):
             try:
                 _attempt(engine, attempt, limits, rest)
             finally:
@@ -195,6 +204,7 @@ def _succeed(conn: Connection, attempt: Attempt, finish: Finish) -> Job | None:
     )
     if ended is not None:
         tell(conn, ended, reason="succeeded")
+        log.info("succeeded")
     return ended
 
 
@@ -229,6 +239,7 @@ def _fail(
             )
         if ended is not None:
             tell(conn, ended, reason=code)
+            log.warning("%s: %s", ended.state, code)
     return ended
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import Any
 
+from segloop import logs
 from segloop.audit.record import record
 from segloop.database import Connection, IntegrityError, constraint_of
 from segloop.errors import Conflict, InvalidInput
@@ -54,6 +55,7 @@ def submit(
         "volume_id": volume_id,
         "model_version_id": model_version_id,
         "parameters": parameters or {},
+        "request_id": logs.request_id(),
     }
     job, new = _insert_or_find(conn, values, natural_key)
     if idempotency_key is not None:
@@ -201,7 +203,7 @@ def retry(conn: Connection, job_id: str, *, actor: str) -> Job:
         table.lock_training(conn, project_id=known.project_id)
     try:
         with conn.begin_nested():
-            job = table.reopen_failed(conn, job_id)
+            job = table.reopen_failed(conn, job_id, request_id=logs.request_id())
     except IntegrityError as error:
         raise not_beside(error) from None
     if job is None:

@@ -56,6 +56,7 @@ jobs = Table(
     Column("parameters", JSONB, nullable=False, server_default="{}"),
     Column("timings", JSONB, nullable=False, server_default="{}"),
     Column("natural_key", Text),
+    Column("request_id", Text),
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("interruptions", Integer, nullable=False, server_default="0"),
@@ -104,6 +105,7 @@ outbox = Table(
     Column("task", Text, nullable=False),
     Column("queue", Text, nullable=False),
     Column("priority", Integer, nullable=False),
+    Column("request_id", Text),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now),
 )
 
@@ -128,7 +130,11 @@ def insert_job(conn: Connection, **values: object) -> Job | None:
 def add_to_outbox(conn: Connection, job: Job, *, task: str) -> None:
     """Add the bells to ring once the caller's transaction commits."""
     for queue in bells_of(job.queue, job.priority):
-        conn.execute(insert(outbox).values(job_id=job.id, task=task, queue=queue, priority=job.priority))
+        conn.execute(
+            insert(outbox).values(
+                job_id=job.id, task=task, queue=queue, priority=job.priority, request_id=job.request_id
+            )
+        )
 
 
 def add_event(conn: Connection, job: Job, *, reason: str) -> None:
@@ -149,11 +155,7 @@ def take_outbox(conn: Connection, *, limit: int) -> Sequence[Any]:
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    return conn.execute(
-        delete(outbox)
-        .where(outbox.c.id.in_(chosen))
-        .returning(outbox.c.id, outbox.c.job_id, outbox.c.task, outbox.c.queue, outbox.c.priority)
-    ).all()
+    return conn.execute(delete(outbox).where(outbox.c.id.in_(chosen)).returning(outbox)).all()
 
 
 def get(conn: Connection, job_id: str, *, lock: bool = False) -> Job:
@@ -304,8 +306,11 @@ def request_cancel(conn: Connection, job_id: str) -> None:
     )
 
 
-def reopen_failed(conn: Connection, job_id: str) -> Job | None:
-    """Queue a failed job once more, its failures and an unheard cancel forgotten; None when it has not failed."""
+def reopen_failed(conn: Connection, job_id: str, *, request_id: str | None) -> Job | None:
+    """Queue a failed job once more, its failures and an unheard cancel forgotten; None when it has not failed.
+
+    From now on it belongs to the request that asked for that.
+    """
     row = conn.execute(
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.state == "failed")
@@ -313,6 +318,7 @@ def reopen_failed(conn: Connection, job_id: str) -> Job | None:
             state="queued",
             stage="queued",
             progress=0.0,
+            request_id=request_id,
             failures=0,
             interruptions=0,
             cancel_requested_at=None,

@@ -30,7 +30,7 @@ class Page(BaseModel, Generic[T]):
 
 
 class Problem(BaseModel):
-    """An RFC 9457 problem document with our stable `code`."""
+    """An RFC 9457 problem document with our stable `code`; `request_id` finds the request's lines in the logs."""
 
     type: str = "about:blank"
     title: str
@@ -38,6 +38,7 @@ class Problem(BaseModel):
     detail: str
     code: str
     instance: str
+    request_id: str
 
 
 def example(body: dict[str, Any]) -> ConfigDict:

@@ -107,6 +107,7 @@ class JobOut(BaseModel):
     model_version_id: str | None
     mask_id: str | None
     parameters: dict[str, Any]
+    request_id: str | None
     timings: dict[str, float]
     worker: str | None
     created_by: str

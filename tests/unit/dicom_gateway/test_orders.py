@@ -8,11 +8,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from segloop import schemas
+from segloop import logs, schemas
 from segloop.errors import Conflict, InvalidInput, NotFound, SegloopError, Unavailable
 from services.dicom_gateway import orders
+from services.dicom_gateway.api import Api
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.deliveries import Delivery
 from services.dicom_gateway.destinations import CStore
@@ -184,3 +186,24 @@ def test_what_can_not_be_done_is_said(
         do(CONFIG, spool, {"series": entry.key, **payload})
     assert refused.value.code == error.code
     assert spool.entries() == [entry]
+
+
+def test_what_is_done_for_an_order_carries_its_id_into_the_apis_requests() -> None:
+    number = "019ab0c3-5e02-7b9c-8f3a-3a3f6a0f2c11"
+    given = {"id": number, "kind": "echo", "payload": {}}
+    api, seen = FakeApi(given), []
+
+    def echo(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        sender._send("GET", "/v1/jobs")
+        return {}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["X-Request-Id"])
+        return httpx.Response(200, json={})
+
+    sender = Api("http://api", "token")
+    sender._http = httpx.Client(base_url="http://api", transport=httpx.MockTransport(answer))
+    sender._send("GET", "/v1/jobs")
+    Orders("SEGLOOP", api, {"echo": echo}).step()  # type: ignore[arg-type]
+    api.until(1)
+    assert seen[1] == number and logs.is_request_id(seen[0]) and seen[0] != number
