@@ -10,10 +10,12 @@ from pydicom import Dataset
 
 from segloop.errors import InvalidInput
 from services.dicom_gateway.config_stow import Stow, read_stow
+from services.dicom_gateway.credentials import Certificates
 from services.dicom_gateway.destinations import Destination, read_destinations
 from services.dicom_gateway.rules import Rule, read_rule
 from services.dicom_gateway.sources import Source, read_sources
 from services.dicom_gateway.values import aet, only, port
+from services.dicom_gateway.web import read_server_tls
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Config:
     host: str = "127.0.0.1"
     port: int = 11112
     callers: tuple[str, ...] = ()
+    tls: Certificates | None = None
     quiet_s: float = 30.0
     settle_s: float = 1.0
     keep_s: float = 24 * 3600.0
@@ -51,9 +54,10 @@ def read_config(path: Path) -> Config:
         rules = tuple(read_rule(given, destinations) for given in body.pop("rules", []))
         stow = read_stow(body.pop("stow")) if "stow" in body else None
         sources = read_sources(body.pop("sources", {}))
+        tls = read_server_tls(body.pop("tls")) if "tls" in body else None
         only(body, {"aet", "host", "port", "callers", "quiet_s", "settle_s", "keep_s"})
         body["callers"] = tuple(aet(caller) for caller in body.get("callers", []))
-        found = Config(**body, rules=rules, destinations=destinations, stow=stow, sources=sources)
+        found = Config(**body, rules=rules, destinations=destinations, stow=stow, sources=sources, tls=tls)
         aet(found.aet)
         port(found.port)
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, re.error) as error:

@@ -28,6 +28,8 @@ from services.dicom_gateway.spool import Spool, stem_of
 
 log = logging.getLogger(__name__)
 MAX_ASSOCIATIONS = 8
+MAX_PDU_BYTES = 131_072
+"""What DCMTK sends at most; eight times pynetdicom's default, which costs as many turns through its state machine."""
 
 
 class Receiver:
@@ -57,6 +59,7 @@ class Receiver:
         """
         ae = AE(ae_title=self._config.aet)
         ae.require_called_aet = True
+        ae.maximum_pdu_size = MAX_PDU_BYTES
         ae.maximum_associations = MAX_ASSOCIATIONS
         ae.network_timeout, ae.acse_timeout, ae.dimse_timeout = 60, 30, 60
         ae.add_supported_context(Verification)
@@ -74,6 +77,7 @@ class Receiver:
         self._server = ae.start_server(
             (self._config.host, self._config.port),
             block=False,
+            ssl_context=None if self._config.tls is None else self._config.tls.server(),
             evt_handlers=[
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_RELEASED, lambda event: self._spool.senders.ended(event.assoc, is_whole=True)),

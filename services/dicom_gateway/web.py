@@ -54,3 +54,15 @@ def read_web(given: Mapping[str, Any]) -> Web:
 def read_tls(given: Any) -> Certificates:
     """Return the certificates of an entry `tls`."""
     return read_certificates(only(given, CERTIFICATES))
+
+
+def read_server_tls(given: Any) -> Certificates:
+    """Return the certificates of an entry `tls` of our own: with one to show, and an authority that clients must come from.
+
+    Raises:
+        ValueError: either is missing. An AE title proves nothing; a door that anybody's TLS opens would prove no more.
+    """
+    found = read_tls(given)
+    if not found.certificate or not found.ca:
+        raise ValueError("tls of the receiver needs certificate, key and ca")
+    return found
