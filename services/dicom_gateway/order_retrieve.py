@@ -1,7 +1,7 @@
 """An order to pull a series by its UIDs, have it stored as a volume, and follow the job that waits for it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from services.dicom_gateway.retrieve import Retriever
 from services.dicom_gateway.spool import Spool
 
 LOOK_S, LIMIT_S = 0.5, 3600.0
+WAITS_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
+"""Between tries of a source that is away or broke off."""
 
 
 def retrieve(
@@ -39,7 +41,7 @@ def retrieve(
             outputs=outputs,
         )
 
-    found = retriever.retrieve(payload["source"], payload["study_uid"], payload["series_uid"], decide)
+    found = _pull(retriever, payload, decide)
 
     def adopt(entry: Entry) -> Entry:
         """A series that was here already: it follows the new job from where it is."""
@@ -50,6 +52,16 @@ def retrieve(
 
     spool.update(found.key, adopt)
     return {"series": found.key, "volume_id": _volume(spool, found.key, str(payload.get("job_id") or ""))}
+
+
+def _pull(retriever: Retriever, payload: Mapping[str, Any], decide: Callable[[Entry], Entry]) -> Entry:
+    wanted = payload["source"], payload["study_uid"], payload["series_uid"]
+    for wait_s in WAITS_S:
+        try:
+            return retriever.retrieve(*wanted, decide)
+        except Unavailable:
+            time.sleep(wait_s)
+    return retriever.retrieve(*wanted, decide)
 
 
 def _volume(spool: Spool, key: str, job_id: str) -> str:

@@ -11,7 +11,7 @@ from segloop.errors import SegloopError, Unavailable
 from services.dicom_gateway.api import Api
 
 log = logging.getLogger(__name__)
-MOST_AT_ONCE = 4
+MOST_AT_ONCE = 8
 ANSWER_FOR_S, ANSWER_AGAIN_S = 600.0, 5.0
 """How long an answer is offered to an API that is away; then it gives the order out again."""
 Do = Callable[[Mapping[str, Any]], Mapping[str, Any]]

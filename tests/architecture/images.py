@@ -20,6 +20,7 @@ DOCKERFILES = {
     "api": "services/api/Dockerfile",
     "worker_gpu": "services/worker_gpu/Dockerfile",
     "trainer": "services/trainer/Dockerfile",
+    "dicom_gateway": "services/dicom_gateway/Dockerfile",
     "ui": "ui/Dockerfile",
 }
 FLAGS = ("--extra", "--package")

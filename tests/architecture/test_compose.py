@@ -95,7 +95,7 @@ def test_secrets_are_only_where_they_are_used() -> None:
         "POSTGRES_OWNER_PASSWORD": {"postgres", "migrate"},
         "POSTGRES_APP_PASSWORD": {"postgres", "api", "relay", *WORKERS},
         "SEGLOOP_S3_SECRET_KEY": {"storage", "storage_setup", "api", *WORKERS},
-        "SEGLOOP_TOKEN": {"api", "ui", "flower"},
+        "SEGLOOP_TOKEN": {"api", "ui", "flower", "gateway"},
         "SEGLOOP_TICKET_KEY": {"api", "ui"},
         "SEGLOOP_PSEUDONYM_KEY": {"api"},
         "SEGLOOP_IDENTITY_KEY": {"api"},

@@ -23,6 +23,7 @@ MODULES = {
     "api": "services.api.main, services.api.relay, services.reachable, services.storage_keys, alembic, flower.command",
     "worker_gpu": "services.worker_gpu.app, segloop.nnunet.predict, segloop.stack.models",
     "trainer": "services.trainer.app, segloop.nnunet.train",
+    "dicom_gateway": "services.dicom_gateway.__main__",
     "ui": "ui.proxy, ui.link, ui.views.jobs",
 }
 

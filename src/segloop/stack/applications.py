@@ -3,18 +3,23 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 
 import httpx
 
 from segloop.errors import Unavailable
+from segloop.settings import PREFIX, Settings
 from segloop.stack.servers import Servers
 from segloop.stack.service import MIGRATIONS, Service
 
 # The repository: services, ui and migrations are run from the tree.
 ROOT = Path(__file__).parents[3]
 LINK_FILE = "ui_link.json"
+GATEWAY_FILE = "gateway.yaml"
+"""In the home; where it is, the DICOM gateway runs with it."""
+_FOR_THE_GATEWAY = ("token", "api_url", "gateway_spool", "log_level")
+"""Settings that it is given; for it, the others do not exist."""
 
 
 def environment(servers: Servers, environ: Mapping[str, str]) -> dict[str, str]:
@@ -43,7 +48,7 @@ def environment(servers: Servers, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
-    """Describe migrations, API, relay, both workers, UI and Flower."""
+    """Describe migrations, API, relay, both workers, UI and Flower, and the DICOM gateway where it is configured."""
     full, ports = environment(servers, environ), servers.ports
     # Who a patient is, only the API can find out; webhooks' secrets are opened by who shows and who uses them.
     nameless = {name: value for name, value in full.items() if not name.startswith("SEGLOOP_IDENTITY_")}
@@ -100,6 +105,25 @@ def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
         worker("trainer", "training"),
         replace(web(python("ui", "ui.proxy")), essential=False),
         replace(web(python("flower", *flower), "/healthcheck"), essential=False),
+        *_gateway(servers, plain),
+    ]
+
+
+def _gateway(servers: Servers, given: Mapping[str, str]) -> list[Service]:
+    """Describe the gateway, which reaches nothing but the API and PACS and so gets no other secret."""
+    file = servers.home.root / GATEWAY_FILE
+    if not file.exists():
+        return []
+    kept = {"SEGLOOP_GATEWAY_SPOOL": str(servers.home.root / "gateway"), **given}
+    for field in fields(Settings):
+        name = PREFIX + field.name.upper()
+        if field.name not in _FOR_THE_GATEWAY:
+            kept.pop(name, None)
+            if field.default is MISSING:
+                kept[name] = "unused"
+    command = (sys.executable, "-m", "services.dicom_gateway", str(file))
+    return [
+        Service("gateway", command, ROOT, kept, (MIGRATIONS,), ready_line="listening as", essential=False)
     ]
 
 

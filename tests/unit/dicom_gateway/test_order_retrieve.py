@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from segloop.errors import Conflict, InvalidInput, NotFound
+from segloop.errors import Conflict, InvalidInput, NotFound, Unavailable
 from services.dicom_gateway import order_retrieve
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.deliveries import Delivery
@@ -25,9 +25,12 @@ class Archive:
     """A source that has one series."""
 
     def __init__(self, spool: Spool) -> None:
-        self.spool = spool
+        self.spool, self.away = spool, 0
 
     def retrieve(self, source: str, study: str, series: str, decide: Callable[[Entry], Entry]) -> Entry:
+        if self.away:
+            self.away -= 1
+            raise Unavailable("source_unavailable", "It is away.")
         if series != "1.2.3":
             raise NotFound("series_unknown_at_source", "It has none.")
         draft = self.spool.draft()
@@ -43,6 +46,7 @@ def spool(tmp_path: Path) -> Spool:
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order_retrieve, "LOOK_S", 0.01)
+    monkeypatch.setattr(order_retrieve, "WAITS_S", (0.01,) * 4)
 
 
 @pytest.fixture
@@ -100,6 +104,20 @@ def test_one_that_was_here_already_follows_the_new_job_from_where_it_is(
         ("pacs",),
         (),
     )
+
+
+@pytest.mark.parametrize("away", [3, 99])
+def test_a_source_that_is_away_is_tried_again_for_a_while(
+    spool: Spool, follow: Callable[..., None], away: int
+) -> None:
+    follow(stage="uploaded", volume_id="v1")
+    archive = Archive(spool)
+    archive.away = away
+    if away == 3:
+        assert retrieve(CONFIG, spool, archive, ORDER)["volume_id"] == "v1"  # type: ignore[arg-type]
+    else:
+        with pytest.raises(Unavailable):
+            retrieve(CONFIG, spool, archive, ORDER)  # type: ignore[arg-type]
 
 
 def test_why_no_volume_comes_of_it_is_said(spool: Spool, follow: Callable[..., None]) -> None:
