@@ -91,7 +91,7 @@ def run(config: Config) -> None:
     }
     loops = Loops()
     loops.add("follow", Follower(config, spool, api).step)
-    for name in config.destinations:
+    for name in (*config.destinations, "those that are gone"):
         loops.add(f"deliver to {name}", partial(deliverer.step, name))
     loops.add("report", Reporter(config, spool, api).step)
     loops.add("orders", Orders(config.aet, api, kinds).step)

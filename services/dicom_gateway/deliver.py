@@ -30,14 +30,18 @@ class Deliverer:
     send: Send
 
     def step(self, destination: str | None = None) -> bool:
-        """Try once whatever is due, for one destination or for all, and say whether anything changed."""
+        """Try once whatever is due, for one destination or for all, and say whether anything changed.
+
+        What goes to a destination that is no longer configured is anybody's.
+        """
         changed = False
         for entry in self.spool.entries():
             if entry.stage != "delivering":
                 continue
             for delivery in entry.deliveries:
                 due = delivery.state == "waiting" and delivery.next_try <= time.time()
-                if due and destination in (None, delivery.destination):
+                ours = destination in (None, delivery.destination)
+                if due and (ours or delivery.destination not in self.config.destinations):
                     with logs.bind(request_id=entry.key):
                         self._settle(entry, self._try(entry, delivery))
                     changed = True
@@ -72,7 +76,7 @@ class Deliverer:
         return after
 
     def _body(self, entry: Entry, form: str, deflated: bool) -> bytes:
-        name = f"{form}-deflated.dcm" if deflated else f"{form}.dcm"
+        name = f"{entry.mask_id}-{form}{'-deflated' if deflated else ''}.dcm"
         return self.spool.result(entry, name, lambda: self.api.result(entry.mask_id, form, deflated=deflated))
 
     def _settle(self, entry: Entry, delivery: Delivery) -> None:
@@ -80,7 +84,7 @@ class Deliverer:
         fallback = () if destination is None else destination.fallback
 
         def change(now: Entry) -> Entry:
-            if now.stage != "delivering":  # it was begun again meanwhile
+            if now.stage != "delivering" or now.mask_id != entry.mask_id:  # it was begun again meanwhile
                 return now
             return close(replace(now, deliveries=settle(now.deliveries, delivery, fallback)))
 

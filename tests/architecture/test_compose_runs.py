@@ -235,3 +235,31 @@ def test_every_process_starts_and_its_own_health_check_passes(
             all_of_them.enter_context(running(command, given, dry.app, tmp_path / f"{name}.log"))
         for name in names:
             wait_until(lambda name=name: is_healthy(name), tmp_path / f"{name}.log")
+
+
+def test_the_gateway_starts_with_the_example_beside_compose_and_its_health_check_passes(
+    tmp_path: Path,
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    example = (ROOT / "deploy/gateway/gateway.example.yaml").read_text().replace("0.0.0.0", "127.0.0.1")
+    (tmp_path / "gateway.yaml").write_text(f"{example}port: {port}\n")
+    dry = images.dry_image("dicom_gateway", tmp_path / "image")
+    places = {"/etc/segloop": str(tmp_path), "/spool": str(tmp_path / "spool"), "11112": port}
+
+    def local(text: str) -> str:
+        for name, here in places.items():
+            text = text.replace(name, here)
+        return text
+
+    given = dry.environment({name: local(value) for name, value in environment("gateway").items()})
+
+    def is_healthy() -> bool:
+        words = dry.argv([local(word) for word in service("gateway")["healthcheck"]["test"][1:]])
+        return subprocess.run(words, check=False, capture_output=True, env=given).returncode == 0
+
+    assert not is_healthy()
+    command = dry.argv([local(word) for word in images.command("dicom_gateway")])
+    with running(command, given, dry.app, tmp_path / "log"):
+        wait_until(is_healthy, tmp_path / "log")

@@ -178,7 +178,7 @@ def test_a_refusal_is_for_good_and_a_destination_that_is_gone_is_said(tmp_path: 
         raise InvalidInput("destination_refuses", "No.")
 
     deliverer, _, peers = delivering(tmp_path, refuse, Config(destinations={"pacs": PACS}))
-    deliverer.step()
+    deliverer.step("pacs")
     (entry,) = deliverer.spool.entries()
     assert [one.code for one in entry.deliveries] == [
         "destination_refuses",
@@ -198,3 +198,19 @@ def test_a_series_that_was_begun_again_meanwhile_is_left_as_it_is(tmp_path: Path
     deliverer, _, _ = delivering(tmp_path, restarted, Config(destinations={"other": OTHER}))
     deliverer.step("other")
     assert spool.entries()[0].stage == "closed"
+
+
+def test_another_mask_is_never_taken_for_the_one_that_was_sent(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+
+    def corrected(destination: Destination, form: str) -> None:
+        (entry,) = spool.entries()
+        if entry.mask_id == "m":
+            due = plan(CONFIG.destinations, ["other"], ())
+            spool.write(replace(entry, mask_id="corrected", deliveries=due))
+
+    deliverer, _, peers = delivering(tmp_path, corrected, Config(destinations={"other": OTHER}))
+    deliverer.step("other")
+    assert states(spool.entries()[0]) == {("other", "seg"): "waiting"}
+    assert hurry(deliverer).stage == "done"
+    assert [body.split()[0] for _, _, body in peers.got] == [b"m", b"corrected"]
