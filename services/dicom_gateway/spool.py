@@ -50,7 +50,11 @@ class Spool:
             Conflict: `instance_differs` where the same instance is there with other bytes.
         """
         draft = self.draft()
-        draft.write_bytes(body)
+        try:
+            draft.write_bytes(body)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
         return self.take(caller, series, instance, draft, route=route)
 
     def take(self, caller: str, series: str, instance: str, draft: Path, *, route: Route) -> bool:
@@ -61,11 +65,14 @@ class Spool:
         """
         try:
             _sync(draft)
-            return self._take(caller, series, instance, draft, route)
+            folder, is_new = self._take(caller, series, instance, draft, route)
         finally:
             draft.unlink(missing_ok=True)
+        _sync(folder)  # without the lock: others store meanwhile. Also for what another just put there.
+        return is_new
 
-    def _take(self, caller: str, series: str, instance: str, draft: Path, route: Route) -> bool:
+    def _take(self, caller: str, series: str, instance: str, draft: Path, route: Route) -> tuple[Path, bool]:
+        """Give a file its place and return the folder, and whether it is new there."""
         name, stem = _name(instance), stem_of(caller, series)
         with self._lock:
             latest = self._latest(stem)
@@ -74,7 +81,7 @@ class Spool:
                 if filecmp.cmp(file, draft, shallow=False):
                     if latest is not None and latest.stage == "failed":
                         self._begin(caller, stem, latest, route=route)
-                    return False
+                    return file.parent, False
                 raise _differs()
             entry = (
                 latest
@@ -83,8 +90,7 @@ class Spool:
             )
             file = self.files(entry) / name
             draft.rename(file)
-            _sync(file.parent)
-            return True
+            return file.parent, True
 
     def add_series(
         self, source: str, series: str, files: Mapping[str, Path], decide: Callable[[Entry], Entry]

@@ -1,6 +1,7 @@
 """Received files: durable, never overwritten, and a series that grows after it was closed begins again with all of it."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,3 +94,25 @@ def test_a_file_that_came_in_pieces_is_kept_like_any_other_and_its_draft_is_gone
 def test_drafts_of_a_process_that_died_are_removed(tmp_path: Path) -> None:
     Spool(tmp_path).draft().write_bytes(b"half")
     assert not list(Spool(tmp_path).draft().parent.iterdir())
+
+
+def test_a_disk_that_is_full_leaves_nothing_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path)
+
+    def full(path: Path, body: bytes) -> int:
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        spool.store("A", "1.2", "1.2.3", b"one")
+    assert not spool.entries() and not list(spool.draft().parent.iterdir())
+
+
+def test_many_at_once_lose_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        kept = list(pool.map(lambda n: spool.store("A", f"1.{n % 3}", f"1.2.{n}", b"%d" % n), range(60)))
+    assert all(kept)
+    found = {file.read_bytes() for entry in spool.entries() for file in spool.files(entry).iterdir()}
+    assert found == {b"%d" % n for n in range(60)} and len(spool.entries()) == 3
