@@ -340,6 +340,7 @@ def test_what_is_not_allowed_is_refused(client: TestClient, settings: Settings, 
 
     assert code(url="https://evil.example/") == (422, "webhook_host_not_allowed")
     assert code(url="https://hooks.example.org/", events=["job.started"]) == (422, "request_invalid")
+    assert code(url="https://hooks.example.org/", events=["webhook.test"]) == (422, "request_invalid")
     assert code(url="https://hooks.example.org/", events=[]) == (422, "request_invalid")
     webhook = make(client, receiver.url)
     unknown = client.post(f"/v1/webhooks/{webhook['id']}/deliveries/{webhook['id']}/replay")

@@ -5,14 +5,14 @@ from datetime import datetime
 from pydantic import Field
 
 from segloop.schemas.base import Body, Result
-from segloop.webhooks.event import PUBLISHED, Event
+from segloop.webhooks.event import Event
 
 
 class NewWebhook(Body):
     """Where to send which events of a project; without `events` all of them."""
 
     url: str = Field(max_length=2000)
-    events: list[Event] = Field(default=list(PUBLISHED), min_length=1)
+    events: list[Event] = Field(default=list(Event), min_length=1)
 
 
 class Webhook(Result):

@@ -17,7 +17,7 @@ from segloop.sealing import seal, unseal
 from segloop.settings import Settings
 from segloop.webhooks import table
 from segloop.webhooks.address import parse, read_hosts
-from segloop.webhooks.event import Event, body_of
+from segloop.webhooks.event import TEST, Event, body_of
 
 SECRET_BYTES = 32
 PREFIX = "whsec_"
@@ -86,10 +86,10 @@ def unsubscribe(conn: Connection, webhook_id: str, *, actor: str) -> None:
 def try_out(conn: Connection, webhook_id: str, *, actor: str) -> Row[Any]:
     """Have a test event sent to this webhook and return its delivery."""
     row = table.get(conn, webhook_id)
-    body = body_of(Event.TEST, {"webhook_id": webhook_id})
+    body = body_of(TEST, {"webhook_id": webhook_id})
     _record(conn, row, actor, "webhook.tested")
     return table.insert_delivery(
-        conn, project_id=row.project_id, webhook_id=webhook_id, event=Event.TEST, body=body
+        conn, project_id=row.project_id, webhook_id=webhook_id, event=TEST, body=body
     )
 
 
