@@ -69,7 +69,8 @@ def stored(http: httpx.Client, found: Dataset) -> Dataset | None:
 
 def same_content(ours: Dataset, theirs: Dataset) -> bool:
     """Say whether two objects hold the same result."""
-    recoded = theirs.file_meta.TransferSyntaxUID.is_encapsulated
+    syntaxes = {ours.file_meta.TransferSyntaxUID, theirs.file_meta.TransferSyntaxUID}
+    recoded = len(syntaxes) > 1 and any(syntax.is_encapsulated for syntax in syntaxes)
     compared = [keyword for keyword in _CONTENT if not (keyword == "PixelData" and recoded)]
     return ours.SOPClassUID == theirs.SOPClassUID and all(
         ours.get(keyword) == theirs.get(keyword) for keyword in compared

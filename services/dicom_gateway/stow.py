@@ -36,16 +36,17 @@ def stow_rs(peer: StowRs, fetch: Fetch, delivery: Delivery) -> Delivery:
         Unavailable: `destination_unavailable`, `destination_busy`, `destination_denies`, or `delivery_not_found` where it
             said success and has nothing.
     """
-    plain = fetch(False)
-    found = pydicom.dcmread(BytesIO(plain))
+    packed = delivery.form in DEFLATED and peer.deflated
+    body = fetch(packed)
+    found = pydicom.dcmread(BytesIO(body))
     with peer_client(peer) as http:
         if is_there(peer, http, found):
             _require_same(peer, http, found)
             return ended(delivery, "verified")
-        if not (
-            delivery.form == "seg" and peer.deflated and _taken(peer, http, fetch(True), found, delivery)
-        ):
-            _post(peer, http, plain, delivery)
+        if not packed:
+            _post(peer, http, body, delivery)
+        elif not _taken(peer, http, body, found, delivery):
+            _post(peer, http, fetch(False), delivery)
         there = is_there(peer, http, found)
         if there is None:
             return ended(delivery, "sent")

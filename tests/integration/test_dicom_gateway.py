@@ -41,7 +41,7 @@ from services.dicom_gateway.spool import Spool
 from services.worker_gpu.model_cache import ModelCache
 from services.worker_gpu.segment import Segmenter
 from services.worker_gpu.tasks import works
-from tests import orthanc
+from tests import dcmqrscp, orthanc
 from tests.dicom_series import DIRECTIONS, slices, write
 from tests.integration.test_dicom import in_source
 from tests.learning import put_into_production, store_of
@@ -299,6 +299,35 @@ def test_one_destination_that_refuses_takes_nothing_from_the_others(
         assert states(entry) == {("viewer", "seg"): "failed", ("pacs", "seg"): "verified"}
         assert len(pacs.instances()) == 1
     server.shutdown()
+
+
+def test_a_pacs_that_knows_no_label_maps_gets_contours_and_a_report_instead(
+    gateway: Gateway, worker: Callable[[], Any], tmp_path: Path
+) -> None:
+    with dcmqrscp.running(tmp_path / "dcmtk", GATEWAY) as port:
+        old = CStore(
+            name="old",
+            aet=dcmqrscp.AET,
+            host="127.0.0.1",
+            port=port,
+            forms=("labelmap",),
+            fallback=("rtstruct", "pdf"),
+        )
+        rules = (Rule("all", {}, destinations=("old",)),)
+        gateway.begin(replace(gateway.config, destinations={"old": old}, rules=rules))
+        write(tmp_path / "ct", slices(blocks(17), seed="fallback"))
+        assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
+        (entry,) = gateway.until(lambda found: found[0].stage in ("done", "failed"), worker)
+    assert states(entry) == {
+        ("old", "labelmap"): "superseded",
+        ("old", "rtstruct"): "verified",
+        ("old", "pdf"): "verified",
+    }
+    assert entry.stage == "done" and entry.deliveries[0].code == "form_not_taken"
+    kept = [
+        pydicom.dcmread(file) for file in (tmp_path / "dcmtk/store").iterdir() if file.name != "index.dat"
+    ]
+    assert {one.Modality for one in kept} == {"RTSTRUCT", "DOC"}
 
 
 def test_a_series_that_meets_the_unexpected_does_not_hold_up_the_others(

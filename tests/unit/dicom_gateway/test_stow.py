@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pydicom
 import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from segloop.errors import InvalidInput, SegloopError, Unavailable
 from services.dicom_gateway import stow
@@ -52,10 +53,10 @@ class Peer:
         _, _, rest = body.partition(b"\r\n\r\n")
         file = rest[: rest.rfind(b"\r\n--")]
         self.posted.append(file)
-        if file.startswith(b"deflated") and not self.takes_deflated:
+        if is_deflated(file) and not self.takes_deflated:
             return 409, failed(0xC000)
         if self.keeps and self.status < 300:
-            self.has.setdefault(uid(file.removeprefix(b"deflated")), file)
+            self.has.setdefault(uid(file), file)
         return self.status, self.answer
 
     def get(self, path: str) -> tuple[int, str, bytes]:
@@ -66,7 +67,7 @@ class Peer:
             one = url.params["SOPInstanceUID"]
             found = [{"00080018": {"vr": "UI", "Value": [one]}}] if one in self.has else []
             return (200, JSON, json.dumps(found).encode())
-        body = self.has[url.path.rpartition("/")[2]].removeprefix(b"deflated")
+        body = self.has[url.path.rpartition("/")[2]]
         part = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + body + b"\r\n--b--\r\n"
         return 200, 'multipart/related; type="application/dicom"; boundary=b', part
 
@@ -117,8 +118,21 @@ def body() -> bytes:
     return file.getvalue()
 
 
+def is_deflated(body: bytes) -> bool:
+    syntax = pydicom.dcmread(BytesIO(body)).file_meta.TransferSyntaxUID
+    return bool(syntax == DeflatedExplicitVRLittleEndian)
+
+
+def deflated(body: bytes) -> bytes:
+    found = pydicom.dcmread(BytesIO(body))
+    found.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    file = BytesIO()
+    found.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
 def send(peer: StowRs, body: bytes, delivery: Delivery = PDF) -> Delivery:
-    return stow_rs(peer, lambda deflated: b"deflated" + body if deflated else body, delivery)
+    return stow_rs(peer, lambda packed: deflated(body) if packed else body, delivery)
 
 
 def refused(peer: Peer, body: bytes) -> SegloopError:
@@ -146,7 +160,7 @@ def test_a_segmentation_goes_deflated_where_it_is_taken_and_else_plain(
     peer.takes_deflated = takes_deflated
     with peer.running() as there:
         assert send(there, body, SEG).state == "verified"
-    assert peer.posted == ([b"deflated" + body] if takes_deflated else [b"deflated" + body, body])
+    assert [is_deflated(file) for file in peer.posted] == ([True] if takes_deflated else [True, False])
 
 
 def test_where_it_is_configured_so_nothing_goes_deflated(body: bytes) -> None:
