@@ -128,6 +128,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "difference": None,
         "reviewed": None,
         "active_time_s": None,
+        "notes": [],
         **_AT,
         "notice": NOTICE,
     },

@@ -58,9 +58,13 @@ def import_mask(
             notes += read_rtstruct.paint_rois(found, Planes(series), canvas, chosen)
         else:
             read_seg.paint(found, Planes(series), canvas, chosen)
-    except (InvalidInput, MemoryError, OSError):
+    except (InvalidInput, MemoryError):
         raise
     except Exception as error:  # whatever a broken file makes of its reader
+        if (
+            isinstance(error, OSError) and error.errno is not None
+        ):  # the disk's fault; pydicom raises it without a number
+            raise
         raise InvalidInput(
             "mask_object_broken",
             "This DICOM object lacks something that it must have, or holds values that are none. Export it again.",

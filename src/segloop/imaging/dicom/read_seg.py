@@ -74,11 +74,13 @@ def paint(seg: Dataset, planes: Planes, canvas: Canvas, chosen: Sequence[Structu
     seen: set[tuple[int, int]] = set()
     shared = (seg.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
     items = _per_frame(seg)
-    for item, frame in zip(items, _frames(seg, len(items), is_map=is_map), strict=True):
+    size = (int(seg.get("Rows") or 0), int(seg.get("Columns") or 0))
+    # Where all frames lie before a pixel is decoded, so that none is larger than the CT's.
+    windows = [planes.window(*_plane(item, shared), size) for item in items]
+    for item, window, frame in zip(items, windows, _frames(seg, len(items), is_map=is_map), strict=True):
         key = 0 if is_map else _segment_of(seg, item)
         if not is_map and key not in known:
             raise broken("a frame is of a segment that it doesn't describe")
-        window = planes.window(*_plane(item, shared), frame.shape)
         if (key, window.z) in seen:
             raise InvalidInput(
                 "seg_frames_twice",
@@ -147,6 +149,8 @@ def _frames(seg: Dataset, n: int, *, is_map: bool) -> Iterator[NDArray[np.unsign
         for frame in iter_pixels(seg):
             n_read += 1
             yield frame.reshape(rows, columns)
+    except MemoryError:
+        raise
     except Exception as error:  # decoders raise what they like
         raise broken("its pixels can't be decoded") from error
     if n_read != n:

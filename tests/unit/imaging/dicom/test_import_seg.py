@@ -254,7 +254,7 @@ BAD: dict[str, tuple[str, Callable[[pydicom.Dataset], None]]] = {
     "8 bits": ("seg_broken", _set(BitsAllocated=8)),
     "32 bits": ("seg_broken", _set(BitsAllocated=32)),
     "too many frames": ("seg_broken", _set(NumberOfFrames=2_000_000_000)),
-    "a huge frame": ("seg_broken", _set(Rows=65535, Columns=65535)),
+    "a huge frame": ("mask_outside", _set(Rows=65535, Columns=65535)),
     "no frame": ("seg_broken", _no_frames),
     "cut off": ("seg_broken", _set(PixelData=b"\0" * 100)),
     "a segment without a number": ("mask_object_broken", _no_number),
@@ -298,3 +298,21 @@ def test_segments_that_share_voxels_are_refused_by_name_unless_they_are_one_labe
     assert together.labels == [1, 4] and int((together.mask == 1).sum()) == 30
     apart = read(tmp_path, found, {"parotid right": None})
     assert apart.notes == ["1 structure left out as asked"] and int((apart.mask == 1).sum()) == 30
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_bytes_that_were_changed_at_random_give_a_mask_or_a_refusal(tmp_path: Path) -> None:
+    seg(ct(tmp_path)).save_as(tmp_path / "whole.dcm")
+    whole = (tmp_path / "whole.dcm").read_bytes()
+    random = np.random.default_rng(11)
+    refusals = 0
+    for _ in range(150):
+        body = bytearray(whole)
+        for at in random.integers(132, len(body), 5):
+            body[at] = random.integers(256)
+        (tmp_path / "object.dcm").write_bytes(body)
+        try:
+            assert read(tmp_path, tmp_path / "object.dcm").mask.shape == SHAPE
+        except InvalidInput:
+            refusals += 1
+    assert refusals > 50
