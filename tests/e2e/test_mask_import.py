@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from segloop.imaging.dicom.archive import series_in
-from segloop.imaging.dicom.series import require_volume
+from segloop.imaging.dicom.series import Series, require_volume
 from tests.contours import box, contour, rtstruct
 from tests.dicom_series import slices, voxels, write, zipped
 from tests.e2e.drawing import origin
@@ -18,17 +18,20 @@ PICTURES = Path(os.environ.get("SEGLOOP_PICTURES") or tempfile.gettempdir())
 pytestmark = pytest.mark.browser
 
 
+def series_of(files: list[Path]) -> Series:
+    (headers,) = series_in(files)
+    return require_volume(headers)
+
+
 def test_structures_are_told_apart_by_hand_and_the_mask_says_what_was_left_out(
     page: Page, api: httpx.Client, tmp_path: Path
 ) -> None:
-    found = slices(voxels((40, 36, 24)), seed="imported in the page")
-    files = write(tmp_path / "ct", found)
+    files = write(tmp_path / "ct", slices(voxels((40, 36, 24)), seed="imported in the page"))
     body = zipped(tmp_path / "ct.zip", files).read_bytes()
     made = api.post("/v1/projects/default/uploads", json={"size_bytes": len(body)}).json()
     api.put(f"/v1/uploads/{made['id']}/parts/1", content=body).raise_for_status()
     volume = api.post(f"/v1/uploads/{made['id']}/complete").raise_for_status().json()
-    (headers,) = series_in(files)
-    series = require_volume(headers)
+    series = series_of(files)
     structures = {
         "Mandible": [contour(series, z, box(4, 4, 9, 9)) for z in (5, 6)],
         "Larynx (old)": [contour(series, z, box(20, 20, 30, 25)) for z in (5, 6)],
@@ -62,3 +65,25 @@ def test_structures_are_told_apart_by_hand_and_the_mask_says_what_was_left_out(
     }
     assert {name: n for name, n in counts.items() if n} == {"mandible": 50, "larynx": 100}
     assert len(mask["reviewed"]["labels"]) == 2
+
+
+def test_a_ct_and_its_contours_are_dropped_together_and_given_up_while_a_name_is_asked(
+    page: Page, api: httpx.Client, tmp_path: Path
+) -> None:
+    files = write(tmp_path / "ct", slices(voxels((40, 36, 24), seed=5), seed="dropped together"))
+    zipped(tmp_path / "a_seg.zip", files)
+    structures = {"Gland": [contour(series_of(files), z, box(4, 4, 9, 9)) for z in (5, 6)]}
+    rtstruct(series_of(files), structures).save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    drop = page.locator("input[type=file]")
+    drop.set_input_files([tmp_path / "a.dcm", tmp_path / "a_seg.zip"])
+    page.get_by_text("Which label is each structure").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("The upload was cancelled.").wait_for(timeout=20_000)
+    drop.set_input_files([tmp_path / "a.dcm", tmp_path / "a_seg.zip"])
+    page.get_by_label("Gland is").select_option("parotid_left", timeout=60_000)
+    page.screenshot(path=PICTURES / "mask-names-worklist.png")
+    page.get_by_role("button", name="Add this mask").click()
+    page.get_by_text("Ground truth by").first.wait_for(timeout=60_000)
+    volume_id = page.url.partition("volume=")[2]
+    (mask,) = api.get(f"/v1/volumes/{volume_id}/masks").json()["items"]
+    assert (mask["notes"], mask["reviewed"]["labels"]) == ([], [4])
