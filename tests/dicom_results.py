@@ -8,12 +8,18 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
 from numpy.typing import NDArray
 
-from segloop.imaging.dicom.result import Origin
+from segloop.imaging import nifti
+from segloop.imaging.dicom import archive
+from segloop.imaging.dicom.convert import write_nifti
+from segloop.imaging.dicom.result import Form, Origin
+from segloop.imaging.dicom.series import Series
+from segloop.imaging.dicom.write import write_result
 from segloop.imaging.geometry import Geometry
 from segloop.imaging.labels import Label
 
@@ -108,3 +114,40 @@ def numbers_of(labelmap: pydicom.Dataset, headers: list[pydicom.Dataset]) -> NDA
         ipp = item.PlanePositionSequence[0].ImagePositionPatient
         assert list(ipp) == pytest.approx(list(headers[z].ImagePositionPatient))
     return found
+
+
+def by_plastimatch(folder: Path, name: str, series: Series) -> NDArray[np.bool_]:
+    """Return an ROI as plastimatch rasterizes it, on the series' grid."""
+    out = folder / "theirs"
+    command = ["plastimatch", "convert", "--input", folder / "rt.dcm", "--referenced-ct", folder / "ct"]
+    command += ["--output-prefix", out, "--prefix-format", "nii"]
+    done = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    image: Any = nib.load(out / f"{name}.nii")  # type: ignore[attr-defined]
+    places = np.argwhere(np.asarray(image.dataobj) > 0)
+    world = places @ image.affine[:3, :3].T + image.affine[:3, 3]
+    affine = series.geometry.affine
+    voxel = np.rint((world - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T).astype(int)
+    found = np.zeros(series.geometry.shape, bool)
+    found[tuple(voxel.T)] = True
+    return found
+
+
+def result_file(folder: Path, series: Series, drawn: NDArray[Any], labels: list[Label], form: Form) -> Path:
+    """Write a mask as the API does: from the packed headers, the stored mask and the stored CT."""
+    if not (folder / "h.zip").exists():
+        archive.pack_headers(series.headers, folder / "h.zip")
+        write_nifti(folder / "ct.nii", series)
+        nifti.write_mask(folder / "m.nii.gz", drawn, series.geometry)
+    target = folder / f"{form}.dcm"
+    write_result(
+        target,
+        form=form,
+        mask=folder / "m.nii.gz",
+        headers=folder / "h.zip",
+        ct=folder / "ct.nii",
+        labels=[vars(label) for label in labels],
+        origin={**vars(ORIGIN), "made_at": ORIGIN.made_at.isoformat()},
+        deflated=False,
+    )
+    return target

@@ -47,7 +47,7 @@ def make_rtstruct(
     found.StructureSetDate, found.StructureSetTime = made_at(source, origin)
     found.ApprovalStatus = "UNAPPROVED"
     found.ReferencedFrameOfReferenceSequence = [_frame_of_reference(series)]
-    boxes = find_objects(mask.astype(np.int32, copy=False))
+    boxes = find_objects(mask)
     found.StructureSetROISequence = [_roi(n, label, origin, source) for n, label in enumerate(there, 1)]
     found.ROIContourSequence = [
         _contours(n, label, series, mask, boxes[label.index - 1]) for n, label in enumerate(there, 1)

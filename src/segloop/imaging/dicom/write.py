@@ -10,6 +10,7 @@ import pydicom
 from segloop.imaging import nifti
 from segloop.imaging.dicom import archive
 from segloop.imaging.dicom.capture import make_capture
+from segloop.imaging.dicom.mend import mended, restore
 from segloop.imaging.dicom.pdf import make_pdf
 from segloop.imaging.dicom.result import Form, Origin
 from segloop.imaging.dicom.rtstruct import make_rtstruct
@@ -38,7 +39,8 @@ def write_result(
         InvalidInput: `mask_grid`, `mask_empty`.
     """
     array, _ = nifti.load_mask(mask)
-    series = require_volume(archive.unpack_headers(headers))
+    source = require_volume(archive.unpack_headers(headers))
+    series = mended(source)
     known = LabelSet.from_dicts(labels).labels
     made = Origin(**{**origin, "made_at": datetime.fromisoformat(origin["made_at"])})
     found: pydicom.Dataset
@@ -50,4 +52,5 @@ def write_result(
         hu, _ = nifti.load(ct)
         make = {Form.PDF: make_pdf, Form.SR: make_sr, Form.CAPTURE: make_capture}[form]
         found = make(series, hu, array, known, made)
+    restore(found, source.headers[0])
     found.save_as(target)

@@ -1,9 +1,7 @@
 """Masks as RT Structure Sets: outlines in the planes of the source, whose inside is the mask, for readers that are not ours."""
 
-import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
@@ -15,7 +13,7 @@ from segloop.imaging.dicom.archive import series_in
 from segloop.imaging.dicom.rtstruct import make_rtstruct
 from segloop.imaging.dicom.series import Series, require_volume
 from segloop.imaging.labels import Label
-from tests.dicom_results import LABELS, ORIGIN, errors_of, mask, needs, reread, voxels_of
+from tests.dicom_results import LABELS, ORIGIN, by_plastimatch, errors_of, mask, needs, reread, voxels_of
 from tests.dicom_series import DIRECTIONS, slices, voxels, write
 
 
@@ -123,23 +121,4 @@ def rounded() -> NDArray[np.uint8]:
     found[(radius > 9) & (radius < 15) & (z > 1)] = 1
     found[(radius < 7) & (z < 7)] = 2
     found[38:46:2, 30:38:3, 3:6] = 3
-    return found
-
-
-def by_plastimatch(folder: Path, name: str, series: Series) -> NDArray[np.bool_]:
-    """Return an ROI as plastimatch rasterizes it, on the series' grid."""
-    import nibabel as nib
-
-    out = folder / "theirs"
-    command = ["plastimatch", "convert", "--input", folder / "rt.dcm", "--referenced-ct", folder / "ct"]
-    command += ["--output-prefix", out, "--prefix-format", "nii"]
-    done = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    image: Any = nib.load(out / f"{name}.nii")  # type: ignore[attr-defined]
-    places = np.argwhere(np.asarray(image.dataobj) > 0)
-    world = places @ image.affine[:3, :3].T + image.affine[:3, 3]
-    affine = series.geometry.affine
-    voxel = np.rint((world - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T).astype(int)
-    found = np.zeros(series.geometry.shape, bool)
-    found[tuple(voxel.T)] = True
     return found
