@@ -1,8 +1,10 @@
 """Webhooks from a job's end to a receiver's socket: signed, sent until they arrive, and to nobody else."""
 
 import json
+import os
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +29,7 @@ from segloop.webhooks.event import Event
 from segloop.webhooks.publish import publish
 from services.api import webhook_sender
 from services.api.main import create_app
+from tests.conftest import ROOT
 from tests.receiver import Receiver, handler_of, receiving
 
 LIMITS = Limits(lease_s=30.0, heartbeat_s=5.0, max_failures=1, max_interruptions=5)
@@ -308,6 +311,24 @@ def test_the_relays_thread_sends_and_survives(
         thread.join(30)
     event = verify(receiver.got[0][2], receiver.got[0][1], webhook["secret"])
     assert (event["type"], event["data"]) == ("webhook.test", {"webhook_id": webhook["id"]})
+
+
+def test_the_relay_process_sends_what_a_job_ended_with(
+    client: TestClient, engine: Engine, receiver: Receiver, settings: Settings, environment: dict[str, str]
+) -> None:
+    webhook = make(client, receiver.url, "job.succeeded")
+    job_id = run_a_job(client, engine)
+    own = {"SEGLOOP_WEBHOOK_KEY": settings.webhook_key, "SEGLOOP_WEBHOOK_HOSTS": settings.webhook_hosts}
+    command = [sys.executable, "-m", "services.api.relay"]
+    relay = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment | own)
+    try:
+        until(lambda: bool(receiver.got))
+        until(lambda: deliveries(client, webhook)[0]["state"] == "delivered")
+    finally:
+        relay.terminate()
+    assert relay.wait(60) == 0
+    event = verify(receiver.got[0][2], receiver.got[0][1], webhook["secret"])
+    assert (event["type"], event["data"]["job_id"]) == ("job.succeeded", job_id)
 
 
 def test_the_secret_is_shown_once_and_kept_sealed(
