@@ -72,7 +72,9 @@ def _from_dicom(path: Path, folder: Path) -> dict[str, Any]:
 
     unpacked = folder.parent / "dicom"
     unpacked.mkdir()
-    series, left_out = choose(archive.series_in(archive.unpack(path, unpacked)))
+    files = archive.unpack(path, unpacked)
+    path.unlink()  # what is gone before it is written back never costs the disk anything
+    series, left_out = choose(archive.series_in(files))
     write_nifti(folder / ORIGINAL, series)
     archive.pack_headers(series.headers, folder.parent / HEADERS)
     shutil.rmtree(unpacked)
