@@ -9,7 +9,7 @@ import streamlit as st
 from segloop.errors import SegloopError
 from segloop.schemas import FoundVolumes, Identified, SeriesIdentity, Volume, VolumeIdentity
 from ui.api_client import ApiClient
-from ui.views.text import day, person, plain
+from ui.views.text import day, explain, person, plain
 
 T = TypeVar("T")
 
@@ -77,12 +77,24 @@ def _look(ids: Sequence[str], place: str, ask: Callable[[list[str]], dict[str, T
 
 
 def find(api: ApiClient, project: str, text: str) -> FoundVolumes:
-    """Return a patient's volumes, asking once for each text that is typed."""
+    """Return a patient's volumes, asking once for each text that is typed, and again after ten minutes."""
+    now = time.monotonic()
     last = st.session_state.get(_SEARCH)
-    if last is None or last[0] != (project, text):
-        last = st.session_state[_SEARCH] = ((project, text), api.find_patient(project, text))
-    found: FoundVolumes = last[1]
+    if last is None or last[0] != (project, text) or now - last[1] > LOOKS_FOR_S:
+        last = st.session_state[_SEARCH] = ((project, text), now, api.find_patient(project, text))
+    found: FoundVolumes = last[2]
     return found
+
+
+def show(api: ApiClient, volume: Volume, *, place: str) -> None:
+    """Show whose CT a page is about: who looks or draws must be able to check that it is the right patient."""
+    try:
+        identity = look(api, [volume], place=f"{place} {volume.id}").get(volume.id)
+    except SegloopError as error:
+        st.warning(explain(error))
+        return
+    if identity is not None:
+        st.markdown(" · ".join(filter(None, [headline(identity), study(identity)])))
 
 
 def headline(identity: Identified) -> str:

@@ -64,7 +64,7 @@ def _show(api: ApiClient, volume: Volume, ways: Ways) -> None:
         if st.button("Next case", icon=":material/arrow_forward:", icon_position="right"):
             next_case(api, PROJECT, volume.id, ways.to_case)
     if is_named:
-        _name(api, volume)
+        identities.show(api, volume, place="case")
     # Jobs before masks: of one that ends between the two its mask is there, and no second job is offered.
     job_id = st.session_state.get(_job_key(volume)) or _find_unfinished(api, volume)
     masks = api.masks(volume.id)
@@ -77,17 +77,6 @@ def _show(api: ApiClient, volume: Volume, ways: Ways) -> None:
     case.show(
         api, volume, masks, again=lambda: _again(api, volume), compare=lambda: ways.to_compare(volume.id)
     )
-
-
-def _name(api: ApiClient, volume: Volume) -> None:
-    """Show whose CT it is, above the viewer: who draws must be able to check that it is the right patient."""
-    try:
-        identity = identities.look(api, [volume], place=f"case {volume.id}").get(volume.id)
-    except SegloopError as error:
-        st.warning(explain(error))
-        return
-    if identity is not None:
-        st.markdown(" · ".join(filter(None, [identities.headline(identity), identities.study(identity)])))
 
 
 def _job_key(volume: Volume) -> str:

@@ -99,10 +99,14 @@ def _list(api: ApiClient, states: tuple[CaseState, ...], search: str, is_named: 
             return
         volumes = theirs.volume_ids if theirs else None
         found = api.worklist(PROJECT, states=states, search=search, volumes=volumes, limit=shown)
-        who = identities.look(api, found.items, place="worklist") if is_named else {}
     except SegloopError as error:
         st.error(explain(error))
         return
+    try:
+        who = identities.look(api, found.items, place="worklist") if is_named else {}
+    except SegloopError as error:  # the work goes on, by case references
+        st.warning(explain(error))
+        who = {}
     st.caption(_counts(found) or "No case matches.")
     if theirs is not None and not theirs.is_complete:
         st.caption("There are more than can be listed: type more of the name, or the ID.")

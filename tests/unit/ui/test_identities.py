@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from ui.views.text import day, person
 
 
-def _page(permissions: list[str]) -> None:
+def _page(permissions: list[str], is_away: bool = False) -> None:
     import json
 
     import httpx
@@ -64,6 +64,8 @@ def _page(permissions: list[str]) -> None:
         calls.append((path, body, str(request.url)))
         if path == "/v1/me":
             return httpx.Response(200, json={**me, "permissions": permissions})
+        if path == "/v1/identities" and is_away:
+            return httpx.Response(503, json={"code": "database_unavailable", "detail": "Try again."})
         if path == "/v1/identities":
             return httpx.Response(200, json={"items": [carla]})
         if path == "/v1/identities/search":
@@ -78,8 +80,8 @@ def _page(permissions: list[str]) -> None:
     worklist.page(ApiClient(http), lambda volume_id: None)
 
 
-def shown(permissions: list[str]) -> AppTest:
-    return AppTest.from_function(_page, args=(permissions,)).run(timeout=60)
+def shown(permissions: list[str], *, is_away: bool = False) -> AppTest:
+    return AppTest.from_function(_page, args=(permissions, is_away)).run(timeout=60)
 
 
 def words(page: AppTest) -> str:
@@ -116,6 +118,12 @@ def test_hidden_names_leave_the_page_and_the_memory_until_they_are_wanted_again(
     assert "identity_looks" not in page.session_state
     page.toggle[0].set_value(False).run(timeout=60)
     assert "Canary" in words(page) and len(asked(page, "/v1/identities")) == 2
+
+
+def test_the_work_goes_on_by_case_references_while_the_identity_store_is_away() -> None:
+    page = shown(["identity"], is_away=True)
+    assert "case 17" in words(page) and [warning.value for warning in page.warning]
+    assert any(button.label == "Open" for button in page.button)
 
 
 def test_a_patient_is_found_without_a_name_in_any_address() -> None:
