@@ -16,7 +16,8 @@ class Entry:
     """How a series came and how far it is; times in seconds since 1970.
 
     `caller` is who sent it, or the source it was pulled from. `project`, `priority`, `outputs` and `destinations` are what a
-    rule or a person decided ("" and empty before). `job_id` given before there is a volume is followed instead of a new job.
+    rule or a person decided ("" and empty before). `job_id` given before there is a volume is followed instead of a new job. `n_instances` is
+    how many files there were, where they are no longer kept.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Entry:
     code: str = ""
     message: str = ""
     deliveries: tuple[Delivery, ...] = ()
+    n_instances: int = 0
     tries: int = 0
     next_try: float = 0.0
 

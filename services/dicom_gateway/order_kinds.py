@@ -26,6 +26,8 @@ def route(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[str,
     entry = _find(spool, payload["series"])
     if entry.stage not in ENDED:
         return {}
+    if not any(spool.files(entry).glob("*.dcm")):
+        raise _forgotten()
     given = payload.get("destinations")
     names, outputs = _of_rule(config, spool, entry) if given is None else (tuple(given), ())
     require_known(config, names)
@@ -97,17 +99,19 @@ _NOTHING_YET: dict[str, Any] = {
 def _find(spool: Spool, key: str) -> Entry:
     entry = spool.get(str(key))
     if entry is None:
-        raise NotFound(
-            "series_forgotten",
-            "The gateway keeps a series only for a while, and this one is gone. Send it again.",
-        )
+        raise _forgotten()
     return entry
+
+
+def _forgotten() -> NotFound:
+    return NotFound(
+        "series_forgotten",
+        "The gateway keeps a series only for a while, and this one is gone. Send it again.",
+    )
 
 
 def _of_rule(config: Config, spool: Spool, entry: Entry) -> tuple[tuple[str, ...], tuple[str, ...]]:
     files = sorted(spool.files(entry).glob("*.dcm"))
-    if not files:
-        return (), ()
     header = pydicom.dcmread(files[0], stop_before_pixels=True)
     rule = config.rule_for(header, caller=entry.caller, n_slices=len(files))
     return ((), ()) if rule is None else (rule.destinations, rule.outputs)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from segloop.errors import Conflict
+from services.dicom_gateway.ended import Ended
 from services.dicom_gateway.entry import ENDED, Entry, Route, Stage
 from services.dicom_gateway.senders import Senders
 
@@ -31,6 +32,7 @@ class Spool:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for unfinished in folder.glob(f"*{_UNFINISHED}"):  # being made or removed when the process died
             shutil.rmtree(unfinished)
+        self._ended = Ended(folder / "ended")
         self._drafts = folder / f"drafts{_UNFINISHED}"
         self._drafts.mkdir(exist_ok=True, mode=0o700)
 
@@ -142,9 +144,9 @@ class Spool:
             return self.write(replace(current, stage="closed", touched=since))
 
     def get(self, key: str) -> Entry | None:
-        """Return a series by its key."""
+        """Return a series by its key, also one that ended and whose files are gone."""
         file = self._folder / key / "state.json"
-        return Entry.from_dict(json.loads(file.read_text())) if file.exists() else None
+        return Entry.from_dict(json.loads(file.read_text())) if file.exists() else self._ended.get(key)
 
     def write(self, entry: Entry) -> Entry:
         """Store how far a series has come, whole or not at all."""
@@ -153,10 +155,18 @@ class Spool:
         return entry
 
     def update(self, key: str, change: Callable[[Entry], Entry]) -> Entry | None:
-        """Change a series as it is now, with nobody between; None where it is gone."""
+        """Change a series as it is now, with nobody between; None where it is gone.
+
+        One whose files are gone is among the `entries` again.
+        """
         with self._lock:
             entry = self.get(key)
-            return None if entry is None else self.write(change(entry))
+            if entry is None:
+                return None
+            self.files(entry).mkdir(parents=True, exist_ok=True, mode=0o700)
+            after = self.write(change(entry))
+            self._ended.drop(key)
+            return after
 
     def result(self, entry: Entry, name: str, make: Callable[[], bytes]) -> bytes:
         """Return a form of a series' result: made once, then the same bytes until `drop_results`."""
@@ -189,10 +199,13 @@ class Spool:
         return self._folder / entry.key / FILES
 
     def sweep(self, *, keep_s: float) -> None:
-        """Forget series that ended longer ago than they are kept."""
+        """Remove series that ended longer ago than they are kept; how those with a result ended is remembered much longer."""
         with self._lock:
+            self._ended.sweep()
             for entry in self._read():
                 if entry.stage in ENDED and time.time() - entry.touched > keep_s:
+                    n_instances = entry.n_instances or len(list(self.files(entry).glob("*.dcm")))
+                    self._ended.keep(replace(entry, n_instances=n_instances))
                     going = self._folder / f"{entry.key}{_UNFINISHED}"
                     (self._folder / entry.key).rename(going)
                     shutil.rmtree(going)

@@ -207,3 +207,38 @@ def test_what_is_done_for_an_order_carries_its_id_into_the_apis_requests() -> No
     Orders("SEGLOOP", api, {"echo": echo}).step()  # type: ignore[arg-type]
     api.until(1)
     assert seen[1] == number and logs.is_request_id(seen[0]) and seen[0] != number
+
+
+def test_results_are_sent_again_long_after_the_files_are_gone_and_nothing_else_can_be_done(
+    spool: Spool,
+) -> None:
+    done = (Delivery("pacs", "seg", "verified"),)
+    entry = stand(spool, stage="done", mask_id="m", destinations=("pacs",), deliveries=done, touched=0.0)
+    spool.sweep(keep_s=60)
+    assert spool.entries() == []
+    with pytest.raises(NotFound) as gone:
+        route(CONFIG, spool, {"series": entry.key, "project": "p"})
+    assert gone.value.code == "series_forgotten"
+    redeliver(CONFIG, spool, {"series": entry.key, "destination": None, "mask_id": "corrected"})
+    (now,) = spool.entries()
+    assert (now.stage, now.mask_id, now.n_instances) == ("delivering", "corrected", 1)
+    stand(spool, stage="done", touched=0.0)
+    spool.sweep(keep_s=60)
+    again = spool.get(entry.key)
+    assert again is not None and again.n_instances == 1
+    assert spool.get("../" + entry.key) is None
+
+
+def test_a_series_without_a_result_is_forgotten_for_good_and_all_others_in_time(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = stand(spool, stage="failed", touched=0.0)
+    spool.sweep(keep_s=60)
+    assert spool.get(entry.key) is None
+    spool.store("A", "1.2", "1.2.3", b"one")
+    entry = stand(spool, stage="done", mask_id="m", touched=0.0)
+    spool.sweep(keep_s=60)
+    assert spool.get(entry.key) is not None
+    monkeypatch.setattr("services.dicom_gateway.ended.REMEMBERED_S", -1.0)
+    spool.sweep(keep_s=60)
+    assert spool.get(entry.key) is None
