@@ -15,6 +15,7 @@ from segloop.errors import InvalidInput
 from segloop.imaging import nifti
 from segloop.imaging.dicom import archive
 from segloop.imaging.dicom.deidentify import deidentify, mark
+from segloop.imaging.dicom.mend import mended
 from segloop.imaging.dicom.result import Origin
 from segloop.imaging.dicom.seg import make_seg
 from segloop.imaging.dicom.series import Series, require_volume
@@ -63,6 +64,7 @@ def _with_pixels(header: archive.Header, hu: NDArray[Any]) -> pydicom.Dataset:
     signed = int(header.PixelRepresentation) == 1
     low, high = _range(int(header.BitsStored), signed)
     if stored.min() < low or stored.max() > high:  # values beyond what the header says, which are kept, too
+        del found.BitsStored, found.HighBit  # of the header's own elements, which stay as they are
         found.BitsStored, found.HighBit = header.BitsAllocated, int(header.BitsAllocated) - 1
     low, high = _range(int(header.BitsAllocated), signed)
     if stored.min() < low or stored.max() > high:
@@ -89,7 +91,7 @@ def _segmentation(
         "reviewed_by": "reviewer" if origin["reviewed_by"] else "",
     }
     found = make_seg(
-        series,
+        mended(series),
         array,
         LabelSet.from_dicts(labels).labels,
         Origin(**{**origin, **people, "made_at": NO_DATE}),
