@@ -5,16 +5,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
-from services.dicom_gateway.credentials import (
-    CERTIFICATES,
-    SECRETS,
-    Certificates,
-    Credential,
-    read_certificates,
-    read_credential,
-)
+from services.dicom_gateway.credentials import SECRETS, Certificates, Credential, read_credential
 from services.dicom_gateway.parts import Limits
 from services.dicom_gateway.values import only, port
+from services.dicom_gateway.web import read_tls
 
 FEWEST_CHARACTERS = 12
 
@@ -37,7 +31,7 @@ def read_stow(given: Mapping[str, Any]) -> Stow:
         ValueError: nobody may send, a secret is short, or secrets would cross a network in plain text.
         KeyError, TypeError: an entry is missing or of the wrong kind.
     """
-    only(given, {"host", "port", "senders", "plain_http", "max_part_bytes", "max_parts", *CERTIFICATES})
+    only(given, {"host", "port", "senders", "plain_http", "max_part_bytes", "max_parts", "tls"})
     senders = {
         str(name): read_credential(only(one, set(SECRETS)))
         for name, one in only(given["senders"], None).items()
@@ -49,10 +43,12 @@ def read_stow(given: Mapping[str, Any]) -> Stow:
             raise ValueError(f"sender {name!r} needs a secret of at least {FEWEST_CHARACTERS} characters")
     if len({one.header for one in senders.values()}) < len(senders):
         raise ValueError("two senders of stow have the same credential")
-    certificates = read_certificates(given)
+    certificates = read_tls(given.get("tls", {}))
     host = str(given.get("host", "127.0.0.1"))
     if not certificates.certificate and not _is_loopback(host) and given.get("plain_http") is not True:
-        raise ValueError("stow needs a certificate, or plain_http: true where a proxy before it speaks TLS")
+        raise ValueError(
+            "stow needs tls with a certificate, or plain_http: true where a proxy before it speaks TLS"
+        )
     limits = Limits(
         int(given.get("max_part_bytes", Limits.part_bytes)), int(given.get("max_parts", Limits.parts))
     )

@@ -24,7 +24,7 @@ def test_secrets_come_from_the_environment_and_from_files(
     pem = certificates.make(tmp_path / "pem")
     stow = read(
         tmp_path,
-        f"{{port: 8104, host: 0.0.0.0, certificate: {pem}/server.crt, key: {pem}/server.key, ca: {pem}/ca.crt,"
+        f"{{port: 8104, host: 0.0.0.0, tls: {{certificate: {pem}/server.crt, key: {pem}/server.key, ca: {pem}/ca.crt}},"
         f" max_parts: 5, senders: {{A: {{bearer_env: {ENV}}}, B: {{user: b, password_file: {tmp_path}/password}}}}}}",
     ).stow
     assert stow is not None and stow.limits.parts == 5
@@ -46,7 +46,7 @@ def test_secrets_come_from_the_environment_and_from_files(
         f"{{port: 8104, senders: {{A: {{bearer_env: {ENV}, user: a, password_env: {ENV}}}}}}}",
         f"{{port: 8104, senders: {{A: {{bearer_env: {ENV}}}, B: {{bearer_env: {ENV}}}}}}}",
         f"{{port: 8104, host: 0.0.0.0, senders: {{A: {{bearer_env: {ENV}}}}}}}",
-        f"{{port: 8104, certificate: /nowhere, senders: {{A: {{bearer_env: {ENV}}}}}}}",
+        f"{{port: 8104, tls: {{certificate: /nowhere}}, senders: {{A: {{bearer_env: {ENV}}}}}}}",
         f"{{port: 8104, senders: {{A: {{bearer_env: {ENV}_SHORT}}}}}}",
     ],
 )
