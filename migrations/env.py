@@ -16,6 +16,7 @@ import segloop.identities.table
 import segloop.jobs.held.table
 import segloop.jobs.requests.table
 import segloop.jobs.table
+import segloop.jobs.workers.table
 import segloop.masks.drafts.table
 import segloop.masks.table
 import segloop.model_versions.table

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 
-from segloop import broker, logs
+from segloop import alive, broker, logs
 from segloop.audit.seals import seal as audit
 from segloop.database import Engine, open_engine, transaction
 from segloop.errors import SegloopError
@@ -28,6 +28,7 @@ def relay_and_reap(engine: Engine, send: outbox.Send, settings: Settings, stop: 
     """Relay until `stop` is set, reaping every `reaper_interval_s` and sealing the audit record; what is away is tried again."""
     reaped = asked = sealed = -ASK_S
     while not stop.is_set():
+        alive.give(settings.scratch, "relay")
         try:
             if time.monotonic() - reaped >= settings.reaper_interval_s:
                 with transaction(engine) as conn:

@@ -89,7 +89,7 @@ def run(config: Config) -> None:
         "redeliver": partial(redeliver, config, spool),
         "echo": partial(echo, config, retriever),
     }
-    loops = Loops()
+    loops = Loops(settings.scratch)
     loops.add("follow", Follower(config, spool, api).step)
     for name in (*config.destinations, "those that are gone"):
         loops.add(f"deliver to {name}", partial(deliverer.step, name))

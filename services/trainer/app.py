@@ -40,7 +40,7 @@ def make_app(settings: Settings) -> Celery:
     evaluator = Evaluator(engine, store, settings.scratch, device, settings.inference_threads)
     bell = Bell(engine, queue=QueueName.TRAINING, works=works(trainer, evaluator), settings=settings)
     tasks = [TaskName.TRAIN, TaskName.EVALUATE, TaskName.SELFTEST]
-    install_bell(celery, tasks, ring=bell.ring, close=bell.close)
+    install_bell(celery, tasks, ring=bell.ring, close=bell.close, beat=bell.beat)
     return celery
 
 

@@ -59,7 +59,9 @@ def make_app(settings: Settings) -> Celery:
         settings=settings,
         least_urgent=least_urgent,
     )
-    install_bell(celery, [TaskName.SEGMENT, TaskName.SELFTEST], ring=bell.ring, close=bell.close)
+    install_bell(
+        celery, [TaskName.SEGMENT, TaskName.SELFTEST], ring=bell.ring, close=bell.close, beat=bell.beat
+    )
     return celery
 
 

@@ -1,15 +1,18 @@
 """The only maker of Celery apps: a message is `{job_id}` and rings the bell; Postgres owns the job."""
 
+import threading
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_shutting_down
+from celery.signals import worker_ready, worker_shutting_down
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from segloop.errors import Unavailable
+
+BEAT_S = 5.0
 
 
 class QueueName(StrEnum):
@@ -112,8 +115,13 @@ def install_bell(
     *,
     ring: Callable[[str], str],
     close: Callable[[], None],
+    beat: Callable[[], None],
 ) -> None:
-    """Register the tasks a worker consumes: each calls `ring(job_id)`; `close` runs when a shutdown begins."""
+    """Register the tasks a worker consumes: each calls `ring(job_id)`; `close` runs when a shutdown begins.
+
+    `beat` is run every `BEAT_S` by the thread that does the tasks, once it is free: that it comes round proves that
+    the worker could take one.
+    """
     for name in names:
 
         def task(job_id: str) -> str:
@@ -122,3 +130,22 @@ def install_bell(
         app.task(name=name.value, ignore_result=True)(task)
     # weak=False: the receiver lives as long as the process.
     worker_shutting_down.connect(lambda **_: close(), weak=False)
+    worker_ready.connect(lambda sender, **_: _repeat(sender, beat), weak=False)
+
+
+def _repeat(consumer: Any, beat: Callable[[], None]) -> None:
+    waiting = threading.Event()
+
+    def once() -> None:
+        try:
+            beat()
+        finally:
+            waiting.clear()
+
+    def due() -> None:
+        if not waiting.is_set():  # behind a job that runs, one is enough
+            waiting.set()
+            consumer.pool.apply_async(once, callback=lambda _: None)
+
+    due()
+    consumer.timer.call_repeatedly(BEAT_S, due)

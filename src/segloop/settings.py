@@ -32,6 +32,7 @@ class Settings:
     webhook_key: str = ""
     webhook_hosts: str = ""
     default_issuer: str = ""
+    metrics_token: str = ""
     token_permissions: str = "identity,export"  # noqa: S105
     s3_bucket: str = "segloop"
     s3_secure: bool = False

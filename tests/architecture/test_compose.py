@@ -98,6 +98,7 @@ def test_secrets_are_only_where_they_are_used() -> None:
         "SEGLOOP_TOKEN": {"api", "ui", "flower", "gateway"},
         "SEGLOOP_TICKET_KEY": {"api", "ui"},
         "SEGLOOP_PSEUDONYM_KEY": {"api"},
+        "SEGLOOP_METRICS_TOKEN": {"api"},
         "SEGLOOP_IDENTITY_KEY": {"api"},
         "SEGLOOP_WEBHOOK_KEY": {"api", "relay"},
         "POSTGRES_IDENTITY_PASSWORD": {"postgres", "api"},

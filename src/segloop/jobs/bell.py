@@ -11,6 +11,7 @@ from segloop.database import Engine
 from segloop.errors import SegloopError
 from segloop.jobs.job import Job, Priority
 from segloop.jobs.run import Attempt, Finish, Limits, Rest, Work, run_next
+from segloop.jobs.workers.beat import Beat
 from segloop.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Bell:
         )
         name = QueueName.SEGMENTATION_STAT if least_urgent is Priority.STAT else queue
         self._worker = f"{name}@{socket.gethostname()}"
+        self.beat = Beat(engine, name=self._worker, queue=name, scratch=settings.scratch)
         self._running: set[Attempt] = set()
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="aside")
         self._last: Future[None] | None = None
@@ -63,6 +65,7 @@ class Bell:
                 limits=self._limits,
                 aside=self._beside_the_next,
                 least_urgent=self._least_urgent,
+                beat=self.beat,
             )
         except SegloopError as error:
             # The database is away: the job waits for a later bell.

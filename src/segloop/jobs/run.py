@@ -67,6 +67,8 @@ class Rest:
 
 
 Work = Callable[[Attempt], Finish | Rest]
+Beat = Callable[[], None]
+"""Called while a job runs, every second or so."""
 Aside = Callable[[Callable[[], None]], None]
 """Does something beside whatever its caller does next."""
 
@@ -90,6 +92,7 @@ def run_next(
     limits: Limits,
     aside: Aside | None = None,
     least_urgent: Priority = Priority.ROUTINE,
+    beat: Beat = lambda: None,
 ) -> Job | None:
     """Claim the most urgent job of the queue, do it, and return it as it ended; None when nothing as urgent waits or it was fenced.
 
@@ -111,19 +114,19 @@ def run_next(
         table.add_event(conn, job, reason="claimed")
     with _bound(job):
         log.info("took a job of kind %s", job.kind)
-        return _run(engine, job, works[job.kind], limits, aside)
+        return _run(engine, job, works[job.kind], limits, aside, beat)
 
 
 def _bound(job: Job) -> AbstractContextManager[None]:
     return logs.bind(job_id=job.id, attempt=str(job.attempt), request_id=job.request_id)
 
 
-def _run(engine: Engine, job: Job, work: Work, limits: Limits, aside: Aside | None) -> Job | None:
+def _run(engine: Engine, job: Job, work: Work, limits: Limits, aside: Aside | None, beat: Beat) -> Job | None:
     attempt = Attempt(job)
     done = threading.Event()
     # In a copy of this context: what it logs belongs to the job, too.
-    beat = (_keep_alive, engine, attempt, done, limits)
-    pulse = threading.Thread(target=copy_context().run, args=beat, daemon=True)
+    keep = (_keep_alive, engine, attempt, done, limits, beat)
+    pulse = threading.Thread(target=copy_context().run, args=keep, daemon=True)
     pulse.start()
     left: Rest | Job | None = None
     try:
@@ -261,7 +264,7 @@ def _give_back(engine: Engine, attempt: Attempt, *, reason: str, limits: Limits)
         return outbox.interrupt(conn, job, reason=reason, max_interruptions=limits.max_interruptions)
 
 
-def _keep_alive(engine: Engine, attempt: Attempt, done: threading.Event, limits: Limits) -> None:
+def _keep_alive(engine: Engine, attempt: Attempt, done: threading.Event, limits: Limits, beat: Beat) -> None:
     """Renew the lease until the work is done; stop the work when the lease is lost or a person cancels.
 
     It beats every second at least, so that people see progress and a cancel is heard soon.
@@ -286,3 +289,4 @@ def _keep_alive(engine: Engine, attempt: Attempt, done: threading.Event, limits:
             log.warning("heartbeat failed")
             if now - renewed > limits.lease_s:
                 attempt.stop()
+        beat()

@@ -77,6 +77,7 @@ jobs = Table(
     Index("jobs_running", "lease_expires_at", postgresql_where=text("state = 'running'")),
     Index("jobs_by_project", "project_id", "created_at", "id"),
     Index("jobs_by_volume", "volume_id", "created_at"),
+    Index("jobs_by_end", "finished_at"),
     Index(
         "training_runs_one_active",
         "project_id",
@@ -95,6 +96,7 @@ job_events = Table(
     Column("worker", Text),
     Column("reason", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False, server_default=_now),
+    Index("job_events_by_time", "at", postgresql_using="brin"),
 )
 
 outbox = Table(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from segloop import alive
 from segloop.errors import Unavailable
 from segloop.settings import PREFIX, Settings
 from segloop.stack.servers import Servers
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 LINK_FILE = "ui_link.json"
 GATEWAY_FILE = "gateway.yaml"
 """In the home; where it is, the DICOM gateway runs with it."""
-_FOR_THE_GATEWAY = ("token", "api_url", "gateway_spool", "log_level")
+_FOR_THE_GATEWAY = ("token", "api_url", "gateway_spool", "scratch", "log_level")
 """Settings that it is given; for it, the others do not exist."""
 
 
@@ -29,6 +30,7 @@ def environment(servers: Servers, environ: Mapping[str, str]) -> dict[str, str]:
     scratch.mkdir(mode=0o700, exist_ok=True)
     generated = {
         "SEGLOOP_TOKEN": keys.token,
+        "SEGLOOP_METRICS_TOKEN": keys.metrics_token,
         "SEGLOOP_TICKET_KEY": keys.ticket_key,
         "SEGLOOP_PSEUDONYM_KEY": keys.pseudonym_key,
         "SEGLOOP_IDENTITY_KEY": keys.identity_key,
@@ -78,7 +80,10 @@ def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
         # Its job comes back through the lease, so waiting for a running inference would only make `down` slow. A training
         # saves its state when it is told to stop.
         limit_s = 20.0 if name == "trainer" else 8.0
-        return replace(python(name, *arguments), ready_line=" ready.", stop_limit_s=limit_s, essential=False)
+        started = replace(
+            python(name, *arguments), ready_line=" ready.", stop_limit_s=limit_s, essential=False
+        )
+        return _alive(started, full, queue)
 
     api = [
         "uvicorn",
@@ -100,7 +105,7 @@ def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
     return [
         replace(python(MIGRATIONS, "alembic", "upgrade", "head", after=own), one_shot=True),
         web(python("api", *api), "/ready"),
-        python("relay", "services.api.relay"),
+        _alive(python("relay", "services.api.relay"), full, "relay"),
         worker("worker_gpu", "segmentation"),
         worker("trainer", "training"),
         replace(web(python("ui", "ui.proxy")), essential=False),
@@ -122,9 +127,14 @@ def _gateway(servers: Servers, given: Mapping[str, str]) -> list[Service]:
             if field.default is MISSING:
                 kept[name] = "unused"
     command = (sys.executable, "-m", "services.dicom_gateway", str(file))
-    return [
-        Service("gateway", command, ROOT, kept, (MIGRATIONS,), ready_line="listening as", essential=False)
-    ]
+    gateway = Service(
+        "gateway", command, ROOT, kept, (MIGRATIONS,), ready_line="listening as", essential=False
+    )
+    return [_alive(gateway, given, "gateway")]
+
+
+def _alive(service: Service, given: Mapping[str, str], name: str) -> Service:
+    return replace(service, check=lambda: alive.check(Path(given["SEGLOOP_SCRATCH"]), name))
 
 
 def _answers(url: str) -> None:

@@ -22,6 +22,7 @@ class Credentials:
     seaweed_filer_jwt: str
     seaweed_filer_read_jwt: str
     token: str
+    metrics_token: str
     ticket_key: str
     pseudonym_key: str
     identity_key: str

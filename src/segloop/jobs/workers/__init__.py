@@ -1,0 +1,1 @@
+"""Workers as they tell of themselves: seen when, with what memory and disk."""

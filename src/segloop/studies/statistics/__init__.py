@@ -1,0 +1,1 @@
+"""What metrics show of gateways."""
