@@ -24,14 +24,14 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as M
 
 from segloop.errors import InvalidInput, NotFound, SegloopError, Unavailable
 from services.dicom_gateway.config import Config
-from services.dicom_gateway.credentials import Credential
+from services.dicom_gateway.credentials import Certificates, Credential
 from services.dicom_gateway.pull import Awaited
 from services.dicom_gateway.receive import Receiver
 from services.dicom_gateway.retrieve import Retriever
 from services.dicom_gateway.sources import DimseSource, Source, WebSource
 from services.dicom_gateway.spool import Spool
 from services.dicom_gateway.web import Web
-from tests import orthanc
+from tests import certificates, orthanc
 from tests.dicom_series import slices, voxels, write
 
 GATEWAY, J2K = "SEGLOOP", "1.2.840.10008.1.2.4.90"
@@ -189,7 +189,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 @contextmanager
-def web(answer: Callable[[str, dict[str, str]], Answer]) -> Iterator[str]:
+def web(answer: Callable[[str, dict[str, str]], Answer], tls: Certificates | None = None) -> Iterator[str]:
     """Serve answers of any kind, as other archives give them."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -204,20 +204,26 @@ def web(answer: Callable[[str, dict[str, str]], Answer]) -> Iterator[str]:
         def log_message(self, *_: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.server().wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/dicom-web/"
+    yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}/dicom-web/"
     server.shutdown()
     thread.join()
     server.server_close()
 
 
 def pulled(
-    folder: Path, answer: Callable[[str, dict[str, str]], Answer], **access: Any
+    folder: Path,
+    answer: Callable[[str, dict[str, str]], Answer],
+    *,
+    tls: Certificates | None = None,
+    **access: Any,
 ) -> SegloopError | int:
     """Pull from such an archive; return the error, or how many files came."""
     spool = Spool(folder / "spool")
-    with web(answer) as url:
+    with web(answer, tls) as url:
         source = WebSource(name="x", web=Web(url, **access))
         try:
             entry = Retriever({"x": source}, spool, Awaited(), caller=GATEWAY).retrieve(
@@ -321,6 +327,46 @@ def test_a_pull_by_c_get_that_breaks_off_or_holds_back_is_not_taken(tmp_path: Pa
     server.shutdown()
     assert refused.value.code == "source_incomplete" and "3 of 8" in refused.value.message
     assert not spool.entries()
+
+
+def of(pem: Path, name: str) -> Certificates:
+    return Certificates(str(pem / f"{name}.crt"), str(pem / f"{name}.key"), str(pem / "ca.crt"))
+
+
+@pytest.mark.parametrize(
+    ("who", "found"), [("client", 8), ("stranger", "source_unavailable"), ("", "source_unavailable")]
+)
+def test_an_archive_that_asks_for_a_certificate_gets_ours(tmp_path: Path, who: str, found: int | str) -> None:
+    pem = certificates.make(tmp_path / "pem")
+    ours = of(pem, who) if who else Certificates(ca=str(pem / "ca.crt"))
+    answer = pulled(tmp_path, archive(tmp_path), tls=of(pem, "server"), certificates=ours)
+    assert (answer.code if isinstance(answer, SegloopError) else answer) == found
+
+
+def test_an_archive_with_a_certificate_of_nobody_we_know_is_not_talked_to(tmp_path: Path) -> None:
+    pem = certificates.make(tmp_path / "pem")
+    error = pulled(tmp_path, archive(tmp_path), tls=of(pem, "stranger"), certificates=of(pem, "client"))
+    assert isinstance(error, SegloopError) and error.code == "source_unavailable"
+
+
+def test_a_dicom_source_over_tls_wants_certificates_on_both_sides(tmp_path: Path) -> None:
+    pem = certificates.make(tmp_path / "pem")
+    ae = AE(ae_title="ARCHIVE")
+    ae.add_supported_context(Verification)
+    server = ae.start_server(("127.0.0.1", 0), block=False, ssl_context=of(pem, "server").server())
+    there: dict[str, Any] = {"aet": "ARCHIVE", "host": "127.0.0.1", "port": server.socket.getsockname()[1]}
+    sources: dict[str, Source] = {
+        "known": DimseSource(name="known", kind="c-get", tls=of(pem, "client"), **there),
+        "stranger": DimseSource(name="stranger", kind="c-get", tls=of(pem, "stranger"), **there),
+        "plain": DimseSource(name="plain", kind="c-get", **there),
+    }
+    retriever = Retriever(sources, Spool(tmp_path / "spool"), Awaited(), caller=GATEWAY)
+    retriever.probe("known")
+    for name in ("stranger", "plain"):
+        with pytest.raises(Unavailable) as refused:
+            retriever.probe(name)
+        assert refused.value.code == "source_unavailable"
+    server.shutdown()
 
 
 @pytest.mark.parametrize("uid", ["", "1", "1.2/../3", "1.2?x=1", "1." + "2" * 64])
