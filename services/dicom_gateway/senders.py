@@ -6,6 +6,7 @@ from collections import Counter
 
 FEWEST = 2
 """A sender that brings so many of a series on one association is not one of those that open one for each file."""
+KEPT_S = 3600.0
 
 
 class Senders:
@@ -24,10 +25,13 @@ class Senders:
 
     def ended(self, association: object, *, is_whole: bool) -> None:
         """Note that an association is over; `is_whole` where its sender said so, and did not break off."""
+        now = time.monotonic()
         with self._lock:
+            # What was sent again and was here already is never closed, and so never forgotten otherwise.
+            self._released = {one: at for one, at in self._released.items() if now - at < KEPT_S}
             for series, n in self._open.pop(id(association), Counter()).items():
                 if is_whole and n >= FEWEST:
-                    self._released[series] = time.monotonic()
+                    self._released[series] = now
 
     def has_settled(self, series: str, settle_s: float) -> bool:
         """Say whether the last association that brought a series was released so long ago, and no other brings it."""
