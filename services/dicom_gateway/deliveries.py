@@ -11,6 +11,8 @@ from services.dicom_gateway.destinations import FORMS, Destination, forms_for
 State = Literal["waiting", "sent", "verified", "failed", "superseded"]
 LONGEST_WAIT_S = 300.0
 DENIALS = ("delivery_not_found", "delivery_not_committed")
+OTHER_FORM = ("form_not_taken", "mask_empty")
+"""Why a form can't be had where another can: the peer doesn't take it, or it can't say that nothing was found."""
 MOST_DENIALS = 5
 """How often a result is sent to a peer that says success and then does not have it."""
 
@@ -84,8 +86,8 @@ def ended(delivery: Delivery, state: State) -> Delivery:
 
 
 def settle(all_of: tuple[Delivery, ...], one: Delivery, fallback: tuple[str, ...]) -> tuple[Delivery, ...]:
-    """Return a series' deliveries with one that has changed; a form that was not taken gives way to the fallback's forms."""
-    if one.state == "failed" and one.code == "form_not_taken" and one.form not in fallback and fallback:
+    """Return a series' deliveries with one that has changed; a form that can't be had gives way to the fallback's forms."""
+    if one.state == "failed" and one.code in OTHER_FORM and one.form not in fallback and fallback:
         text = f"{one.message} Instead it gets: {', '.join(fallback)}."
         one = replace(one, state="superseded", message=text)
     found = [one if (old.destination, old.form) == (one.destination, one.form) else old for old in all_of]

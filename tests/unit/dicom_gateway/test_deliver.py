@@ -126,6 +126,26 @@ def test_a_form_that_is_not_taken_gives_way_to_the_others_and_says_why(tmp_path:
     assert [form for name, form, _ in peers.got if name == "pacs"] == ["seg", "pdf", "capture"]
 
 
+def test_of_a_mask_without_a_label_goes_what_can_say_that_nothing_was_found(tmp_path: Path) -> None:
+    deliverer, api, _ = delivering(tmp_path, take)
+
+    def nothing_found(mask_id: str, form: str, *, deflated: bool = False) -> bytes:
+        if form == "seg":
+            raise InvalidInput("mask_empty", "No label is in this mask.")
+        return b"nothing was found"
+
+    api.result = nothing_found
+    deliverer.step()
+    entry = hurry(deliverer)
+    assert states(entry) == {
+        ("pacs", "seg"): "superseded",
+        ("pacs", "pdf"): "verified",
+        ("pacs", "capture"): "verified",
+        ("other", "seg"): "failed",  # which has no fallback
+    }
+    assert entry.code == "mask_empty"
+
+
 @pytest.mark.parametrize("refused", ["all forms", "no fallback"])
 def test_where_nothing_is_taken_it_has_failed_and_the_others_have_theirs(
     tmp_path: Path, refused: str
