@@ -56,6 +56,10 @@ def test_names_are_shown_hidden_and_searched_for(
     page.goto(origin(page))
     expect(page.get_by_text("Canary, Carla")).to_be_visible(timeout=60_000)
     expect(page.get_by_text("born 1960-01-02 F").first).to_be_visible()
+    button = page.get_by_role("button", name="Open").first
+    button.wait_for(timeout=20_000)
+    place = button.bounding_box()
+    assert place is not None and place["x"] + place["width"] <= width and place["height"] < 50
     page.screenshot(path=PICTURES / f"identity-worklist-{width}x{height}.png")
 
     box = page.get_by_placeholder("Find a patient: name, ID, accession")

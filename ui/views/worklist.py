@@ -134,7 +134,7 @@ def _list(api: ApiClient, states: tuple[CaseState, ...], search: str, is_named: 
 
 
 def _row(case: Case, identity: VolumeIdentity | None) -> None:
-    picture, name, state, who, action = st.columns([2, 10, 3, 4, 2], vertical_alignment="center")
+    picture, name, state, who, action = st.columns([2, 10, 3, 4, 3], vertical_alignment="center")
     picture.html(
         f'<img src="{API_BASE}/v1/volumes/{case.id}/thumbnail" loading="lazy" alt="Middle slice of {escape(case.case_reference)}" '
         'style="height:64px;max-width:100%;object-fit:contain;background:#000;border-radius:4px;display:block">'
