@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from segloop import alive
-from segloop.errors import Unavailable
+from segloop.errors import SegloopError
 
 log = logging.getLogger(__name__)
 IDLE_S, AWAY_S = 0.5, 5.0
@@ -50,7 +50,7 @@ class Loops:
             self._rounds[name] = time.monotonic()
             try:
                 changed = step()
-            except Unavailable as error:
+            except SegloopError as error:
                 log.warning("%s waits: %s", name, error.code)
                 self._ending.wait(AWAY_S)
                 changed = True

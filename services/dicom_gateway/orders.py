@@ -11,7 +11,8 @@ from segloop.errors import SegloopError, Unavailable
 from services.dicom_gateway.api import Api
 
 log = logging.getLogger(__name__)
-MOST_AT_ONCE = 8
+MOST_AT_ONCE, PLACE_S = 8, 20.0
+"""How many orders are done at once, and how long a free place is waited for before the loop comes round again."""
 ANSWER_FOR_S, ANSWER_AGAIN_S = 600.0, 5.0
 """How long an answer is offered to an API that is away; then it gives the order out again."""
 Do = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -33,17 +34,24 @@ class Orders:
         Raises:
             Unavailable: the API is away.
         """
-        with self._free:  # nothing is claimed that nobody could begin
-            order = self._api.claim_order(self._aet)
-        if order is None:
+        if not self._free.acquire(timeout=PLACE_S):  # nothing is claimed that nobody could begin
             return False
-        with self._lock:
-            if order["id"] in self._running:  # given out again, for it takes long
-                return True
-            self._running.add(order["id"])
-        self._free.acquire()
-        threading.Thread(target=self._do, args=(order,), name=f"order {order['id']}", daemon=True).start()
-        return True
+        begun = False
+        try:
+            order = self._api.claim_order(self._aet)
+            if order is None:
+                return False
+            with self._lock:
+                if order["id"] in self._running:  # given out again, for it takes long
+                    return True
+                self._running.add(order["id"])
+            name = f"order {order['id']}"
+            threading.Thread(target=self._do, args=(order,), name=name, daemon=True).start()
+            begun = True
+            return True
+        finally:
+            if not begun:
+                self._free.release()
 
     def _do(self, order: Mapping[str, Any]) -> None:
         with logs.bind(request_id=order["id"]):
