@@ -100,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_learning(commands, models)
     backup.add(commands)
+    sbom = commands.add_parser("sbom", help="write the bill of materials (CycloneDX), licences checked")
+    sbom.add_argument("file", type=Path)
+    sbom.set_defaults(run=_sbom)
 
     audit = commands.add_parser("audit", help="the record of who did what").add_subparsers(required=True)
     check = audit.add_parser("verify", help="find a changed, added or missing event")
@@ -223,6 +226,14 @@ def _audit_head(root: Path, _: argparse.Namespace) -> None:
     from segloop.stack import audit
 
     _say(audit.head(state.environment(root)))
+
+
+def _sbom(_: Path, options: argparse.Namespace) -> None:
+    from segloop.stack.applications import ROOT
+    from segloop.stack.sbom import bill
+
+    n = bill.write(ROOT, options.file)
+    _say(f"{n} components, all licences of what is shipped let in: {options.file}")
 
 
 def _link(root: Path, _: argparse.Namespace) -> None:
