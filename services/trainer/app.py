@@ -16,8 +16,16 @@ from services.trainer.train import Trainer
 
 def make_app(settings: Settings) -> Celery:
     """Return the trainer's app, wired from settings."""
-    logs.configure(settings.log_level)
+    bell = make_bell(settings)
     celery = make_celery(settings.redis_url)
+    tasks = [TaskName.TRAIN, TaskName.EVALUATE, TaskName.SELFTEST]
+    install_bell(celery, tasks, ring=bell.ring, close=bell.close, beat=bell.beat)
+    return celery
+
+
+def make_bell(settings: Settings) -> Bell:
+    """Return what does the trainer's jobs."""
+    logs.configure(settings.log_level)
     engine = open_engine(settings.database_url, pool_size=3)
     store = open_store(
         endpoint=settings.s3_endpoint,
@@ -38,10 +46,7 @@ def make_app(settings: Settings) -> Celery:
         child_environment(),
     )
     evaluator = Evaluator(engine, store, settings.scratch, device, settings.inference_threads)
-    bell = Bell(engine, queue=QueueName.TRAINING, works=works(trainer, evaluator), settings=settings)
-    tasks = [TaskName.TRAIN, TaskName.EVALUATE, TaskName.SELFTEST]
-    install_bell(celery, tasks, ring=bell.ring, close=bell.close, beat=bell.beat)
-    return celery
+    return Bell(engine, queue=QueueName.TRAINING, works=works(trainer, evaluator), settings=settings)
 
 
 def __getattr__(name: str) -> Celery:

@@ -30,12 +30,26 @@ def make_app(settings: Settings) -> Celery:
     Raises:
         InvalidInput: `settings_invalid`.
     """
-    if settings.worker_takes not in TAKES:
-        raise InvalidInput("settings_invalid", f"SEGLOOP_WORKER_TAKES is one of {', '.join(TAKES)}.")
-    heard, least_urgent = TAKES[settings.worker_takes]
-    logs.configure(settings.log_level)
+    bell = make_bell(settings)
+    heard, _ = TAKES[settings.worker_takes]
     # It knows its own queue only: started on the other it ends at once, instead of taking bells that are not for it.
     celery = make_celery(settings.redis_url, [heard])
+    install_bell(
+        celery, [TaskName.SEGMENT, TaskName.SELFTEST], ring=bell.ring, close=bell.close, beat=bell.beat
+    )
+    return celery
+
+
+def make_bell(settings: Settings) -> Bell:
+    """Return what does this worker's jobs.
+
+    Raises:
+        InvalidInput: `settings_invalid`.
+    """
+    if settings.worker_takes not in TAKES:
+        raise InvalidInput("settings_invalid", f"SEGLOOP_WORKER_TAKES is one of {', '.join(TAKES)}.")
+    _, least_urgent = TAKES[settings.worker_takes]
+    logs.configure(settings.log_level)
     engine = open_engine(settings.database_url, pool_size=6)  # two jobs at a time, each with its heartbeat
     store = open_store(
         endpoint=settings.s3_endpoint,
@@ -52,17 +66,13 @@ def make_app(settings: Settings) -> Celery:
         settings.device,
         settings.inference_threads,
     )
-    bell = Bell(
+    return Bell(
         engine,
         queue=QueueName.SEGMENTATION,
         works=works(segmenter),
         settings=settings,
         least_urgent=least_urgent,
     )
-    install_bell(
-        celery, [TaskName.SEGMENT, TaskName.SELFTEST], ring=bell.ring, close=bell.close, beat=bell.beat
-    )
-    return celery
 
 
 def __getattr__(name: str) -> Celery:

@@ -653,3 +653,17 @@ def until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end, "it took too long"
         time.sleep(0.05)
+
+
+def test_a_worker_that_drains_does_all_that_waits_and_ends_with_the_last_stored(
+    engine: Engine, queue: str, settings: Settings
+) -> None:
+    jobs = [add(engine, queue) for _ in range(3)]
+    bell = bell_of(engine, queue, lambda attempt: Rest(lambda: lambda conn: {}), settings)
+    assert bell.drain() == 3
+    with transaction(engine) as conn:
+        assert {table.get(conn, job.id).state for job in jobs} == {JobState.SUCCEEDED}
+    assert bell.drain() == 0
+    add(engine, queue)
+    bell.close()
+    assert bell.drain() == 0

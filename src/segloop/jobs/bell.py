@@ -55,6 +55,15 @@ class Bell:
         job = None if self._closing.is_set() else self._run()
         return f"{job_id} nothing to do" if job is None else f"{job.id} {job.state}"
 
+    def drain(self) -> int:
+        """Run jobs until none is left that this worker takes, wait for the last to be stored, and return how many it began."""
+        n = 0
+        while not self._closing.is_set() and self._run() is not None:
+            n += 1
+        if self._last is not None:
+            wait([self._last])
+        return n
+
     def _run(self) -> Job | None:
         try:
             return run_next(
