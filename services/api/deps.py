@@ -2,13 +2,13 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 from celery import Celery
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Query, Request
 
 from segloop.accounts import tickets
 from segloop.accounts.actor import Actor
@@ -20,7 +20,11 @@ from segloop.imaging.sandbox import Sandbox
 from segloop.projects.table import is_uuid
 from segloop.settings import Settings
 from segloop.storage import ObjectStore
+from services.api import objects, rules
+from services.api.objects import require_uuid
 from services.api.watch import Watcher
+
+__all__ = ["require_uuid"]
 
 
 @dataclass(frozen=True)
@@ -37,45 +41,83 @@ class Parts:
     bearers: Bearers
 
 
-def parts(request: Request) -> Parts:
+NOBODY = Actor("anonymous")
+"""Who acts where nobody need be signed in: without a role anywhere."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A request that was let in: who acts, and the parts that they may use."""
+
+    actor: Actor
+    parts: Parts
+
+
+def enter(request: Request) -> Entry:
+    """Let a request in by the rule of its operation, before anything else looks at it.
+
+    Raises:
+        Unauthorized: `unauthorized`, `ticket_invalid`, `ticket_expired`.
+        Forbidden: `role_missing`, `permission_missing`.
+        NotFound: as an absent object's, for one of a project that is not the actor's; InvalidInput: `id_invalid`.
+    """
+    parts: Parts = request.app.state.parts
+    rule = rules.of(request.scope["endpoint"])
+    if rule.needs is rules.Level.ANYBODY:
+        return Entry(NOBODY, parts)
+    named = [(kind, request.path_params[kind]) for kind in objects.KINDS if kind in request.path_params]
+    ticket = request.query_params.get("ticket") if rule.ticket else None
+    if ticket is None:
+        actor = parts.bearers.actor(parts.engine, request.headers.get("authorization"))
+    else:
+        key = parts.settings.ticket_key
+        reference = tickets.check(ticket, object_id=named[0][1], scope="read", key=key)
+        actor = parts.bearers.again(parts.engine, reference).without_permissions()
+    request.scope["segloop.actor"] = actor.name  # for the record of refusals
+    named += [(kind, request.query_params[name]) for name, kind in rule.also if name in request.query_params]
+    _allow(rule, actor, parts.engine, named)
+    return Entry(actor, parts)
+
+
+def _allow(rule: rules.Rule, actor: Actor, engine: Engine, named: list[tuple[str, str]]) -> None:
+    if rule.needs is rules.Level.SITE_ADMIN:
+        actor.require_site_admin()
+    if isinstance(rule.needs, rules.Level):
+        return
+    project_id = None
+    if named and not actor.is_site_admin:
+        with transaction(engine) as conn:
+            found = [objects.require(conn, actor, kind, value, rule.needs) for kind, value in named]
+        project_id = found[0]
+    if rule.permission is not None and (named or not actor.may_somewhere(rule.permission)):
+        actor.require_permission(rule.permission, project_id)
+
+
+EntryDep = Annotated[Entry, Depends(enter)]
+
+
+def parts(entry: EntryDep) -> Parts:
     """Return the process's parts."""
-    found = request.app.state.parts
-    assert isinstance(found, Parts)
-    return found
+    return entry.parts
 
 
 PartsDep = Annotated[Parts, Depends(parts)]
 
 
-def signed_in(parts: PartsDep, authorization: Annotated[str | None, Header()] = None) -> Actor:
-    """Return who acts, from the bearer value."""
-    return parts.bearers.actor(parts.engine, authorization)
-
-
-SignedInDep = Annotated[Actor, Depends(signed_in)]
-
-
-def current_actor(actor: SignedInDep) -> Actor:
-    """Return who acts, where they may do everything."""
-    actor.require_site_admin()
-    return actor
+def current_actor(entry: EntryDep) -> Actor:
+    """Return who acts."""
+    return entry.actor
 
 
 ActorDep = Annotated[Actor, Depends(current_actor)]
 
 
-def _permitted(permission: str) -> Callable[[Actor], Actor]:
-    def check(actor: ActorDep) -> Actor:
-        actor.require_permission(permission)
-        return actor
-
-    return check
+def reader(entry: EntryDep, ticket: Annotated[str | None, Query(max_length=1000)] = None) -> Actor:
+    """Return who reads an object's content: from a bearer value, or a ticket for exactly this object."""
+    return entry.actor
 
 
-IdentityActorDep = Annotated[Actor, Depends(_permitted("identity"))]
-"""Who may know whose CT it is."""
-ExportActorDep = Annotated[Actor, Depends(_permitted("export"))]
-"""Who may have CTs for research."""
+ReaderDep = Annotated[Actor, Depends(reader)]
 
 
 def connection(parts: PartsDep, actor: ActorDep) -> Iterator[Connection]:
@@ -86,29 +128,6 @@ def connection(parts: PartsDep, actor: ActorDep) -> Iterator[Connection]:
 
 # scope="function": the transaction commits before the client has its answer, not after.
 ConnectionDep = Annotated[Connection, Depends(connection, scope="function")]
-
-
-def reader(parts: Parts, authorization: str | None, ticket: str | None, *, object_id: str) -> Actor:
-    """Return who reads an object's content: from a bearer value, or a ticket for exactly this object."""
-    if ticket is None:
-        actor = parts.bearers.actor(parts.engine, authorization)
-    else:
-        key = parts.settings.ticket_key
-        reference = tickets.check(ticket, object_id=object_id, scope="read", key=key)
-        actor = parts.bearers.again(parts.engine, reference)
-    actor.require_site_admin()
-    return actor
-
-
-def require_uuid(value: str) -> str:
-    """Return an id that has a UUID's form; anything else names nothing we have.
-
-    Raises:
-        InvalidInput: `id_invalid`.
-    """
-    if not is_uuid(value):
-        raise InvalidInput("id_invalid", "This id is not valid.")
-    return value
 
 
 Before = tuple[datetime, str]

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from segloop import __version__, logs
@@ -16,7 +16,7 @@ from segloop.imaging.sandbox import Sandbox
 from segloop.settings import Settings
 from segloop.storage import open_store
 from services.api import errors, openapi
-from services.api.deps import Parts
+from services.api.deps import Parts, enter
 from services.api.request_id import RequestId
 from services.api.routes import (
     audit,
@@ -95,7 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.parts = parts
     errors.install(app)
     app.add_middleware(RequestId)
-    app.include_router(health.router)
+    app.include_router(health.router, dependencies=[Depends(enter)])
     for module in (
         audit,
         sessions,
@@ -123,6 +123,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         webhooks,
         worklist,
     ):
-        app.include_router(module.router, prefix="/v1")
+        app.include_router(module.router, prefix="/v1", dependencies=[Depends(enter)])
     openapi.install(app)
     return app

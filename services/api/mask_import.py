@@ -41,6 +41,8 @@ def options_of(conn: Connection, body: schemas.NewUpload, *, project_id: str) ->
         raise NotFound("volume_unknown", "There is no such volume.")
     if body.parent_id is not None:
         parent = masks_table.get(conn, require_uuid(body.parent_id))
+        if parent.project_id != project_id:
+            raise masks_table.unknown()
         if parent.volume_id != body.volume_id:
             raise InvalidInput(
                 "parent_elsewhere",

@@ -7,11 +7,13 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from segloop import schemas
+from segloop.accounts.actor import Actor
+from segloop.accounts.roles import Role
 from segloop.audit import table
 from segloop.audit.record import record
 from segloop.audit.seals import seal
-from segloop.database import transaction
-from segloop.projects import table as projects_table
+from segloop.database import Connection, transaction
+from services.api import objects
 from services.api.deps import ActorDep, ConnectionDep, LimitDep, PartsDep
 
 router = APIRouter(tags=["audit"])
@@ -34,7 +36,7 @@ def list_events(
     """List events, newest first: of a project, by somebody, of an action (or its beginning, such as `mask.`), about an object."""
     rows = table.list_(
         conn,
-        project_id=None if project is None else projects_table.get(conn, project).id,
+        project_id=_project(conn, actor, project),
         actor=by,
         action=action,
         object_id=object_id,
@@ -61,7 +63,7 @@ def get_head(conn: ConnectionDep, actor: ActorDep) -> dict[str, str]:
 def export_events(actor: ActorDep, parts: PartsDep, project: Name | None = None) -> StreamingResponse:
     """Return all events, newest first, as JSON lines; that they were exported is one of the next events."""
     with transaction(parts.engine) as conn:
-        project_id = None if project is None else projects_table.get(conn, project).id
+        project_id = _project(conn, actor, project)
         record(
             conn,
             actor=actor.name,
@@ -89,3 +91,11 @@ def export_events(actor: ActorDep, parts: PartsDep, project: Name | None = None)
             "Cache-Control": "private, no-store",
         },
     )
+
+
+def _project(conn: Connection, actor: Actor, project: str | None) -> str | None:
+    """Return the project whose events somebody may see; None, for all, is a site admin's."""
+    if project is None:
+        actor.require_site_admin()
+        return None
+    return objects.require(conn, actor, "project", project, Role.ADMIN)

@@ -21,7 +21,7 @@ from segloop.imaging.derive import EXPORT_FILE, HEADERS, MASK_FILE
 from segloop.masks import table as masks_table
 from segloop.projects import table as projects_table
 from segloop.volumes import table
-from services.api.deps import ExportActorDep, Parts, PartsDep, require_uuid
+from services.api.deps import ActorDep, Parts, PartsDep, require_uuid
 
 router = APIRouter(tags=["volumes"])
 NOTICE = "Research use only. Faces stay recognisable in a CT of the head; texts burned into images were not searched for."
@@ -36,7 +36,7 @@ _CHUNK_BYTES = 1 << 20
 def get_deidentified(
     volume_id: str,
     parts: PartsDep,
-    actor: ExportActorDep,
+    actor: ActorDep,
     mask_id: Annotated[UUID | None, Query(description="A mask of it that goes along.")] = None,
 ) -> StreamingResponse:
     """Return a zip of the CT without whose it is: as DICOM, with the mask as Segmentation, or as NIfTI where it came so.

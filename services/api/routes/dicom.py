@@ -17,7 +17,7 @@ from segloop.imaging.dicom.result import Form
 from segloop.masks import table
 from segloop.projects import table as projects_table
 from segloop.volumes import table as volumes_table
-from services.api.deps import IdentityActorDep, PartsDep, require_uuid
+from services.api.deps import ActorDep, PartsDep, require_uuid
 
 router = APIRouter(tags=["dicom"])
 
@@ -31,7 +31,7 @@ def get_result(
     mask_id: str,
     form: Form,
     parts: PartsDep,
-    actor: IdentityActorDep,
+    actor: ActorDep,
     deflated: Annotated[
         bool, Query(description="As deflated little endian: far smaller, and not read by every PACS.")
     ] = False,

@@ -5,8 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 
 from segloop import schemas
+from segloop.accounts.roles import Role
 from segloop.feedback import submit, table
 from segloop.feedback.statistics import table as statistics
+from segloop.masks import table as masks_table
 from segloop.projects import table as projects_table
 from segloop.training.runs import automatic
 from segloop.volumes import table as volumes_table
@@ -26,10 +28,12 @@ def give_feedback(
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> schemas.Feedback:
     """Accept, correct or reject a mask (201); the same Idempotency-Key gives the same feedback (200)."""
+    mask = masks_table.get(conn, require_uuid(mask_id))
+    actor.require(mask.project_id, Role.ANNOTATOR if body.verdict == "corrected" else Role.REVIEWER)
     row, new = submit.submit(
         conn,
         parts.store,
-        mask_id=require_uuid(mask_id),
+        mask_id=mask.id,
         given=submit.Verdict(**body.model_dump()),
         actor=actor.name,
         idempotency_key=idempotency_key,

@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Response
 
 from segloop import schemas
-from segloop.projects import table as projects_table
+from segloop.accounts.roles import Role
 from segloop.volumes import identify
-from services.api.deps import ConnectionDep, IdentityActorDep, PartsDep
+from services.api import objects
+from services.api.deps import ActorDep, ConnectionDep, PartsDep
 
 router = APIRouter(tags=["identities"])
 _NO_STORE = "no-store"
@@ -15,7 +16,7 @@ _NO_STORE = "no-store"
 def look_at_identities(
     body: schemas.IdentityQuery,
     conn: ConnectionDep,
-    actor: IdentityActorDep,
+    actor: ActorDep,
     parts: PartsDep,
     response: Response,
 ) -> schemas.Identities:
@@ -35,12 +36,14 @@ def look_at_identities(
 def search_identities(
     body: schemas.IdentitySearch,
     conn: ConnectionDep,
-    actor: IdentityActorDep,
+    actor: ActorDep,
     parts: PartsDep,
     response: Response,
 ) -> schemas.FoundVolumes:
     """Find a patient's CTs by a whole ID or accession number, or by the beginnings of a name; recorded without the text."""
-    project_id = projects_table.get(conn, body.project).id
+    project_id = objects.require(conn, actor, "project", body.project, Role.VIEWER)
+    assert project_id is not None
+    actor.require_permission("identity", project_id)
     found, is_complete = identify.search(
         conn, parts.identities, body.text, project_id=project_id, actor=actor
     )

@@ -6,11 +6,13 @@ from fastapi import APIRouter, Header, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from segloop import schemas
-from segloop.database import transaction
+from segloop.accounts.actor import Actor
+from segloop.accounts.roles import Role
+from segloop.database import Connection, transaction
 from segloop.jobs import submit, table
 from segloop.jobs.job import ENDED, JobKind, JobState
 from segloop.projects import table as projects_table
-from services.api import inputs
+from services.api import inputs, objects
 from services.api.asked import Asked
 from services.api.deps import (
     ActorDep,
@@ -42,7 +44,7 @@ def create_job(
     job, whoever asks for it, unless it failed or was cancelled; asked for as stat, one that waits becomes stat.
     """
     with transaction(parts.engine) as conn:
-        project_id = projects_table.get(conn, body.project_id).id
+        project_id = _require_named(conn, actor, body)
         asked = Asked(body, project_id, actor.name, idempotency_key)
         job, new = asked.find_repeat(conn), False
     if job is None:
@@ -62,17 +64,25 @@ def create_job(
 @router.get("/jobs")
 def list_jobs(
     conn: ConnectionDep,
+    actor: ActorDep,
     before: CursorDep,
     project_id: str | None = None,
     state: Annotated[JobState | None, Query()] = None,
     volume_id: str | None = None,
     limit: LimitDep = 50,
 ) -> schemas.Page[schemas.JobOut]:
-    """List jobs, newest first."""
-    project = projects_table.get(conn, project_id).id if project_id else None
+    """List jobs, newest first: of a project, or of all that you have a role in."""
+    project = objects.require(conn, actor, "project", project_id, Role.VIEWER) if project_id else None
     if volume_id is not None:
         require_uuid(volume_id)
-    jobs = table.list_(conn, project_id=project, state=state, volume_id=volume_id, limit=limit, before=before)
+    jobs = table.list_(
+        conn,
+        project_ids=actor.projects if project is None else {project},
+        state=state,
+        volume_id=volume_id,
+        limit=limit,
+        before=before,
+    )
     return schemas.Page(
         items=[present(conn, job) for job in jobs],
         next_cursor=next_cursor([(job.created_at, job.id) for job in jobs], limit),
@@ -128,10 +138,38 @@ def get_history(job_id: str, conn: ConnectionDep) -> schemas.Page[schemas.JobEve
 @router.post("/jobs/{job_id}/cancel")
 def cancel_job(job_id: str, conn: ConnectionDep, actor: ActorDep) -> schemas.JobOut:
     """Cancel a job: at once while it waits, between two tiles while it runs."""
-    return present(conn, submit.cancel(conn, require_uuid(job_id), actor=actor.name))
+    _require_kind(conn, actor, job_id)
+    return present(conn, submit.cancel(conn, job_id, actor=actor.name))
 
 
 @router.post("/jobs/{job_id}/retry", status_code=202)
 def retry_job(job_id: str, conn: ConnectionDep, actor: ActorDep) -> schemas.JobOut:
     """Queue a failed job once more."""
-    return present(conn, submit.retry(conn, require_uuid(job_id), actor=actor.name))
+    _require_kind(conn, actor, job_id)
+    return present(conn, submit.retry(conn, job_id, actor=actor.name))
+
+
+def _require_named(conn: Connection, actor: Actor, body: schemas.NewJob) -> str:
+    """Check that the actor may have this work done on these objects, and return the project's id."""
+    role = _role_for(body.kind)
+    project_id = objects.require(conn, actor, "project", body.project_id, role)
+    given = {
+        "volume_id": body.input.volume_id,
+        "upload_id": body.input.upload_id,
+        "series_id": body.input.received_series_id,
+        "model_version_id": body.input.model_version_id or body.parameters.model_version_id,
+    }
+    for kind, value in given.items():
+        if value is not None and projects_table.is_uuid(value):
+            objects.require(conn, actor, kind, value, role)
+    assert project_id is not None
+    return project_id
+
+
+def _require_kind(conn: Connection, actor: Actor, job_id: str) -> None:
+    job = table.get(conn, require_uuid(job_id))
+    actor.require(job.project_id, _role_for(job.kind))
+
+
+def _role_for(kind: str) -> Role:
+    return Role.ANNOTATOR if kind == JobKind.SEGMENT else Role.ADMIN

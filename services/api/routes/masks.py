@@ -8,8 +8,8 @@ from segloop.database import transaction
 from segloop.masks import table
 from segloop.volumes import table as volumes_table
 from services.api import content
-from services.api.deps import ActorDep, ConnectionDep, PartsDep, reader, require_uuid
-from services.api.routes.volumes import Authorization, TicketQuery, issue_ticket
+from services.api.deps import ActorDep, ConnectionDep, PartsDep, ReaderDep, require_uuid
+from services.api.routes.volumes import issue_ticket
 
 router = APIRouter(tags=["masks"])
 
@@ -58,11 +58,9 @@ def get_content(
     mask_id: str,
     request: Request,
     parts: PartsDep,
-    ticket: TicketQuery = None,
-    authorization: Authorization = None,
+    actor: ReaderDep,
 ) -> Response:
     """Return the mask as NIfTI on exactly its volume's grid."""
-    actor = reader(parts, authorization, ticket, object_id=mask_id)
     with transaction(parts.engine) as conn:
         row = table.get(conn, require_uuid(mask_id))
         record(
@@ -90,11 +88,9 @@ def get_level(
     mask_id: str,
     request: Request,
     parts: PartsDep,
-    ticket: TicketQuery = None,
-    authorization: Authorization = None,
+    actor: ReaderDep,
 ) -> Response:
     """Return the viewer copy: RAS, x fastest, the labels' own type (X-Dtype)."""
-    reader(parts, authorization, ticket, object_id=mask_id)
     with transaction(parts.engine) as conn:
         row = table.get(conn, require_uuid(mask_id))
     return content.send_level(

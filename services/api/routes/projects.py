@@ -16,9 +16,10 @@ router = APIRouter(tags=["projects"])
 
 
 @router.get("/projects")
-def list_projects(conn: ConnectionDep) -> schemas.Page[schemas.Project]:
-    """List the projects."""
-    return schemas.Page(items=[schemas.Project.model_validate(row) for row in table.list_(conn)])
+def list_projects(conn: ConnectionDep, actor: ActorDep) -> schemas.Page[schemas.Project]:
+    """List the projects that you have a role in."""
+    rows = [row for row in table.list_(conn) if actor.projects is None or row.id in actor.projects]
+    return schemas.Page(items=[schemas.Project.model_validate(row) for row in rows])
 
 
 @router.post("/projects", status_code=201)

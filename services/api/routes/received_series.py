@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from segloop import schemas
+from segloop.accounts.roles import Role
 from segloop.errors import Conflict
 from segloop.masks import table as masks_table
 from segloop.projects import table as projects_table
@@ -13,11 +14,11 @@ from segloop.schemas.studies import Stage
 from segloop.studies import identify, table
 from segloop.studies.orders import order as orders
 from segloop.studies.orders import table as orders_table
+from services.api import objects
 from services.api.deps import (
     ActorDep,
     ConnectionDep,
     CursorDep,
-    IdentityActorDep,
     LimitDep,
     PartsDep,
     next_cursor,
@@ -39,11 +40,12 @@ def list_series(
     stage: Annotated[list[Stage] | None, Query()] = None,
     limit: LimitDep = 50,
 ) -> schemas.ReceivedSeriesPage:
-    """List series, the one received last first: of a project and those that belong to none, or all."""
-    project_id = None if project is None else projects_table.get(conn, project).id
+    """List series, the one received last first: of a project and (for site admins) those that belong to none, or all."""
+    project_id = None if project is None else objects.require(conn, actor, "project", project, Role.VIEWER)
     rows = table.list_series(
         conn,
         project_id=project_id,
+        visible=actor.projects,
         volume_id=None if volume_id is None else require_uuid(volume_id),
         stages=stage or (),
         limit=limit,
@@ -51,7 +53,7 @@ def list_series(
     )
     return schemas.ReceivedSeriesPage(
         items=[schemas.ReceivedSeries.model_validate(row) for row in rows],
-        counts=table.count_by_stage(conn, project_id=project_id, since=COUNTED),
+        counts=table.count_by_stage(conn, project_id=project_id, visible=actor.projects, since=COUNTED),
         next_cursor=next_cursor([(row.received_at, row.id) for row in rows], limit),
     )
 
@@ -60,13 +62,13 @@ def list_series(
 def look_at_identities(
     body: schemas.SeriesQuery,
     conn: ConnectionDep,
-    actor: IdentityActorDep,
+    actor: ActorDep,
     parts: PartsDep,
     response: Response,
 ) -> schemas.SeriesIdentities:
     """Tell whose series these are; needs the permission `identity`, and each one told is recorded."""
     wanted = [str(series_id) for series_id in body.received_series_ids]
-    found = identify.look(conn, parts.identities, wanted, actor=actor.name)
+    found = identify.look(conn, parts.identities, wanted, actor=actor)
     response.headers["Cache-Control"] = "no-store"
     return schemas.SeriesIdentities(
         items=[
@@ -93,6 +95,7 @@ def redeliver(
         raise Conflict(
             "nothing_to_deliver", "This series has no result yet. Wait for its segmentation, or route it."
         )
+    objects.require(conn, actor, "mask_id", mask_id, Role.ANNOTATOR)
     if masks_table.get(conn, mask_id).volume_id != row.volume_id:
         raise Conflict("mask_of_another_ct", "This mask is of another CT; choose one of this series' CT.")
     known = orders_table.find_open(conn, received_series_id=row.id, kind="redeliver")
@@ -117,6 +120,7 @@ def route(
 ) -> schemas.Order:
     """Have a series segmented that no rule took or that failed; its gateway must have its files still."""
     row = table.get_series(conn, require_uuid(series_id))
+    objects.require(conn, actor, "project", body.project, Role.ANNOTATOR)
     project = projects_table.get(conn, body.project)
     if row.stage not in ("failed", "ignored"):
         raise Conflict("series_under_way", f"This series is {row.stage}; there is nothing to route.")

@@ -8,7 +8,7 @@ from segloop.accounts.links import link
 from segloop.accounts.sessions import session
 from segloop.database import transaction
 from segloop.errors import Conflict
-from services.api.deps import PartsDep, SignedInDep
+from services.api.deps import ActorDep, PartsDep
 
 router = APIRouter(tags=["people"])
 
@@ -23,7 +23,7 @@ def begin_session(body: schemas.NewSession, parts: PartsDep, response: Response)
 
 
 @router.delete("/sessions/current", status_code=204)
-def end_session(parts: PartsDep, actor: SignedInDep) -> None:
+def end_session(parts: PartsDep, actor: ActorDep) -> None:
     """Sign out: the session key is worth nothing from now on."""
     if actor.kind is not Kind.PERSON:
         raise Conflict("no_session", "This is no session of a person; a key is revoked instead.")
@@ -32,13 +32,13 @@ def end_session(parts: PartsDep, actor: SignedInDep) -> None:
 
 
 @router.get("/me")
-def get_me(actor: SignedInDep) -> schemas.Me:
+def get_me(actor: ActorDep) -> schemas.Me:
     """Say who the bearer value stands for and what they may do."""
     return schemas.Me(
         name=actor.name,
         kind=actor.kind.value,
         is_site_admin=actor.is_site_admin,
-        permissions=sorted(one for one in PERMISSIONS if actor.may(one)),
+        permissions=sorted(one for one in PERMISSIONS if actor.may_somewhere(one)),
         projects=[
             schemas.MyProject(
                 project_id=project_id,

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from segloop import schemas
 from segloop.accounts import tickets
@@ -24,14 +24,12 @@ from services.api.deps import (
     LimitDep,
     Parts,
     PartsDep,
+    ReaderDep,
     next_cursor,
-    reader,
     require_uuid,
 )
 
 router = APIRouter(tags=["volumes"])
-TicketQuery = Annotated[str | None, Query(max_length=1000)]
-Authorization = Annotated[str | None, Header()]
 
 
 @router.get("/projects/{project}/volumes")
@@ -77,11 +75,9 @@ def get_content(
     volume_id: str,
     request: Request,
     parts: PartsDep,
-    ticket: TicketQuery = None,
-    authorization: Authorization = None,
+    actor: ReaderDep,
 ) -> Response:
     """Return exactly the bytes that were uploaded."""
-    actor = reader(parts, authorization, ticket, object_id=volume_id)
     with transaction(parts.engine) as conn:
         row = table.get(conn, require_uuid(volume_id))
         record(
@@ -112,11 +108,9 @@ def get_level(
     level: Annotated[int, Path(ge=0, le=2)],
     request: Request,
     parts: PartsDep,
-    ticket: TicketQuery = None,
-    authorization: Authorization = None,
+    actor: ReaderDep,
 ) -> Response:
     """Return a viewer copy: RAS, x fastest, int16 HU little-endian; 0 is full, 1 half, 2 quarter resolution."""
-    reader(parts, authorization, ticket, object_id=volume_id)
     with transaction(parts.engine) as conn:
         row = table.get(conn, require_uuid(volume_id))
     return content.send_level(
@@ -133,11 +127,9 @@ def get_thumbnail(
     volume_id: str,
     request: Request,
     parts: PartsDep,
-    ticket: TicketQuery = None,
-    authorization: Authorization = None,
+    actor: ReaderDep,
 ) -> Response:
     """Return a small PNG of the middle slice, the patient's right on the left."""
-    reader(parts, authorization, ticket, object_id=volume_id)
     with transaction(parts.engine) as conn:
         row = table.get(conn, require_uuid(volume_id))
     etag = f'"{row.sha256}-thumbnail"'

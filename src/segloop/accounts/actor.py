@@ -1,7 +1,7 @@
 """The one who acts, and what they may do where."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from segloop.accounts.roles import Role
@@ -29,7 +29,7 @@ class Actor:
     """Who acts. `name` is what `created_by` holds; `reference` is the id of the key or session that they came with.
 
     Roles and permissions are by project id. A site admin has every role everywhere, and `site_permissions` everywhere.
-    A ticket narrows its actor to the reading of one object, and carries no permission.
+    A ticket opens the reading of one object, and carries no permission.
     """
 
     name: str
@@ -45,6 +45,10 @@ class Actor:
     def projects(self) -> frozenset[str] | None:
         """The ids of the projects that the actor has a role in, or None for all of them."""
         return None if self.is_site_admin else frozenset(self.roles)
+
+    def without_permissions(self) -> "Actor":
+        """Return the actor as a ticket lets them in."""
+        return replace(self, permissions={}, site_permissions=frozenset())
 
     def require(self, project_id: str, role: Role) -> None:
         """Check that the actor has a role, or one above it, in a project.
@@ -74,16 +78,17 @@ class Actor:
         if not self.is_site_admin:
             raise Forbidden("role_missing", "Only a site admin may do this. Ask one.", role="site admin")
 
-    def may(self, permission: str, project_id: str | None = None) -> bool:
-        """Say whether the actor has a permission in a project, or, where none is named, in any."""
-        if permission in self.site_permissions:
-            return True
-        if project_id is None:
-            return any(permission in found for found in self.permissions.values())
-        return permission in self.permissions.get(project_id, frozenset())
+    def may(self, permission: str, project_id: str | None) -> bool:
+        """Say whether the actor has a permission in a project; for what is in none (None), only a site admin can."""
+        mine = frozenset() if project_id is None else self.permissions.get(project_id, frozenset())
+        return permission in self.site_permissions or permission in mine
 
-    def require_permission(self, permission: str, project_id: str | None = None) -> None:
-        """Check that the actor has a permission in a project, or, where none is named, in any.
+    def may_somewhere(self, permission: str) -> bool:
+        """Say whether the actor has a permission in any project."""
+        return any(permission in found for found in (self.site_permissions, *self.permissions.values()))
+
+    def require_permission(self, permission: str, project_id: str | None) -> None:
+        """Check that the actor has a permission in a project, or (None) for what is in none.
 
         Raises:
             Forbidden: `permission_missing`.

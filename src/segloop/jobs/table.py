@@ -1,6 +1,6 @@
 """SQL of jobs. The row is the truth: every change of state is one conditional UPDATE, on the database's clock."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -176,16 +176,16 @@ def get(conn: Connection, job_id: str, *, lock: bool = False) -> Job:
 def list_(
     conn: Connection,
     *,
-    project_id: str | None,
+    project_ids: Collection[str] | None,
     state: str | None,
     volume_id: str | None,
     limit: int,
     before: tuple[datetime, str] | None,
 ) -> list[Job]:
-    """Return jobs, newest first; `before` is the (created_at, id) of the last one seen."""
+    """Return jobs, newest first, of some projects or of all (None); `before` is the (created_at, id) of the last one seen."""
     query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
-    if project_id:
-        query = query.where(jobs.c.project_id == project_id)
+    if project_ids is not None:
+        query = query.where(jobs.c.project_id.in_(project_ids))
     if state:
         query = query.where(jobs.c.state == state)
     if volume_id:

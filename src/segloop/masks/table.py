@@ -71,8 +71,13 @@ def get(conn: Connection, mask_id: str) -> Row[Any]:
     """
     row = conn.execute(select(masks).where(masks.c.id == mask_id)).one_or_none()
     if row is None:
-        raise NotFound("mask_unknown", "There is no such mask.")
+        raise unknown()
     return row
+
+
+def unknown() -> NotFound:
+    """Return the error for a mask that is absent or another project's."""
+    return NotFound("mask_unknown", "There is no such mask.")
 
 
 def list_by_volume(conn: Connection, volume_id: str) -> Sequence[Row[Any]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from segloop.accounts.actor import Actor
 from segloop.audit.record import record
 from segloop.database import Connection
 from segloop.identities.store import IdentityStore
@@ -10,13 +11,17 @@ from segloop.studies import table
 
 
 def look(
-    conn: Connection, identities: IdentityStore | None, series_ids: Sequence[str], *, actor: str
+    conn: Connection, identities: IdentityStore | None, series_ids: Sequence[str], *, actor: Actor
 ) -> dict[str, Identity]:
     """Return whose series these are, by series; each one shown is an audit event of its own.
 
-    Series that are not there, or of which nothing is kept, are left out.
+    Left out are series that are not there, of which nothing is kept, or in whose project (or in none) the actor may not know.
     """
-    rows = [row for row in table.list_by_ids(conn, series_ids) if row.source_key is not None]
+    rows = [
+        row
+        for row in table.list_by_ids(conn, series_ids)
+        if row.source_key is not None and actor.may("identity", row.project_id)
+    ]
     if identities is None or not rows:
         return {}
     known = identities.identities({row.source_key for row in rows})
@@ -24,7 +29,7 @@ def look(
     for row in shown:
         record(
             conn,
-            actor=actor,
+            actor=actor.name,
             action="identity.viewed",
             object_type="received_series",
             object_id=row.id,

@@ -1,6 +1,6 @@
 """SQL of gateways and the series they report."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Row,
+    Select,
     Table,
     Text,
     UniqueConstraint,
@@ -141,6 +142,7 @@ def list_series(
     conn: Connection,
     *,
     project_id: str | None,
+    visible: Collection[str] | None,
     volume_id: str | None,
     stages: Sequence[str],
     limit: int,
@@ -150,8 +152,7 @@ def list_series(
     query = select(received_series).order_by(
         received_series.c.received_at.desc(), received_series.c.id.desc()
     )
-    if project_id is not None:
-        query = query.where(func.coalesce(received_series.c.project_id, project_id) == project_id)
+    query = _of_projects(query, project_id, visible)
     if volume_id is not None:
         query = query.where(received_series.c.volume_id == volume_id)
     if stages:
@@ -161,14 +162,23 @@ def list_series(
     return conn.execute(query.limit(limit)).all()
 
 
-def count_by_stage(conn: Connection, *, project_id: str | None, since: timedelta) -> dict[str, int]:
+def count_by_stage(
+    conn: Connection, *, project_id: str | None, visible: Collection[str] | None, since: timedelta
+) -> dict[str, int]:
     """Return how many series of the last time stand at each stage."""
     query = select(received_series.c.stage, func.count().label("n")).where(
         received_series.c.received_at > _now - since
     )
-    if project_id is not None:
-        query = query.where(func.coalesce(received_series.c.project_id, project_id) == project_id)
+    query = _of_projects(query, project_id, visible)
     return {row.stage: row.n for row in conn.execute(query.group_by(received_series.c.stage))}
+
+
+def _of_projects(query: Select[Any], project_id: str | None, visible: Collection[str] | None) -> Select[Any]:
+    """Keep what is of a project or of none, or of any; and of that, unless it is None, what is in the `visible` projects."""
+    of = received_series.c.project_id
+    if project_id is not None:
+        query = query.where(func.coalesce(of, project_id) == project_id)
+    return query if visible is None else query.where(of.in_(visible))
 
 
 def list_source_keys(conn: Connection) -> set[str]:

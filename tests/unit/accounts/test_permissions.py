@@ -18,9 +18,12 @@ def test_a_missing_permission_is_refused_with_what_to_do() -> None:
 
 def test_permissions_are_those_of_a_project_and_the_sites_hold_everywhere() -> None:
     member = Actor("a", permissions={"p": frozenset({"identity"})})
-    assert member.may("identity", "p") and member.may("identity") and not member.may("identity", "q")
+    assert (
+        member.may("identity", "p") and member.may_somewhere("identity") and not member.may("identity", "q")
+    )
     assert Actor("a", is_site_admin=True, site_permissions=frozenset({"identity"})).may("identity", "q")
     assert not Actor("a", is_site_admin=True).may("identity", "q")
+    assert not member.may("identity", None)  # what is in no project is not in this one
 
 
 @pytest.mark.parametrize("mine", Role)

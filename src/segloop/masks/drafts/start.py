@@ -6,7 +6,7 @@ from sqlalchemy import Row
 
 from segloop.audit.record import record
 from segloop.database import Connection
-from segloop.errors import Conflict, Forbidden, InvalidInput, NotFound
+from segloop.errors import Conflict, Forbidden, InvalidInput
 from segloop.imaging.labels import LabelSet
 from segloop.masks import table as masks_table
 from segloop.masks.drafts import table
@@ -119,7 +119,7 @@ def _label_set(
     if base_mask_id is not None:
         mask = masks_table.get(conn, base_mask_id)
         if mask.volume_id != volume.id:
-            raise NotFound("mask_unknown", "There is no such mask of this volume.")
+            raise masks_table.unknown()
         base = projects_table.get_label_set(conn, mask.label_set_id, project_id=project_id)
     if label_set_id is not None:
         wanted = projects_table.get_label_set(conn, label_set_id, project_id=project_id)

@@ -49,6 +49,7 @@ def place(
     orders_table.insert_order(
         conn,
         id=order_id,
+        project_id=project_id,
         created_by=actor,
         gateway=gateway,
         kind=kind,

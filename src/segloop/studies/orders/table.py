@@ -32,6 +32,8 @@ orders = Table(
     "gateway_orders",
     metadata,
     id_column(),
+    # None where it concerns no project, such as the test of a peer.
+    Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id")),
     *created_columns(),
     Column("gateway", Text, ForeignKey("gateways.aet"), nullable=False),
     Column("kind", Text, nullable=False),
