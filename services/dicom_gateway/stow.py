@@ -71,7 +71,10 @@ def peer_client(peer: StowRs) -> Iterator[httpx.Client]:
 
 
 def _taken(peer: StowRs, http: httpx.Client, body: bytes, found: Dataset, delivery: Delivery) -> bool:
-    """Say whether a peer took the deflated file; one that breaks over it may still take the plain one."""
+    """Say whether a peer took the deflated file; one that breaks over it may still take the plain one.
+
+    One that said success and can't be asked is believed: the plain file would be the same object a second time.
+    """
     try:
         _post(peer, http, body, delivery)
     except Unavailable as error:
@@ -80,7 +83,7 @@ def _taken(peer: StowRs, http: httpx.Client, body: bytes, found: Dataset, delive
         return False
     except SegloopError:
         return False
-    return bool(is_there(peer, http, found))
+    return is_there(peer, http, found) is not False
 
 
 def _post(peer: StowRs, http: httpx.Client, body: bytes, delivery: Delivery) -> None:

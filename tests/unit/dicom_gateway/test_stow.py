@@ -163,6 +163,17 @@ def test_a_segmentation_goes_deflated_where_it_is_taken_and_else_plain(
     assert [is_deflated(file) for file in peer.posted] == ([True] if takes_deflated else [True, False])
 
 
+@pytest.mark.parametrize("takes_deflated", [True, False])
+def test_what_one_that_can_not_be_asked_took_deflated_is_not_sent_again_plain(
+    body: bytes, takes_deflated: bool
+) -> None:
+    peer = Peer()
+    peer.query_status, peer.takes_deflated = 501, takes_deflated
+    with peer.running() as there:
+        assert send(there, body, SEG).state == "sent"
+    assert [is_deflated(file) for file in peer.posted] == ([True] if takes_deflated else [True, False])
+
+
 def test_where_it_is_configured_so_nothing_goes_deflated(body: bytes) -> None:
     peer = Peer()
     with peer.running() as there:
