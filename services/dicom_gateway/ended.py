@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from services.dicom_gateway.entry import Entry
+from services.dicom_gateway.state_file import read_state
 
 REMEMBERED_S = 90 * 24 * 3600.0
 _KEY = re.compile(r"[0-9a-f]+-[0-9]+")
@@ -29,7 +30,8 @@ class Ended:
         """Return a series by its key."""
         if not _KEY.fullmatch(key) or not self._file(key).exists():
             return None
-        return Entry.from_dict(json.loads(self._file(key).read_text()))
+        entry = read_state(self._file(key))
+        return entry if entry.mask_id else None
 
     def drop(self, key: str) -> None:
         """Forget a series."""

@@ -44,12 +44,16 @@ class Entry:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Entry":
         """Return what `to_dict` gave, as JSON keeps it; what another version wrote and this one doesn't know is left out."""
-        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        known = _known(cls, values)
         for name in ("outputs", "destinations"):
             known[name] = tuple(known.get(name, ()))
-        known["deliveries"] = tuple(Delivery(**one) for one in known.get("deliveries", ()))
+        known["deliveries"] = tuple(Delivery(**_known(Delivery, one)) for one in known.get("deliveries", ()))
         return cls(**known)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self)
+
+
+def _known(kind: type[Entry | Delivery], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: values[field.name] for field in fields(kind) if field.name in values}

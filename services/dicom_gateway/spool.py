@@ -2,8 +2,6 @@
 
 import filecmp
 import hashlib
-import json
-import os
 import secrets
 import shutil
 import threading
@@ -17,6 +15,7 @@ from segloop.errors import Conflict
 from services.dicom_gateway.ended import Ended
 from services.dicom_gateway.entry import ENDED, Entry, Route, Stage
 from services.dicom_gateway.senders import Senders
+from services.dicom_gateway.state_file import NAME, read_state, sync, write_state
 
 FILES = "files"
 _UNFINISHED = ".unfinished"
@@ -66,11 +65,11 @@ class Spool:
             Conflict: as `store`.
         """
         try:
-            _sync(draft)
+            sync(draft)
             folder, is_new = self._take(caller, series, instance, draft, route)
         finally:
             draft.unlink(missing_ok=True)
-        _sync(folder)  # without the lock: others store meanwhile. Also for what another just put there.
+        sync(folder)  # without the lock: others store meanwhile. Also for what another just put there.
         return is_new
 
     def _take(self, caller: str, series: str, instance: str, draft: Path, route: Route) -> tuple[Path, bool]:
@@ -106,7 +105,7 @@ class Spool:
             Conflict: `instance_differs`, as `store`.
         """
         for draft in files.values():
-            _sync(draft)
+            sync(draft)
         stem = _short(f"pulled/{source}/{series}")
         with self._lock:
             latest = self._latest(stem)
@@ -145,13 +144,13 @@ class Spool:
 
     def get(self, key: str) -> Entry | None:
         """Return a series by its key, also one that ended and whose files are gone."""
-        file = self._folder / key / "state.json"
-        return Entry.from_dict(json.loads(file.read_text())) if file.exists() else self._ended.get(key)
+        file = self._folder / key / NAME
+        return read_state(file) if file.exists() else self._ended.get(key)
 
     def write(self, entry: Entry) -> Entry:
         """Store how far a series has come, whole or not at all."""
         with self._lock:
-            self._write(self._folder / entry.key, entry)
+            write_state(self._folder / entry.key, entry)
         return entry
 
     def update(self, key: str, change: Callable[[Entry], Entry]) -> Entry | None:
@@ -177,22 +176,13 @@ class Spool:
         file.parent.mkdir(mode=0o700, exist_ok=True)
         draft = self.draft()
         draft.write_bytes(body)
-        _sync(draft)
+        sync(draft)
         draft.rename(file)
         return body
 
     def drop_results(self, entry: Entry) -> None:
         """Remove the result's forms; they are made again when they are asked for."""
         shutil.rmtree(self._folder / entry.key / "results", ignore_errors=True)
-
-    def _write(self, folder: Path, entry: Entry) -> None:
-        draft = folder / "state.new"
-        with draft.open("w") as file:
-            json.dump(entry.to_dict(), file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(folder / "state.json")
-        _sync(folder)
 
     def files(self, entry: Entry) -> Path:
         """Return the folder of a series' files."""
@@ -238,16 +228,16 @@ class Spool:
             (files / file.name).hardlink_to(file)
         for name, file in new.items():
             file.rename(files / name)
-        _sync(files)
-        self._write(draft, entry)
+        sync(files)
+        write_state(draft, entry)
         draft.rename(self._folder / key)
-        _sync(self._folder)
+        sync(self._folder)
         return entry
 
     def _read(self, keys: str = "*") -> Iterator[Entry]:
-        for file in self._folder.glob(f"{keys}/state.json"):
+        for file in self._folder.glob(f"{keys}/{NAME}"):
             if not file.parent.name.endswith(_UNFINISHED):
-                yield Entry.from_dict(json.loads(file.read_text()))
+                yield read_state(file)
 
 
 def stem_of(caller: str, series: str) -> str:
@@ -273,12 +263,3 @@ def _differs() -> Conflict:
 
 def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,5 +1,6 @@
 """Received files: durable, never overwritten, and a series that grows after it was closed begins again with all of it."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -116,3 +117,32 @@ def test_many_at_once_lose_nothing(tmp_path: Path) -> None:
     assert all(kept)
     found = {file.read_bytes() for entry in spool.entries() for file in spool.files(entry).iterdir()}
     assert found == {b"%d" % n for n in range(60)} and len(spool.entries()) == 3
+
+
+def test_what_another_version_wrote_is_read_without_what_this_one_does_not_know(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.store("A", "1.2", "1.2.3", b"one")
+    (entry,) = spool.entries()
+    said = replace(entry, stage="delivering", deliveries=(Delivery("pacs", "seg"),))
+    values = said.to_dict() | {"mood": "new"}
+    values["deliveries"] = [one | {"mood": "new"} for one in values["deliveries"]]
+    (tmp_path / entry.key / "state.json").write_text(json.dumps(values))
+    assert spool.entries() == [said]
+
+
+@pytest.mark.parametrize(
+    "broken", ['{"key": "ab', "[1]", "{}", '{"key": "k", "caller": "A", "deliveries": [3]}']
+)
+def test_a_state_that_can_not_be_read_costs_that_series_only(tmp_path: Path, broken: str) -> None:
+    spool = Spool(tmp_path)
+    for series in ("1", "2"):
+        spool.store("A", series, "1.2.3", b"one")
+    lost = spool.entries()[0]
+    (tmp_path / lost.key / "state.json").write_text(broken)
+    assert {entry.key: entry.code for entry in spool.entries()}[lost.key] == "state_unreadable"
+    assert sorted(entry.stage for entry in spool.entries()) == ["failed", "receiving"]
+    assert not spool.store("A", "1", "1.2.3", b"one")  # sent again, it begins again
+    assert sorted(entry.stage for entry in spool.entries()) == ["failed", "receiving", "receiving"]
+    spool.sweep(keep_s=-60)
+    assert sorted(entry.stage for entry in spool.entries()) == ["receiving", "receiving"]
+    assert not (tmp_path / lost.key).exists()

@@ -1,0 +1,48 @@
+"""How far a series has come, as a file in its folder: whole or not at all, and one that can't be read costs that series only."""
+
+import json
+import os
+from pathlib import Path
+
+from services.dicom_gateway.entry import Entry
+
+NAME = "state.json"
+_TEXT = "What the gateway kept about this series can't be read. Segment it again, or send it again."
+
+
+def read_state(file: Path) -> Entry:
+    """Return what a file says of a series; one that makes no sense is a failed series (`state_unreadable`)."""
+    body = file.read_bytes()
+    try:
+        return Entry.from_dict(json.loads(body))
+    except (ValueError, TypeError, AttributeError, KeyError):  # a broken disk, or another version's
+        at = file.stat().st_mtime
+        return Entry(
+            file.parent.name,
+            caller="",
+            stage="failed",
+            code="state_unreadable",
+            message=_TEXT,
+            received=at,
+            touched=at,
+        )
+
+
+def write_state(folder: Path, entry: Entry) -> None:
+    """Write a series' state into its folder; it is on disk when this returns."""
+    draft = folder / "state.new"
+    with draft.open("w") as file:
+        json.dump(entry.to_dict(), file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(folder / NAME)
+    sync(folder)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
