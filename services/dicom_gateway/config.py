@@ -28,7 +28,7 @@ class Config:
     callers: tuple[str, ...] = ()
     tls: Certificates | None = None
     quiet_s: float = 30.0
-    settle_s: float = 1.0
+    settle_s: float = 3.0
     keep_s: float = 24 * 3600.0
     rules: tuple[Rule, ...] = ()
     destinations: Mapping[str, Destination] = field(default_factory=dict)

@@ -61,9 +61,11 @@ class Follower:
             return False
         if after.stage != entry.stage:
             after = replace(after, tries=0, next_try=0.0, touched=time.time())
+        # Others may have changed it meanwhile, as where more of it came: then it is looked at again.
+        written = self.spool.update(entry.key, lambda now: after if now == entry else now)
+        if written == after and after.stage != entry.stage:
             log.info("series %s: %s", entry.key, after.stage)
-        self.spool.write(after)
-        return after.stage != entry.stage
+        return written is not None and written.stage != entry.stage
 
     def _later(self, entry: Entry, code: str, message: str) -> Entry:
         wait_s = min(LONGEST_WAIT_S, 2.0 ** min(entry.tries, 10))

@@ -154,7 +154,7 @@ class Spool:
         return entry
 
     def update(self, key: str, change: Callable[[Entry], Entry]) -> Entry | None:
-        """Change a series as it is now, with nobody between; None where it is gone.
+        """Change a series as it is now, with nobody between, and return it; None where it is gone.
 
         One whose files are gone is among the `entries` again.
         """
@@ -215,7 +215,10 @@ class Spool:
         new: Mapping[str, Path] = MappingProxyType({}),
         decide: Callable[[Entry], Entry] = lambda entry: entry,
     ) -> Entry:
-        """Begin a series, with the files of what was closed of it before, and with new ones by their names."""
+        """Begin a series, with the files of what was closed of it before, and with new ones by their names.
+
+        One that was pushed and is not delivered yet goes no further: a result of a part must not come beside that of the whole.
+        """
         generation = 0 if earlier is None else _generation(earlier) + 1
         key = f"{stem}-{generation}"
         now = time.time()
@@ -232,6 +235,15 @@ class Spool:
         write_state(draft, entry)
         draft.rename(self._folder / key)
         sync(self._folder)
+        if (
+            earlier is not None
+            and earlier.stage not in ENDED
+            and route != "retrieve"
+            and not earlier.n_instances
+        ):
+            # All of it is in the new one. A series that was pulled goes on for who asked for it as it was.
+            text = "More of this series came before its result was delivered: it goes on with all of it."
+            self.write(replace(earlier, stage="ignored", code="series_grew", message=text, touched=now))
         return entry
 
     def _read(self, keys: str = "*") -> Iterator[Entry]:

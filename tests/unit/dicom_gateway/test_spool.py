@@ -10,6 +10,7 @@ import pytest
 
 from segloop.errors import Conflict
 from services.dicom_gateway.deliveries import Delivery
+from services.dicom_gateway.entry import Stage
 from services.dicom_gateway.spool import Spool
 
 
@@ -146,3 +147,29 @@ def test_a_state_that_can_not_be_read_costs_that_series_only(tmp_path: Path, bro
     spool.sweep(keep_s=-60)
     assert sorted(entry.stage for entry in spool.entries()) == ["receiving", "receiving"]
     assert not (tmp_path / lost.key).exists()
+
+
+@pytest.mark.parametrize("stage", ["closed", "uploaded", "segmenting", "delivering"])
+def test_what_is_made_of_a_part_is_not_delivered_beside_the_whole(tmp_path: Path, stage: Stage) -> None:
+    spool = Spool(tmp_path)
+    spool.store("A", "1.2", "1.2.3", b"one")
+    (part,) = spool.entries()
+    spool.write(replace(part, stage=stage, volume_id="v", mask_id="m"))
+    spool.store("A", "1.2", "1.2.4", b"two")
+    found = {entry.key: entry for entry in spool.entries()}
+    assert (found[part.key].stage, found[part.key].code) == ("ignored", "series_grew")
+    assert found[part.key].mask_id == "m", "a person can have it sent all the same"
+    assert [entry.stage for entry in found.values() if entry.key != part.key] == ["receiving"]
+
+
+def test_what_was_delivered_or_asked_for_by_somebody_stays_when_more_comes(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.store("A", "1.2", "1.2.3", b"one")
+    (part,) = spool.entries()
+    spool.write(replace(part, stage="done"))
+    spool.store("A", "1.2", "1.2.4", b"two")
+    for number in range(2):
+        draft = spool.draft()
+        draft.write_bytes(b"%d" % number)
+        spool.add_series("archive", "1.2", {f"1.2.{number}": draft}, lambda entry: replace(entry, job_id="j"))
+    assert sorted(entry.stage for entry in spool.entries()) == ["closed", "closed", "done", "receiving"]
