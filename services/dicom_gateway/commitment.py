@@ -26,8 +26,8 @@ SUCCESS, INVALID_ARGUMENT = 0x0000, 0x0115
 MOST_KEPT = 1000
 AT_ONCE_S = 3.0
 """How long the association is kept open for a peer that answers on it."""
-MOST_ASKED = 9
-"""How often one that doesn't answer is asked: with growing waits, for about ten minutes."""
+MOST_ASKED = 10
+"""How often one that doesn't answer is asked: with growing waits (1 ... 256 s), for about nine minutes."""
 
 
 class Commitments:
@@ -88,7 +88,7 @@ def ask(link: Association, found: Dataset) -> str:
 
 def unanswered(delivery: Delivery, transaction: str) -> Delivery:
     """Return a delivery that waits for an answer; after a while it counts as sent, without anybody vouching for it."""
-    if delivery.attempts + 1 >= MOST_ASKED:
+    if delivery.asks + 1 >= MOST_ASKED:
         text = "It took the result, and never answered the request for storage commitment."
         return replace(ended(delivery, "sent"), code="commitment_missing", message=text)
     return replace(
@@ -96,6 +96,7 @@ def unanswered(delivery: Delivery, transaction: str) -> Delivery:
         code="commitment_pending",
         message="It took the result, and is yet to say that it keeps it.",
         attempts=delivery.attempts + 1,
-        next_try=time.time() + wait_s(delivery),
+        next_try=time.time() + wait_s(delivery.asks),
         transaction=transaction,
+        asks=delivery.asks + 1,
     )

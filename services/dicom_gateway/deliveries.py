@@ -23,7 +23,8 @@ class Delivery:
 
     "sent": the peer took it and can't be asked for it. "verified": it was asked and has it. "superseded": it does not take
     this form, and others are sent instead. `denials` counts how often it said success and did not have it;
-    `transaction` is the storage commitment that is waited for, "" for none.
+    `transaction` is the storage commitment that is waited for, "" for none: the peer took the object then. `asks` counts how
+    often it was asked for one and did not answer.
     """
 
     destination: str
@@ -35,6 +36,7 @@ class Delivery:
     denials: int = 0
     next_try: float = 0.0
     transaction: str = ""
+    asks: int = 0
 
 
 class NotTaken(SegloopError):
@@ -56,14 +58,18 @@ def plan(
     )
 
 
-def wait_s(delivery: Delivery) -> float:
-    """Return how many seconds pass before the next try: twice as many each time, up to a limit."""
-    return min(LONGEST_WAIT_S, 2.0 ** min(delivery.attempts, 10))
+def wait_s(tries: int) -> float:
+    """Return how many seconds pass after so many tries before the next: twice as many each time, up to a limit."""
+    return min(LONGEST_WAIT_S, 2.0 ** min(tries, 10))
 
 
 def after_error(delivery: Delivery, error: SegloopError) -> Delivery:
-    """Return a delivery after a try that did not succeed: it waits longer and longer, or has failed for good."""
-    denials = delivery.denials + (error.code in DENIALS)
+    """Return a delivery after a try that did not succeed: it waits longer and longer, or has failed for good.
+
+    What a peer took and only could not be asked about is still taken: the commitment goes on being waited for.
+    """
+    denied = error.code in DENIALS
+    denials = delivery.denials + denied
     later = isinstance(error, Unavailable) and denials < MOST_DENIALS
     return replace(
         delivery,
@@ -72,8 +78,9 @@ def after_error(delivery: Delivery, error: SegloopError) -> Delivery:
         message=error.message,
         attempts=delivery.attempts + 1,
         denials=denials,
-        next_try=time.time() + wait_s(delivery) if later else 0.0,
-        transaction="",
+        next_try=time.time() + wait_s(delivery.attempts) if later else 0.0,
+        transaction=delivery.transaction if later and not denied else "",
+        asks=delivery.asks if later and not denied else 0,
     )
 
 
@@ -81,7 +88,7 @@ def ended(delivery: Delivery, state: State) -> Delivery:
     """Return a delivery that needs nothing more."""
     attempts = delivery.attempts + 1
     return replace(
-        delivery, state=state, code="", message="", attempts=attempts, next_try=0.0, transaction=""
+        delivery, state=state, code="", message="", attempts=attempts, next_try=0.0, transaction="", asks=0
     )
 
 

@@ -9,7 +9,7 @@ import pydicom
 
 from segloop.errors import Conflict, InvalidInput, NotFound
 from services.dicom_gateway.config import Config
-from services.dicom_gateway.deliveries import plan
+from services.dicom_gateway.deliveries import Delivery, plan
 from services.dicom_gateway.entry import ENDED, Entry
 from services.dicom_gateway.spool import Spool
 
@@ -53,7 +53,8 @@ def route(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[str,
 def redeliver(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Begin a series' deliveries again, all or those to one destination; nothing is computed again.
 
-    With a mask it is that one that is delivered from now on, such as a person's correction.
+    With a mask it is that one that is delivered from now on, such as a person's correction; also where another destination
+    still waits for the earlier one.
 
     Raises:
         NotFound: `series_forgotten`.
@@ -71,7 +72,11 @@ def redeliver(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[
     require_known(config, names)
 
     def change(now: Entry) -> Entry:
-        others = tuple(old for old in now.deliveries if old.destination not in names)
+        others = tuple(
+            Delivery(old.destination, old.form) if old.state == "waiting" and mask_id != now.mask_id else old
+            for old in now.deliveries
+            if old.destination not in names
+        )
         again = plan(config.destinations, names, now.outputs)
         return replace(
             now,

@@ -167,6 +167,15 @@ def test_results_are_sent_again_to_one_or_to_all(spool: Spool) -> None:
     assert now.deliveries == (Delivery("other", "seg"), Delivery("pacs", "seg"), Delivery("pacs", "pdf"))
 
 
+def test_what_another_destination_waits_for_is_the_new_mask_of_which_nothing_was_sent(spool: Spool) -> None:
+    pending = Delivery("other", "seg", attempts=9, transaction="2.25.1", asks=3, next_try=9e9)
+    entry = stand(spool, stage="delivering", mask_id="m", destinations=("pacs",), deliveries=(pending,))
+    redeliver(CONFIG, spool, {"series": entry.key, "destination": "pacs", "mask_id": "m"})
+    assert spool.entries()[0].deliveries[0] == pending
+    redeliver(CONFIG, spool, {"series": entry.key, "destination": "pacs", "mask_id": "corrected"})
+    assert spool.entries()[0].deliveries[0] == Delivery("other", "seg")
+
+
 @pytest.mark.parametrize(
     ("do", "stage", "payload", "error"),
     [

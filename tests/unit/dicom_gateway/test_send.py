@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -21,7 +22,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as F
 from segloop.errors import InvalidInput, SegloopError, Unavailable
 from services.dicom_gateway import associate
 from services.dicom_gateway.commitment import MOST_ASKED, Commitments
-from services.dicom_gateway.deliveries import Delivery, NotTaken
+from services.dicom_gateway.deliveries import Delivery, NotTaken, after_error
 from services.dicom_gateway.destinations import CStore
 from services.dicom_gateway.send import c_store
 from tests import orthanc
@@ -245,6 +246,24 @@ def test_one_that_never_answers_is_asked_again_without_sending_again_and_then_le
         while delivery.state == "waiting":
             delivery = send(there, body, delivery)
     assert (delivery.state, delivery.code, delivery.transaction) == ("sent", "commitment_missing", "")
+    assert (peer.n_stored, peer.n_asked) == (1, MOST_ASKED)
+
+
+def test_one_that_was_away_before_or_while_it_is_asked_is_asked_as_often_as_any(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.dicom_gateway.send.AT_ONCE_S", 0.0)
+    peer, away = Peer(finds=False), Unavailable("destination_unavailable", "It is away.")
+    peer.vouches = None
+    peer.ae.add_supported_context(Commitment)
+    with peer.running(commitment=True) as there:
+        delivery = send(there, body, replace(NEW, attempts=30))
+        assert (delivery.state, delivery.code) == ("waiting", "commitment_pending")
+        assert delivery.next_try < time.time() + 10, "it was away before, and not now"
+        delivery = send(there, body, after_error(delivery, away))
+        assert delivery.code == "commitment_pending" and (peer.n_stored, peer.n_asked) == (1, 2)
+        while delivery.state == "waiting":
+            delivery = send(there, body, delivery)
     assert (peer.n_stored, peer.n_asked) == (1, MOST_ASKED)
 
 
