@@ -11,7 +11,7 @@ from services.dicom_gateway.destinations import FORMS, Destination, forms_for
 State = Literal["waiting", "sent", "verified", "failed", "superseded"]
 LONGEST_WAIT_S = 300.0
 DENIALS = ("delivery_not_found", "delivery_not_committed")
-OTHER_FORM = ("form_not_taken", "mask_empty")
+NOT_TAKEN, NOTHING_FOUND = "form_not_taken", "mask_empty"
 """Why a form can't be had where another can: the peer doesn't take it, or it can't say that nothing was found."""
 MOST_DENIALS = 5
 """How often a result is sent to a peer that says success and then does not have it."""
@@ -21,8 +21,8 @@ MOST_DENIALS = 5
 class Delivery:
     """One form of a result on its way to one destination.
 
-    "sent": the peer took it and can't be asked for it. "verified": it was asked and has it. "superseded": it does not take
-    this form, and others are sent instead. `denials` counts how often it said success and did not have it;
+    "sent": the peer took it and can't be asked for it. "verified": it was asked and has it. "superseded": this form
+    can't be had, and others are sent instead, or none where nothing was found. `denials` counts how often it said success and did not have it;
     `transaction` is the storage commitment that is waited for, "" for none: the peer took the object then. `asks` counts how
     often it was asked for one and did not answer.
     """
@@ -40,11 +40,11 @@ class Delivery:
 
 
 class NotTaken(SegloopError):
-    """The peer takes no objects of this form (`form_not_taken`); another form may be taken."""
+    """The peer takes no objects of this form; another form may be taken."""
 
     def __init__(self, delivery: Delivery) -> None:
         text = f"{delivery.destination} takes no {FORMS[delivery.form]}."
-        super().__init__("form_not_taken", text)
+        super().__init__(NOT_TAKEN, text)
 
 
 def plan(
@@ -93,14 +93,19 @@ def ended(delivery: Delivery, state: State) -> Delivery:
 
 
 def settle(all_of: tuple[Delivery, ...], one: Delivery, fallback: tuple[str, ...]) -> tuple[Delivery, ...]:
-    """Return a series' deliveries with one that has changed; a form that can't be had gives way to the fallback's forms."""
-    if one.state == "failed" and one.code in OTHER_FORM and one.form not in fallback and fallback:
-        text = f"{one.message} Instead it gets: {', '.join(fallback)}."
+    """Return a series' deliveries with one that has changed; a form that can't be had gives way to the fallback's forms.
+
+    That nothing was found is a result: it is no failure, even where no form is left that could say it.
+    """
+    others = tuple(form for form in fallback if form != one.form)
+    gives_way = one.code == NOTHING_FOUND or (one.code == NOT_TAKEN and others == fallback != ())
+    if one.state == "failed" and gives_way:
+        text = f"{one.message} Instead it gets: {', '.join(others)}." if others else one.message
         one = replace(one, state="superseded", message=text)
     found = [one if (old.destination, old.form) == (one.destination, one.form) else old for old in all_of]
     if one.state == "superseded":
         there = {old.form for old in found if old.destination == one.destination}
-        found += [Delivery(one.destination, form) for form in fallback if form not in there]
+        found += [Delivery(one.destination, form) for form in others if form not in there]
     return tuple(found)
 
 

@@ -46,7 +46,7 @@ DELIVERED: dict[str, tuple[str, str]] = {
     "sent": ("sent", "green"),
     "verified": ("arrived", "green"),
     "failed": ("failed", "red"),
-    "superseded": ("not taken", "gray"),
+    "superseded": ("not sent", "gray"),
 }
 
 

@@ -11,7 +11,15 @@ import pytest
 from segloop.errors import InvalidInput, Unavailable
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.deliver import Deliverer, Fetch
-from services.dicom_gateway.deliveries import MOST_DENIALS, Delivery, NotTaken, ended, plan
+from services.dicom_gateway.deliveries import (
+    MOST_DENIALS,
+    Delivery,
+    NotTaken,
+    after_error,
+    ended,
+    plan,
+    settle,
+)
 from services.dicom_gateway.destinations import CStore, Destination
 from services.dicom_gateway.entry import Entry
 from services.dicom_gateway.spool import Spool
@@ -141,9 +149,23 @@ def test_of_a_mask_without_a_label_goes_what_can_say_that_nothing_was_found(tmp_
         ("pacs", "seg"): "superseded",
         ("pacs", "pdf"): "verified",
         ("pacs", "capture"): "verified",
-        ("other", "seg"): "failed",  # which has no fallback
+        ("other", "seg"): "superseded",  # which has no fallback
     }
-    assert entry.code == "mask_empty"
+    assert (entry.stage, entry.code) == ("done", ""), "that nothing was found is no failure"
+    assert [one.code for one in entry.deliveries if one.state == "superseded"] == ["mask_empty"] * 2
+    assert "Instead it gets: pdf, capture" in entry.deliveries[0].message
+    assert "Instead" not in entry.deliveries[2].message
+
+
+def test_a_fallback_that_can_not_say_that_nothing_was_found_gives_way_to_the_next() -> None:
+    def settled(*all_of: Delivery, form: str) -> tuple[Delivery, ...]:
+        error = InvalidInput("mask_empty", "No label is in this mask.")
+        return settle(all_of, after_error(Delivery("pacs", form), error), ("rtstruct", "pdf"))
+
+    first = settled(Delivery("pacs", "seg"), form="seg")
+    assert [one.form for one in first] == ["seg", "rtstruct", "pdf"]
+    states = {one.form: one.state for one in settled(*first, form="rtstruct")}
+    assert states == {"seg": "superseded", "rtstruct": "superseded", "pdf": "waiting"}
 
 
 @pytest.mark.parametrize("refused", ["all forms", "no fallback"])
