@@ -17,6 +17,8 @@ from services.api.deps import Parts
 
 log = logging.getLogger(__name__)
 STALE, SWEEPER = timedelta(days=2), "sweeper"
+REFUSED = timedelta(days=7)
+"""How long it is known whose a received series was that came to nothing: somebody has to look into refusals."""
 EVERY_S = 3600.0
 NAMED: tuple[Callable[[Connection], set[str]], ...] = (
     volumes_table.list_source_keys,
@@ -68,6 +70,7 @@ def _unnamed_identities(parts: Parts) -> None:
     if parts.identities is None:
         return
     with transaction(parts.engine) as conn:
+        studies_table.forget_refused(conn, older_than=REFUSED)
         named = set().union(*(list_keys(conn) for list_keys in NAMED))
     n = parts.identities.sweep(named, older_than=STALE)
     if n:

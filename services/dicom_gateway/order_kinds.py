@@ -94,7 +94,7 @@ def redeliver(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[
 
 
 _NOTHING_YET: dict[str, Any] = {
-    **dict.fromkeys(("job_id", "mask_id", "code", "message"), ""),
+    **dict.fromkeys(("volume_id", "job_id", "mask_id", "code", "message"), ""),
     "deliveries": (),
     "tries": 0,
     "next_try": 0.0,

@@ -250,3 +250,74 @@ def test_a_known_series_is_fetched_where_its_results_are_to_be_sent(http: TestCl
     assert (order["payload"]["job_id"], order["payload"]["destinations"]) == (found["id"], ["pacs"])
     end(http, order, result={"volume_id": volume["id"]})
     assert job(http, found["id"])["state"] == "queued"
+
+
+def test_destinations_named_later_are_asked_for_too(http: TestClient, tmp_path: Path) -> None:
+    series = Series(tmp_path, "later")
+    first = ask(http, {"dicomweb": series.reference}).json()["id"]
+    second = ask(http, {"dicomweb": series.reference}, destinations=["pacs"]).json()["id"]
+    ask(http, {"dicomweb": series.reference}, destinations=["pacs"])  # asked for already
+    assert first == second
+    assert [claim(http)["payload"]["destinations"] for _ in range(2)] == [[], ["pacs"]]
+    assert claim(http) is None
+
+
+def test_a_series_that_no_rule_takes_is_routed_for_the_job_that_waits_for_it(
+    http: TestClient, tmp_path: Path
+) -> None:
+    series = Series(tmp_path, "unruled")
+    report(http, series, "u-0", received_at="2026-11-30T15:00:00Z")
+    row = http.get("/v1/received-series").json()["items"][0]
+    waits = ask(http, {"received_series_id": row["id"]}).json()["id"]
+    report(http, series, "u-0", stage="ignored", code="not_routed", received_at="2026-11-30T15:00:00Z")
+    order = claim(http)
+    assert (order["kind"], order["payload"]["series"], order["payload"]["project"]) == (
+        "route",
+        "u-0",
+        "default",
+    )
+    end(http, order)
+    report(http, series, "u-0", stage="failed", code="dicom_gantry_tilt", received_at="2026-11-30T15:00:00Z")
+    assert job(http, waits)["error"]["code"] == "dicom_gantry_tilt"
+
+
+def test_a_series_of_another_project_is_brought_into_this_one(
+    http: TestClient, settings: Settings, tmp_path: Path
+) -> None:
+    series = Series(tmp_path, "projects")
+    volume = send(http, series.archive).json()
+    report(http, series, "p-0", stage="done", volume_id=volume["id"], received_at="2026-11-30T16:00:00Z")
+    row = http.get("/v1/received-series").json()["items"][0]
+    other = http.post("/v1/projects", json={"slug": "other", "name": "Other"}).json()
+    version = http.get("/v1/projects/default/model-versions").json()["items"][0]
+    engine = open_engine(settings.database_url)
+    with transaction(engine) as conn:  # the job only needs some version of its project
+        conn.execute(
+            text(
+                "INSERT INTO model_versions SELECT (jsonb_populate_record(v, jsonb_build_object("
+                "'id', uuidv7(), 'project_id', CAST(:project AS uuid)))).* FROM model_versions v WHERE id = :id"
+            ),
+            {"project": other["id"], "id": version["id"]},
+        )
+    engine.dispose()
+    body = {"kind": "segment", "project_id": "other", "input": {"received_series_id": row["id"]}}
+    waits = http.post("/v1/jobs", json=body)
+    assert waits.status_code == 202, waits.text
+    # Said again before the order is done, as after a restart, the old volume is not the one that is waited for.
+    report(http, series, "p-0", stage="done", volume_id=volume["id"], received_at="2026-11-30T16:00:00Z")
+    order = claim(http)
+    assert (order["kind"], order["payload"]["project"]) == ("route", "other")
+    end(http, order)
+    report(http, series, "p-0", stage="closed", volume_id=volume["id"], received_at="2026-11-30T16:00:00Z")
+    assert job(http, waits.json()["id"])["state"] == "queued"
+
+
+def test_what_is_urgent_or_quick_is_handed_out_before_what_waits_long(
+    http: TestClient, tmp_path: Path
+) -> None:
+    for name, priority in (("slow", "routine"), ("fast", "stat")):
+        ask(http, {"dicomweb": Series(tmp_path, name).reference}, priority=priority)
+    http.post(f"/v1/gateways/{AET}/test", json={"name": "pacs"})
+    given = [claim(http) for _ in range(3)]
+    assert [one["kind"] for one in given] == ["echo", "retrieve", "retrieve"]
+    assert [one["payload"]["priority"] for one in given[1:]] == ["stat", "routine"]

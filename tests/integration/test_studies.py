@@ -13,6 +13,7 @@ from sqlalchemy import text
 from segloop.database import open_engine, transaction
 from segloop.settings import Settings
 from services.api.main import create_app
+from services.api.sweep import sweep
 
 AET = "SEGLOOP"
 IDENTITY = {
@@ -229,3 +230,41 @@ def test_a_delivery_that_failed_for_good_is_told_once(http: TestClient, owner_ur
     assert (told["data"]["destination"], told["data"]["form"]) == ("pacs", "seg")
     assert told["data"]["error_code"] == "destination_refuses"
     assert "Planted" not in body and "4711" not in body
+
+
+def test_the_newest_order_about_a_series_is_told_with_it(http: TestClient) -> None:
+    report(http, "k7-0", stage="failed", code="no_rule", received_at="2026-11-30T15:00:00Z")
+    series = listed(http)["items"][0]
+    for priority in ("routine", "stat", "stat"):
+        http.post(f"/v1/received-series/{series['id']}/route", json={"priority": priority})
+    first, second = claim(http), claim(http)
+    assert claim(http) is None  # the third asked for the same as the second
+    end(http, first)
+    end(http, second, "failed", code="series_forgotten", message="Send it again.")
+    told = listed(http)["items"][0]["order"]
+    assert (told["kind"], told["state"], told["code"]) == ("route", "failed", "series_forgotten")
+
+
+def test_whose_a_refused_series_was_is_forgotten_after_a_week(
+    http: TestClient, settings: Settings, owner_url: str
+) -> None:
+    for key, stage in (("k8-0", "ignored"), ("k9-0", "delivering")):
+        report(http, key, stage=stage, received_at="2026-11-30T17:00:00Z")
+    engine = open_engine(owner_url)
+    with transaction(engine) as conn:
+        conn.execute(
+            text(
+                "UPDATE received_series SET reported_at = reported_at - interval '8 days' WHERE key IN ('k8-0', 'k9-0')"
+            )
+        )
+    sweep(http.app.state.parts)  # type: ignore[attr-defined]
+    with transaction(engine) as conn:
+        kept = dict(
+            conn.execute(
+                text("SELECT key, source_key IS NOT NULL FROM received_series WHERE key IN ('k8-0', 'k9-0')")
+            )
+            .tuples()
+            .all()
+        )
+    engine.dispose()
+    assert kept == {"k8-0": False, "k9-0": True}

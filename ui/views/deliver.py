@@ -13,10 +13,11 @@ def show(api: ApiClient, volume: Volume, mask: Mask) -> None:
     if not volume.is_dicom:
         return
     try:
-        series = next(iter(api.received_series(volume_id=volume.id, limit=1).items), None)
+        found = api.received_series(volume_id=volume.id, limit=20).items
     except SegloopError:
         return  # the page itself says what is wrong
-    if series is None or not series.deliveries:
+    series = next((one for one in found if one.deliveries), None)
+    if series is None:
         return
     places = ", ".join(sorted({one.destination for one in series.deliveries}))
     with st.popover("Send to PACS"):

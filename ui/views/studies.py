@@ -6,7 +6,7 @@ from itertools import groupby
 import streamlit as st
 
 from segloop.errors import SegloopError
-from segloop.schemas import Delivery, ReceivedSeries, SeriesIdentity
+from segloop.schemas import Delivery, Order, ReceivedSeries, SeriesIdentity
 from segloop.schemas.studies import Stage
 from ui.api_client import ApiClient
 from ui.views import gateways, identities
@@ -32,6 +32,7 @@ STANDING: dict[Stage, tuple[str, str]] = {
     "failed": ("failed", "red"),
     "ignored": ("left alone", "gray"),
 }
+ASKED = {"route": "To be segmented", "redeliver": "To be sent again", "retrieve": "To be fetched"}
 ROUTES = {"c-store": "sent by", "stow-rs": "sent by", "retrieve": "fetched from"}
 FORMS = {
     "seg": "Segmentation",
@@ -109,7 +110,17 @@ def _series(api: ApiClient, series: ReceivedSeries, identity: SeriesIdentity | N
     why = f"  \n:small[{plain(series.message)}]  \n:small[code `{series.code}`]" if series.message else ""
     state.markdown(f":{color}-badge[{text}]{rule}{why}")
     deliveries.markdown("  \n".join(map(_delivery, series.deliveries)))
+    if series.order is not None and series.order.state != "done":
+        state.markdown(_asked(series.order))
     _actions(api, action, series)
+
+
+def _asked(order: Order) -> str:
+    """Return what a person asked the gateway for, and how that fares."""
+    what = ASKED.get(order.kind, order.kind)
+    if order.state == "failed":
+        return f":red[:small[{what}: {plain(order.message)}]] :small[code `{order.code}`]"
+    return f":small[{what}: waiting for the gateway]"
 
 
 def _delivery(one: Delivery) -> str:

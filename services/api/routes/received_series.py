@@ -1,7 +1,7 @@
 """Series that gateways received: where each stands, why one was refused, and what a person may have done about it."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
@@ -51,8 +51,9 @@ def list_series(
         limit=limit,
         before=before,
     )
+    asked = orders_table.list_newest(conn, [row.id for row in rows])
     return schemas.ReceivedSeriesPage(
-        items=[schemas.ReceivedSeries.model_validate(row) for row in rows],
+        items=[_present(row, asked.get(row.id)) for row in rows],
         counts=table.count_by_stage(conn, project_id=project_id, visible=actor.projects, since=COUNTED),
         next_cursor=next_cursor([(row.received_at, row.id) for row in rows], limit),
     )
@@ -81,7 +82,8 @@ def look_at_identities(
 @router.get("/received-series/{series_id}")
 def get_series(series_id: str, conn: ConnectionDep, actor: ActorDep) -> schemas.ReceivedSeries:
     """Return a series and how its deliveries fare."""
-    return schemas.ReceivedSeries.model_validate(table.get_series(conn, require_uuid(series_id)))
+    row = table.get_series(conn, require_uuid(series_id))
+    return _present(row, orders_table.list_newest(conn, [row.id]).get(row.id))
 
 
 @router.post("/received-series/{series_id}/redeliver", status_code=202)
@@ -98,9 +100,6 @@ def redeliver(
     objects.require(conn, actor, "mask_id", mask_id, Role.ANNOTATOR)
     if masks_table.get(conn, mask_id).volume_id != row.volume_id:
         raise Conflict("mask_of_another_ct", "This mask is of another CT; choose one of this series' CT.")
-    known = orders_table.find_open(conn, received_series_id=row.id, kind="redeliver")
-    if known is not None and mask_id == row.mask_id:
-        return schemas.Order.model_validate(known)
     order_id = orders.place(
         conn,
         parts.identities,
@@ -124,24 +123,24 @@ def route(
     project = projects_table.get(conn, body.project)
     if row.stage not in ("failed", "ignored"):
         raise Conflict("series_under_way", f"This series is {row.stage}; there is nothing to route.")
-    known = orders_table.find_open(conn, received_series_id=row.id, kind="route")
-    order_id = (
-        known.id
-        if known is not None
-        else orders.place(
-            conn,
-            parts.identities,
-            "route",
-            {
-                "series": row.key,
-                "project": project.slug,
-                "priority": body.priority,
-                "destinations": body.destinations,
-            },
-            gateway=row.gateway,
-            actor=actor.name,
-            project_id=project.id,
-            received_series_id=row.id,
-        )
+    order_id = orders.place(
+        conn,
+        parts.identities,
+        "route",
+        {
+            "series": row.key,
+            "project": project.slug,
+            "priority": body.priority,
+            "destinations": body.destinations,
+        },
+        gateway=row.gateway,
+        actor=actor.name,
+        project_id=project.id,
+        received_series_id=row.id,
     )
     return schemas.Order.model_validate(orders_table.get(conn, order_id))
+
+
+def _present(row: Any, asked: Any) -> schemas.ReceivedSeries:
+    order = None if asked is None else schemas.Order.model_validate(asked)
+    return schemas.ReceivedSeries.model_validate({**row._mapping, "order": order})

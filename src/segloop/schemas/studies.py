@@ -130,6 +130,22 @@ class SeriesReport(Body):
     identity: PatientIdentity | None = None
 
 
+class Order(Result):
+    """An order to a gateway."""
+
+    id: str
+    gateway: str
+    kind: str
+    state: Literal["open", "claimed", "done", "failed"]
+    code: str
+    message: str
+    result: dict[str, Any]
+    job_id: str | None
+    created_by: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
 class ReceivedSeries(Result):
     """A series that a gateway received or fetched. Series of one study have one `study_key`, which says nothing else."""
 
@@ -150,6 +166,7 @@ class ReceivedSeries(Result):
     deliveries: list[Delivery]
     received_at: datetime
     reported_at: datetime
+    order: Order | None = Field(description="What a person asked of its gateway last, and what came of it.")
 
 
 class ReceivedSeriesPage(Result):
@@ -205,19 +222,3 @@ class OrderResult(Body):
     code: str = Field(default="", max_length=_NAME)
     message: str = Field(default="", max_length=_TEXT)
     result: dict[str, Any] = Field(default_factory=dict)
-
-
-class Order(Result):
-    """An order to a gateway."""
-
-    id: str
-    gateway: str
-    kind: str
-    state: Literal["open", "claimed", "done", "failed"]
-    code: str
-    message: str
-    result: dict[str, Any]
-    job_id: str | None
-    created_by: str
-    created_at: datetime
-    finished_at: datetime | None

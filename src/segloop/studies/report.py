@@ -13,7 +13,8 @@ from segloop.jobs.held import table as held_jobs
 from segloop.masks import hold
 from segloop.masks import table as masks_table
 from segloop.projects import table as projects_table
-from segloop.studies import table
+from segloop.studies import retrieve, table
+from segloop.studies.orders import table as orders_table
 from segloop.volumes import table as volumes_table
 from segloop.volumes.upload import hash_uid
 from segloop.webhooks.event import Event
@@ -69,19 +70,26 @@ def take(
         if source_key is not None and row.source_key is None:
             table.set_source_key(conn, row.id, source_key)
         _announce(conn, row, before)
-        _tell_held_jobs(conn, row, is_new_failure=before is not None and before.stage != row.stage)
+        _tell_held_jobs(conn, identities, row, actor=actor)
 
 
-def _tell_held_jobs(conn: Connection, row: Any, *, is_new_failure: bool) -> None:
-    """Let go the jobs that wait for a series once its volume is here, and refuse them once it fails.
+def _tell_held_jobs(conn: Connection, identities: IdentityStore | None, row: Any, *, actor: str) -> None:
+    """Let go the jobs that wait for a series once its volume is in their project, and refuse them where it fails.
 
-    Only a failure that is news: a gateway says again where a series stands, also while it is about to route it again.
+    A series that no rule takes is routed for them. While that is asked for, what is said of the series is of the time before.
     """
-    for job_id in held_jobs.list_waiting(conn, received_series_id=row.id):
+    waiting = held_jobs.list_waiting(conn, received_series_id=row.id)
+    if not waiting or orders_table.is_open(conn, received_series_id=row.id, kind="route"):
+        return
+    for job_id in waiting:
+        job = jobs_table.get(conn, job_id)
         if row.volume_id is not None:
-            hold.release(conn, job_id, volume_id=row.volume_id)
-        elif row.stage == "failed" and is_new_failure:
+            if volumes_table.get(conn, row.volume_id).project_id == job.project_id:
+                hold.release(conn, job_id, volume_id=row.volume_id)
+        elif row.stage == "failed":
             hold.refuse(conn, job_id, code=row.code, message=row.message)
+        elif row.stage == "ignored":
+            retrieve.route_for_job(conn, identities, row, job, actor=actor)
 
 
 def _project(conn: Connection, slug: str) -> str | None:

@@ -9,9 +9,9 @@ from segloop.identities.store import IdentityStore
 from segloop.jobs.job import Job, Priority
 from segloop.masks.hold import hold
 from segloop.masks.request import request as request_segmentation
+from segloop.projects import table as projects_table
 from segloop.studies import table
 from segloop.studies.orders import order as orders
-from segloop.studies.orders import table as orders_table
 from segloop.volumes import table as volumes_table
 from segloop.volumes.upload import hash_uid
 
@@ -65,15 +65,15 @@ def segment_from_pacs(
             received_series_id=None,
             **_without_again(wanted),
         )
-        fetch = new
-    if fetch and orders_table.find_open(conn, kind="retrieve", job_id=job.id) is None:
+        fetch = new or bool(destinations)
+    if fetch:
         payload = {
             "source": series.source,
             "study_uid": series.study_uid,
             "series_uid": series.series_uid,
             "project": project.slug,
             "job_id": job.id,
-            "priority": "stat" if job.priority == Priority.STAT else "routine",
+            "priority": _priority(job),
             "destinations": list(destinations),
         }
         orders.place(
@@ -121,26 +121,36 @@ def segment_received(
         received_series_id=row.id,
         **_without_again(wanted),
     )
-    is_over = row.stage in ("failed", "ignored", "done")
-    if new and is_over and orders_table.find_open(conn, kind="route", received_series_id=row.id) is None:
-        payload = {
-            "series": row.key,
-            "project": project.slug,
-            "priority": "stat" if job.priority == Priority.STAT else "routine",
-            "destinations": None,
-        }
-        orders.place(
-            conn,
-            identities,
-            "route",
-            payload,
-            gateway=row.gateway,
-            actor=actor,
-            project_id=project.id,
-            received_series_id=row.id,
-            job_id=job.id,
-        )
+    if new and row.stage in ("failed", "ignored", "done"):
+        route_for_job(conn, identities, row, job, actor=actor)
     return job, new
+
+
+def route_for_job(
+    conn: Connection, identities: IdentityStore | None, series: Any, job: Job, *, actor: str
+) -> None:
+    """Have a series brought into the project of a job that waits for it."""
+    payload = {
+        "series": series.key,
+        "project": projects_table.get(conn, job.project_id).slug,
+        "priority": _priority(job),
+        "destinations": None,
+    }
+    orders.place(
+        conn,
+        identities,
+        "route",
+        payload,
+        gateway=series.gateway,
+        actor=actor,
+        project_id=job.project_id,
+        received_series_id=series.id,
+        job_id=job.id,
+    )
+
+
+def _priority(job: Job) -> str:
+    return "stat" if job.priority == Priority.STAT else "routine"
 
 
 def _without_again(wanted: dict[str, Any]) -> dict[str, Any]:

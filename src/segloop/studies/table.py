@@ -181,6 +181,21 @@ def _of_projects(query: Select[Any], project_id: str | None, visible: Collection
     return query if visible is None else query.where(of.in_(visible))
 
 
+def forget_refused(conn: Connection, *, older_than: timedelta) -> int:
+    """Let series that came to nothing so long ago no longer name whose they were; return how many."""
+    done = conn.execute(
+        update(received_series)
+        .where(
+            received_series.c.stage.in_(("failed", "ignored")),
+            received_series.c.volume_id.is_(None),
+            received_series.c.source_key.is_not(None),
+            received_series.c.reported_at < _now - older_than,
+        )
+        .values(source_key=None)
+    )
+    return int(done.rowcount)
+
+
 def list_source_keys(conn: Connection) -> set[str]:
     """Return the keys of all that the identity store has of received series."""
     found = conn.execute(

@@ -1,5 +1,6 @@
 """Place orders to gateways, hand them out, and take what came of them. A gateway asks; nothing calls it."""
 
+import hmac
 import json
 from collections.abc import Mapping
 from datetime import timedelta
@@ -33,7 +34,10 @@ def place(
     received_series_id: str | None = None,
     job_id: str | None = None,
 ) -> str:
-    """Insert an order for a gateway and return its id; its payload is sealed, as it may hold UIDs.
+    """Place an order with a gateway and return its id; its payload is sealed, as it may hold UIDs.
+
+    Where the same is asked for already and has not ended it is that order. A pull waits behind what is quick, and a
+    routine one behind a stat one.
 
     Raises:
         Conflict: `dicom_not_set_up` where there is no identity store.
@@ -45,6 +49,11 @@ def place(
             "This installation works with no gateway: it has no identity store. Ask operations to set one up.",
         )
     table.require_gateway(conn, gateway)
+    plain = json.dumps(dict(payload), sort_keys=True).encode()
+    fingerprint = hmac.new(identities.key, plain, "sha256").hexdigest()
+    known = orders_table.find_open(conn, gateway=gateway, kind=kind, fingerprint=fingerprint)
+    if known is not None:
+        return str(known.id)
     order_id = orders_table.new_id(conn)
     orders_table.insert_order(
         conn,
@@ -53,7 +62,9 @@ def place(
         created_by=actor,
         gateway=gateway,
         kind=kind,
-        payload=identities.seal(json.dumps(dict(payload)).encode(), context=_context(order_id)),
+        payload=identities.seal(plain, context=_context(order_id)),
+        fingerprint=fingerprint,
+        priority=0 if kind != "retrieve" else 1 if payload.get("priority") == "stat" else 2,
         received_series_id=received_series_id,
         job_id=job_id,
     )

@@ -1,5 +1,6 @@
 """SQL of orders to gateways."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     Row,
     Table,
@@ -21,7 +23,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
 from segloop.database import Connection, created_columns, id_column, metadata
 from segloop.errors import NotFound
@@ -40,7 +42,10 @@ orders = Table(
     Column("state", Text, nullable=False, server_default="open"),
     # Sealed while the order is open, as it may name a series by its UIDs; None once it has ended.
     Column("payload", LargeBinary),
-    Column("received_series_id", Uuid(as_uuid=False), ForeignKey("received_series.id")),
+    # A keyed hash of what is asked for, so that asking twice places one order; lower priority is sooner.
+    Column("fingerprint", Text, nullable=False, server_default=""),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("received_series_id", Uuid(as_uuid=False), ForeignKey("received_series.id"), index=True),
     Column("job_id", Uuid(as_uuid=False), ForeignKey("jobs.id")),
     Column("code", Text, nullable=False, server_default=""),
     Column("message", Text, nullable=False, server_default=""),
@@ -52,6 +57,7 @@ orders = Table(
     Index(
         "gateway_orders_open",
         "gateway",
+        "priority",
         "created_at",
         postgresql_where=text("state IN ('open', 'claimed')"),
     ),
@@ -69,7 +75,7 @@ def insert_order(conn: Connection, **values: object) -> None:
 
 
 def claim(conn: Connection, *, gateway: str, again_after: timedelta) -> Row[Any] | None:
-    """Give out a gateway's oldest order that is open, or was claimed so long ago that it seems forgotten."""
+    """Give out a gateway's most urgent order, the oldest of these, that is open, or was claimed so long ago that it seems forgotten."""
     forgotten = orders.c.claimed_at < _now - again_after
     chosen = (
         select(orders.c.id)
@@ -77,7 +83,7 @@ def claim(conn: Connection, *, gateway: str, again_after: timedelta) -> Row[Any]
             orders.c.gateway == gateway,
             or_(orders.c.state == "open", (orders.c.state == "claimed") & forgotten),
         )
-        .order_by(orders.c.created_at, orders.c.id)
+        .order_by(orders.c.priority, orders.c.created_at, orders.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
@@ -109,14 +115,36 @@ def get(conn: Connection, order_id: str) -> Row[Any]:
     return row
 
 
-def find_open(conn: Connection, *, kind: str, **about: str) -> Row[Any] | None:
-    """Return the order of a kind that has not ended about a series or job, so that asking twice places one."""
+def find_open(conn: Connection, *, gateway: str, kind: str, fingerprint: str) -> Row[Any] | None:
+    """Return the order that asks for the same and has not ended."""
     return conn.execute(
         select(orders)
         .where(
-            *(orders.c[name] == value for name, value in about.items()),
+            orders.c.gateway == gateway,
             orders.c.kind == kind,
+            orders.c.fingerprint == fingerprint,
             orders.c.state.in_(("open", "claimed")),
         )
         .limit(1)
     ).one_or_none()
+
+
+def is_open(conn: Connection, *, received_series_id: str, kind: str) -> bool:
+    """Say whether an order of a kind about a series has not ended."""
+    found = select(orders.c.id).where(
+        orders.c.received_series_id == received_series_id,
+        orders.c.kind == kind,
+        orders.c.state.in_(("open", "claimed")),
+    )
+    return conn.execute(found.limit(1)).one_or_none() is not None
+
+
+def list_newest(conn: Connection, received_series_ids: Sequence[str]) -> dict[str, Row[Any]]:
+    """Return the newest order about each of these series, by series."""
+    query = (
+        select(orders)
+        .ext(distinct_on(orders.c.received_series_id))
+        .where(orders.c.received_series_id.in_(received_series_ids))
+        .order_by(orders.c.received_series_id, orders.c.created_at.desc())
+    )
+    return {row.received_series_id: row for row in conn.execute(query)}
