@@ -230,7 +230,8 @@ def test_a_refused_series_is_routed_for_its_job_and_a_new_failure_ends_that(
 
 def test_what_is_unclear_or_unknown_is_refused(http: TestClient, tmp_path: Path) -> None:
     series = Series(tmp_path, "unclear")
-    both = ask(http, {"dicomweb": series.reference, "volume_id": "01a22c96-05fa-722c-9376-c2b1bd496e14"})
+    volume = send(http, Series(tmp_path, "named").archive).json()
+    both = ask(http, {"dicomweb": series.reference, "volume_id": volume["id"]})
     assert (both.status_code, both.json()["code"]) == (422, "input_unclear")
     assert ask(http, {}).json()["code"] == "input_unclear"
     nowhere = ask(http, {"dicomweb": {**series.reference, "source": "elsewhere"}})
