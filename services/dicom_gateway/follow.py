@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pydicom
@@ -18,6 +18,8 @@ from services.dicom_gateway.entry import Entry, Stage
 from services.dicom_gateway.spool import Spool
 
 log = logging.getLogger(__name__)
+LOOK_AGAIN_S = 60.0
+"""How often it is looked whether the failed job of a series was retried."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,15 @@ class Follower:
     config: Config
     spool: Spool
     api: Api
+    _looked_at: dict[str, float] = field(default_factory=dict)
 
     def step(self) -> bool:
         """Do what can be done now for each series and say whether anything changed."""
         changed = False
-        for entry in self.spool.entries():
+        entries = self.spool.entries()
+        for gone in set(self._looked_at) - {entry.key for entry in entries}:
+            del self._looked_at[gone]
+        for entry in entries:
             if entry.stage == "receiving":
                 closed = self.spool.close(entry, quiet_s=self.config.quiet_s, settle_s=self.config.settle_s)
                 changed = changed or closed is not None
@@ -43,7 +49,12 @@ class Follower:
 
     @property
     def _steps(self) -> Mapping[Stage, Callable[[Entry], Entry]]:
-        return {"closed": self._upload, "uploaded": self._segment, "segmenting": self._watch}
+        return {
+            "closed": self._upload,
+            "uploaded": self._segment,
+            "segmenting": self._watch,
+            "failed": self._look_again,
+        }
 
     def _advance(self, entry: Entry) -> bool:
         try:
@@ -116,3 +127,19 @@ class Follower:
             error = job["error"] or {"code": "job_cancelled", "message": "The job was cancelled."}
             raise InvalidInput(error["code"], error["message"])
         return entry
+
+    def _look_again(self, entry: Entry) -> Entry:
+        """A job that failed can be retried by a person for as long as the series is here: then it is followed again."""
+        at = time.monotonic()
+        if not entry.job_id or not entry.volume_id or entry.mask_id:  # it was not the job that failed
+            return entry
+        if at - self._looked_at.get(entry.key, -LOOK_AGAIN_S) < LOOK_AGAIN_S:
+            return entry
+        self._looked_at[entry.key] = at
+        try:
+            state = self.api.job(entry.job_id)["state"]
+        except SegloopError:  # why the series failed stays what is said of it
+            return entry
+        if state in ("failed", "cancelled"):
+            return entry
+        return replace(entry, stage="segmenting", code="", message="")
