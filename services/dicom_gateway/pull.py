@@ -10,6 +10,7 @@ from types import TracebackType
 from segloop.errors import InvalidInput
 from services.dicom_gateway.head import CLASSES, read_head
 from services.dicom_gateway.spool import Spool
+from services.dicom_gateway.state_file import sync
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,10 @@ class Pull:
             for file in self.files.values():
                 file.unlink(missing_ok=True)
 
-    def take(self, draft: Path) -> None:
-        """Take a file written under a name of the spool's `draft`; one of another series is dropped.
+    def take(self, draft: Path) -> bool:
+        """Take a file written under a name of the spool's `draft` and return whether it is kept.
+
+        One of another series is dropped, and so is one that comes when the pull is over.
 
         Raises:
             InvalidInput: `dicom_unreadable`, `dicom_missing_uid`, or `source_refuses` where the series holds no CT.
@@ -46,24 +49,27 @@ class Pull:
             if head.sop_class not in CLASSES:
                 raise InvalidInput("dicom_not_ct", "This series holds no CT images. Choose another series.")
             with self._lock:
-                if head.series == self.series and not self._is_over:
+                is_ours = head.series == self.series and not self._is_over
+                if is_ours:
                     before = self.files.get(head.instance)
                     self.files[head.instance] = draft
                     draft = before if before is not None else self._spool.draft()
-                else:
-                    log.warning("an instance came that nobody asked for, and was dropped")
+            if not is_ours:
+                log.warning("an instance came that nobody asked for, and was not taken for a pull")
+            return is_ours
         finally:
             draft.unlink(missing_ok=True)
 
-    def take_bytes(self, body: bytes) -> None:
-        """Do as `take` with the bytes of a file."""
+    def take_bytes(self, body: bytes) -> bool:
+        """Do as `take` with the bytes of a file, which are on disk when this returns."""
         draft = self._spool.draft()
         try:
             draft.write_bytes(body)
+            sync(draft)
         except OSError:
             draft.unlink(missing_ok=True)
             raise
-        self.take(draft)
+        return self.take(draft)
 
     def __len__(self) -> int:
         with self._lock:
@@ -75,11 +81,11 @@ class Awaited:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pulls: dict[str, Pull] = {}
+        self._pulls: dict[str, tuple[Pull, str]] = {}
 
     @contextmanager
-    def awaiting(self, pull: Pull) -> Iterator[None]:
-        """Have the receiver give a series to this pull until the block ends.
+    def awaiting(self, pull: Pull, aet: str) -> Iterator[None]:
+        """Have the receiver give a series that the source of an AE title sends to this pull until the block ends.
 
         Raises:
             InvalidInput: `already_pulled` where another pull waits for it.
@@ -87,14 +93,18 @@ class Awaited:
         with self._lock:
             if pull.series in self._pulls:
                 raise InvalidInput("already_pulled", "This series is being pulled already. Wait for it.")
-            self._pulls[pull.series] = pull
+            self._pulls[pull.series] = pull, aet
         try:
             yield
         finally:
             with self._lock:
                 del self._pulls[pull.series]
 
-    def pull_of(self, series: str) -> Pull | None:
-        """Return the pull that waits for a series."""
+    def pull_of(self, series: str, sender: str, *, is_answer: bool) -> Pull | None:
+        """Return the pull that waits for a series from a sender; `is_answer` where that says it answers our C-MOVE.
+
+        It may send from another AE title than it is asked at, if it says so.
+        """
         with self._lock:
-            return self._pulls.get(series)
+            pull, aet = self._pulls.get(series, (None, ""))
+        return pull if is_answer or sender == aet else None

@@ -33,7 +33,7 @@ MAX_PDU_BYTES = 131_072
 
 
 class Receiver:
-    """Listens on the configured port from `start` to `stop`. What a pull awaits goes there, all else into the spool.
+    """Listens on the configured port from `start` to `stop`. What answers a pull goes there, all else into the spool.
 
     What PACS vouch for goes to `commitments`.
     """
@@ -115,12 +115,16 @@ class Receiver:
         if head.instance != str(event.request.AffectedSOPInstanceUID):
             return refusal(CANNOT_UNDERSTAND, "the data set's instance is not the command's")
         caller = str(event.assoc.requestor.ae_title)
-        pull = self._awaited.pull_of(head.series)
-        if pull is not None:
-            pull.take_bytes(file_of(event))
-        elif caller in self._config.callers:
+        body = file_of(event)
+        # Whose C-MOVE it answers (PS3.7 9.1.1.1); who is not asked by one may leave that out, and so do some who are.
+        asker = str(event.request.MoveOriginatorApplicationEntityTitle or "").strip()
+        is_answer = asker == self._config.aet
+        pull = self._awaited.pull_of(head.series, caller, is_answer=is_answer)
+        is_pulled = pull is not None and (is_answer or not asker) and pull.take_bytes(body)
+        if caller in self._config.callers and not (is_pulled and is_answer):
+            # It is sent to us by itself, or may be: rules decide what becomes of it, whoever pulls the same series.
             self._spool.senders.brought(event.assoc, stem_of(caller, head.series))
-            self._spool.store(caller, head.series, head.instance, file_of(event))
-        else:  # it may only send what we asked it for
+            self._spool.store(caller, head.series, head.instance, body)
+        elif not is_pulled:  # it may only send what we asked it for
             return refusal(NOT_AUTHORIZED, "this series was not asked for")
         return SUCCESS

@@ -107,7 +107,7 @@ class Dimse:
 
     def _move(self, source: DimseSource, pull: Pull, told: int | None) -> int | None:
         with (
-            self.awaited.awaiting(pull),
+            self.awaited.awaiting(pull, source.aet),
             self._association(source, [(Move, None)], needed=Move) as association,
         ):
             answers = association.send_c_move(_identifier(pull), self.caller, Move)
