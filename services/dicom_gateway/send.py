@@ -44,7 +44,7 @@ def c_store(
         if answer is not None:
             return _vouched(peer, delivery, answer)
     wanted: list[tuple[str, Sequence[str]]] = [
-        (found.SOPClassUID, [found.file_meta.TransferSyntaxUID]),
+        *((found.SOPClassUID, [syntax]) for syntax in _syntaxes(found)),
         (Find, _PLAIN),
         # So that one which takes nothing of ours can be told from one that is away.
         (Verification, _PLAIN),
@@ -72,6 +72,15 @@ def c_store(
                 "delivery_not_found", f"{peer.name} said success, and does not have the result."
             )
         return ended(delivery, "verified")
+
+
+def _syntaxes(found: Dataset) -> list[str]:
+    """Return what an object may be sent in: as it is, and where nothing is compressed also in DICOM's default (PS3.5 10.1).
+
+    Each is proposed by itself, so that it is sent as it is where the peer takes that.
+    """
+    own = found.file_meta.TransferSyntaxUID
+    return [own] if own.is_encapsulated else list(dict.fromkeys([own, ImplicitVRLittleEndian]))
 
 
 def _vouched(peer: CStore, delivery: Delivery, answer: bool) -> Delivery:

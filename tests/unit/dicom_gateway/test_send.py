@@ -12,7 +12,7 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import SegmentationStorage
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, SegmentationStorage
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
 from pynetdicom.sop_class import CTImageStorage, Verification
 from pynetdicom.sop_class import StorageCommitmentPushModel as Commitment
@@ -164,6 +164,31 @@ def test_one_that_takes_no_such_objects_is_told_from_one_that_is_away(body: byte
     with pytest.raises(Unavailable) as missed:
         send(away, body)
     assert missed.value.code == "destination_unavailable"
+
+
+@pytest.mark.parametrize(
+    "takes", [[ImplicitVRLittleEndian], [ImplicitVRLittleEndian, ExplicitVRLittleEndian]]
+)
+def test_one_that_takes_only_the_default_syntax_gets_the_same_object_in_that(
+    body: bytes, takes: list[str]
+) -> None:
+    peer, got = Peer(takes=False), list[Any]()
+    peer.ae.add_supported_context(CTImageStorage, takes)
+    peer.before = lambda event: got.append((event.context.transfer_syntax, event.dataset))
+    with peer.running() as there:
+        assert send(there, body).state == "verified"
+    ((syntax, theirs),) = got
+    assert syntax == takes[-1], "as it is, where that is taken"
+    assert theirs == pydicom.dcmread(BytesIO(body))
+
+
+def test_a_compressed_object_is_not_offered_to_one_that_takes_only_the_default_syntax(body: bytes) -> None:
+    found, file = pydicom.dcmread(BytesIO(body)), BytesIO()
+    found.compress(RLELossless)
+    found.save_as(file)
+    peer = Peer(takes=False)
+    peer.ae.add_supported_context(CTImageStorage, ImplicitVRLittleEndian)
+    assert refused(peer, file.getvalue()).code == "form_not_taken" and peer.n_stored == 0
 
 
 def test_one_that_lies_about_success_is_found_out_and_later_believed_when_it_has_it(body: bytes) -> None:
