@@ -2,8 +2,9 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
-from dataclasses import dataclass
+import hmac
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from fastapi import Depends, Query, Request
 from segloop.accounts import tickets
 from segloop.accounts.actor import Actor
 from segloop.accounts.bearer import Bearers
-from segloop.database import Connection, Engine, transaction
+from segloop.database import Connection, Engine, narrow, transaction
 from segloop.errors import InvalidInput
 from segloop.identities.store import IdentityStore
 from segloop.imaging.sandbox import Sandbox
@@ -40,6 +41,11 @@ class Parts:
     watcher: Watcher
     bearers: Bearers
 
+    def narrow(self, projects: Collection[str] | None) -> "Parts":
+        """Return the parts for some projects, or (None) for all: what else the database has, they don't see."""
+        identities = None if self.identities is None else self.identities.narrow(projects)
+        return replace(self, engine=narrow(self.engine, projects), identities=identities)
+
 
 NOBODY = Actor("anonymous")
 """Who acts where nobody need be signed in: without a role anywhere."""
@@ -62,25 +68,35 @@ def enter(request: Request) -> Entry:
         NotFound: as an absent object's, for one of a project that is not the actor's; InvalidInput: `id_invalid`.
     """
     parts: Parts = request.app.state.parts
+    anything = narrow(parts.engine, None)
+    authorization = request.headers.get("authorization")
     rule = rules.of(request.scope["endpoint"])
     if rule.needs is rules.Level.ANYBODY:
         return Entry(NOBODY, parts)
+    if rule.needs is rules.Level.METRICS and _is_metrics_token(parts.settings.metrics_token, authorization):
+        return Entry(NOBODY, parts.narrow(None))
     named = [(kind, request.path_params[kind]) for kind in objects.KINDS if kind in request.path_params]
     ticket = request.query_params.get("ticket") if rule.ticket else None
     if ticket is None:
-        actor = parts.bearers.actor(parts.engine, request.headers.get("authorization"))
+        actor = parts.bearers.actor(anything, authorization)
     else:
         key = parts.settings.ticket_key
         reference = tickets.check(ticket, object_id=named[0][1], scope="read", key=key)
-        actor = parts.bearers.again(parts.engine, reference).without_permissions()
+        actor = parts.bearers.again(anything, reference).without_permissions()
     request.scope["segloop.actor"] = actor.name  # for the record of refusals
     named += [(kind, request.query_params[name]) for name, kind in rule.also if name in request.query_params]
+    parts = parts.narrow(actor.projects)
     _allow(rule, actor, parts.engine, named)
     return Entry(actor, parts)
 
 
+def _is_metrics_token(token: str, authorization: str | None) -> bool:
+    given = (authorization or "").removeprefix("Bearer ")
+    return bool(token) and hmac.compare_digest(given.encode(), token.encode())
+
+
 def _allow(rule: rules.Rule, actor: Actor, engine: Engine, named: list[tuple[str, str]]) -> None:
-    if rule.needs is rules.Level.SITE_ADMIN:
+    if rule.needs in (rules.Level.SITE_ADMIN, rules.Level.METRICS):
         actor.require_site_admin()
     if isinstance(rule.needs, rules.Level):
         return

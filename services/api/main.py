@@ -10,7 +10,7 @@ from segloop import __version__, logs
 from segloop.accounts.actor import read_permissions
 from segloop.accounts.bearer import Bearers
 from segloop.broker import make_celery
-from segloop.database import open_engine
+from segloop.database import narrow, open_engine
 from segloop.identities import store as identity_store
 from segloop.imaging.sandbox import Sandbox
 from segloop.settings import Settings
@@ -60,7 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     logs.configure(settings.log_level)
     # A mistake in the permissions is told at start.
     bearers = Bearers(settings.token, read_permissions(settings.token_permissions))
-    engine = open_engine(settings.database_url, pool_size=10)
+    engine = narrow(open_engine(settings.database_url, pool_size=10), ())  # nothing, before somebody acts
     parts = Parts(
         settings,
         engine,

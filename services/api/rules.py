@@ -14,6 +14,7 @@ class Level(Enum):
     ANYBODY = "anybody"
     SIGNED_IN = "signed in"
     SITE_ADMIN = "site admin"
+    METRICS = "site admin, or the metrics token"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ _AUDIT = Rule(Role.ADMIN, within="of a project; of all: site admin")
 RULES: dict[str, Rule] = {
     "health.health": _ANYBODY,
     "health.ready": _ANYBODY,
-    "health.metrics": _SITE,
+    # They count over all projects, so whoever is in only some of them may not see these.
+    "health.metrics": Rule(Level.METRICS),
     "sessions.begin_session": _ANYBODY,
     "sessions.end_session": _SIGNED_IN,
     "sessions.get_me": _SIGNED_IN,

@@ -29,6 +29,7 @@ NAMED: tuple[Callable[[Connection], set[str]], ...] = (
 
 def sweep(parts: Parts) -> None:
     """Erase once; what can't be erased now is at the next time, for it must not keep the API from serving."""
+    parts = parts.narrow(None)
     for one in (_unfinished_uploads, _unnamed_identities, _old_identities):
         try:
             one(parts)

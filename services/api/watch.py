@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from starlette.concurrency import run_in_threadpool
 
-from segloop.database import Engine, transaction
+from segloop.database import Engine, narrow, transaction
 from segloop.errors import SegloopError
 from segloop.jobs import table
 from segloop.jobs.job import Job
@@ -51,9 +51,9 @@ class Watcher:
     async def _look(self) -> None:
         while self._waiting:
             await asyncio.sleep(BEAT_S)
-            ids = sorted({waiting.seen.id for waiting in self._waiting})
+            jobs = [waiting.seen for waiting in self._waiting]
             try:
-                found = await run_in_threadpool(self._read, ids)
+                found = await run_in_threadpool(self._read, jobs)
             except SegloopError as error:
                 log.warning("waiting: %s", error.code)
                 continue
@@ -61,8 +61,9 @@ class Watcher:
                 if found.get(waiting.seen.id) != waiting.seen:
                     waiting.changed.set()
 
-    def _read(self, ids: list[str]) -> dict[str, Job]:
-        with transaction(self._engine) as conn:
+    def _read(self, seen: list[Job]) -> dict[str, Job]:
+        with transaction(narrow(self._engine, {job.project_id for job in seen})) as conn:
+            ids = sorted({job.id for job in seen})
             return {job.id: _lasting(job) for job in table.list_by_ids(conn, ids)}
 
 

@@ -1,6 +1,6 @@
 """Postgres: the engine, the one way to open a transaction, and the column types all tables share."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     create_engine,
+    event,
     func,
     text,
 )
@@ -25,6 +26,8 @@ __all__ = ["Connection", "Engine", "IntegrityError"]
 
 _NUL = "cannot contain NUL"  # psycopg2's own words, before anything is sent
 _UNTRANSLATABLE = "22P05"
+_PROJECTS = "segloop_projects"
+_SAY = text("SELECT set_config('segloop.all', :all, true), set_config('segloop.projects', :projects, true)")
 
 metadata = MetaData(
     naming_convention={
@@ -40,7 +43,7 @@ metadata = MetaData(
 def open_engine(url: str, *, pool_size: int = 5) -> Engine:
     """Return an engine on psycopg2; connecting happens at first use."""
     url = url.replace("postgresql://", "postgresql+psycopg2://", 1)
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
@@ -54,6 +57,25 @@ def open_engine(url: str, *, pool_size: int = 5) -> Engine:
             "keepalives_count": 3,
         },
     )
+    event.listen(engine, "begin", _say_what_is_seen)
+    return engine
+
+
+def narrow(engine: Engine, projects: Collection[str] | None) -> Engine:
+    """Return the engine, with its connections, for transactions that see only some projects' rows, or (None) all of them.
+
+    Postgres' row-level security holds to it; a transaction of an engine that was never narrowed sees none.
+    """
+    found: Engine = engine.execution_options(segloop_projects=None if projects is None else tuple(projects))
+    return found
+
+
+def _say_what_is_seen(conn: Connection) -> None:
+    options = conn.get_execution_options()
+    if _PROJECTS in options:
+        projects = options[_PROJECTS]
+        shown = {"all": "on" if projects is None else "off", "projects": ",".join(projects or ())}
+        conn.execute(_SAY, shown)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ class Settings:
     ticket_key: str
     pseudonym_key: str
     owner_database_url: str = ""
+    worker_database_url: str = ""
     identity_database_url: str = ""
     identity_key: str = ""
     identity_keep_days: int = 0

@@ -93,7 +93,8 @@ def test_secrets_are_only_where_they_are_used() -> None:
     users = {
         "POSTGRES_SUPERUSER_PASSWORD": {"postgres"},
         "POSTGRES_OWNER_PASSWORD": {"postgres", "migrate"},
-        "POSTGRES_APP_PASSWORD": {"postgres", "api", "relay", *WORKERS},
+        "POSTGRES_APP_PASSWORD": {"postgres", "api"},
+        "POSTGRES_WORKER_PASSWORD": {"postgres", "relay", *WORKERS},
         "SEGLOOP_S3_SECRET_KEY": {"storage", "storage_setup", "api", *WORKERS},
         "SEGLOOP_TOKEN": {"api", "ui", "flower", "gateway"},
         "SEGLOOP_TICKET_KEY": {"api", "ui"},

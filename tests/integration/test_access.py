@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
-from segloop.database import open_engine, transaction
+from segloop.database import metadata, open_engine, transaction
 from segloop.settings import Settings
 from services.api import rules
 from services.api.main import create_app
@@ -292,6 +293,34 @@ def _verdict(site: Site, operation: Operation, who: str, answer: Any) -> str:
 
 
 def test_no_list_and_no_answer_shows_anything_of_another_project(site: Site) -> None:
+    leaks, n = _leaks(site, (*ROLES, "knower"))
+    assert not leaks
+    assert n > 150, "too few answers were of any worth"
+
+
+def test_the_code_alone_keeps_projects_apart(site: Site, settings: Settings) -> None:
+    owner = open_engine(settings.owner_database_url)
+    tables = [table.fullname for table in metadata.tables.values() if table.name not in worlds.NO_PROJECT]
+
+    def switch(how: str) -> None:
+        with transaction(owner) as conn:
+            for table in tables:
+                conn.execute(text(f"ALTER TABLE {table} {how} ROW LEVEL SECURITY"))
+
+    switch("DISABLE")
+    try:
+        assert _leaks(site, ("admin", "knower"))[0] == []
+        for operation in site.operations:
+            if operation.of_project and EXPECTED[operation.name] != SITE:
+                foreign, absent = (site.ask("foreigner", operation, world) for world in (site.here, None))
+                assert told(foreign) == told(absent), operation
+    finally:
+        switch("ENABLE")
+        owner.dispose()
+
+
+def _leaks(site: Site, everybody: tuple[str, ...]) -> tuple[list[Any], int]:
+    """Return what answers in one project show of the other, and how many answers were looked at."""
     ids = {
         str(row.id) for row in site.there.rows.values() if hasattr(row, "id") and not isinstance(row.id, int)
     }
@@ -302,13 +331,12 @@ def test_no_list_and_no_answer_shows_anything_of_another_project(site: Site) -> 
     for operation in site.operations:
         if operation.method != "GET":
             continue
-        for who in (*ROLES, "knower"):
+        for who in everybody:
             answer = site.ask(who, operation, site.here)
             n += answer.status_code == 200
             assert answer.status_code != 500, operation
             leaks += [(operation.name, who, one) for one in hidden if one in answer.text]
-    assert not leaks
-    assert n > 150, "too few answers were of any worth"
+    return leaks, n
 
 
 BODIES: list[tuple[str, str, str, dict[str, Any], str]] = [

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 
 from segloop import sealing
-from segloop.database import Engine, open_engine, transaction
+from segloop.database import Engine, narrow, open_engine, transaction
 from segloop.errors import NotFound, Unavailable
 from segloop.identities import table
 from segloop.identities.match import matches
@@ -23,6 +23,10 @@ class IdentityStore:
 
     engine: Engine
     key: bytes
+
+    def narrow(self, projects: Collection[str] | None) -> "IdentityStore":
+        """Return the store for some projects, or (None) for all."""
+        return replace(self, engine=narrow(self.engine, projects))
 
     def save(
         self,

@@ -55,7 +55,14 @@ def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
     # Who a patient is, only the API can find out; webhooks' secrets are opened by who shows and who uses them.
     nameless = {name: value for name, value in full.items() if not name.startswith("SEGLOOP_IDENTITY_")}
     plain = {name: value for name, value in nameless.items() if name != "SEGLOOP_WEBHOOK_KEY"}
-    environments = {"api": full, "relay": nameless}
+    environments = {
+        MIGRATIONS: full,
+        "api": _with_database(full),
+        "relay": _with_database(nameless, worker=True),
+    }
+    for worker_name in ("worker_gpu", "trainer"):
+        environments[worker_name] = _with_database(plain, worker=True)
+    plain = _with_database(plain) | {"SEGLOOP_DATABASE_URL": "unused"}
     own = tuple(service.name for service in servers.services)
 
     def python(name: str, *arguments: str, after: tuple[str, ...] = (MIGRATIONS,)) -> Service:
@@ -135,6 +142,13 @@ def _gateway(servers: Servers, given: Mapping[str, str]) -> list[Service]:
 
 def _alive(service: Service, given: Mapping[str, str], name: str) -> Service:
     return replace(service, check=lambda: alive.check(Path(given["SEGLOOP_SCRATCH"]), name))
+
+
+def _with_database(environment: Mapping[str, str], *, worker: bool = False) -> dict[str, str]:
+    """Return an environment with one role's address of the database: the API's, or that of processes that act for nobody."""
+    others = ("SEGLOOP_OWNER_DATABASE_URL", "SEGLOOP_WORKER_DATABASE_URL")
+    found = {name: value for name, value in environment.items() if name not in others}
+    return found | ({"SEGLOOP_DATABASE_URL": environment[others[1]]} if worker else {})
 
 
 def _answers(url: str) -> None:

@@ -31,4 +31,6 @@ def head(environment: Mapping[str, str]) -> str:
 
 def _connection(environment: Mapping[str, str]) -> AbstractContextManager[database.Connection]:
     settings = Settings.from_env(environment)
-    return database.transaction(database.open_engine(settings.database_url, pool_size=1))
+    return database.transaction(
+        database.narrow(database.open_engine(settings.database_url, pool_size=1), None)
+    )

@@ -14,6 +14,7 @@ class Credentials:
     postgres_superuser: str
     postgres_owner: str
     postgres_app: str
+    postgres_worker: str
     postgres_identity: str
     valkey: str
     s3_access_key: str

@@ -52,7 +52,8 @@ def import_model(
             bucket=settings.s3_bucket,
             secure=settings.s3_secure,
         )
-        with database.transaction(database.open_engine(settings.database_url, pool_size=1)) as conn:
+        engine = database.narrow(database.open_engine(settings.database_url, pool_size=1), None)
+        with database.transaction(engine) as conn:
             version, is_new = register(
                 conn,
                 store,

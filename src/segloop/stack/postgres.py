@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: cluster, four roles and the one database."""
+"""The embedded PostgreSQL: cluster, five roles and the one database."""
 
 import shutil
 import signal
@@ -15,7 +15,8 @@ from segloop.stack.credentials import Credentials
 from segloop.stack.home import Home
 from segloop.stack.service import Service
 
-SUPERUSER, OWNER, APP, IDENTITY = "postgres", "segloop_owner", "segloop_app", "segloop_identity"
+SUPERUSER, OWNER = "postgres", "segloop_owner"
+APP, WORKER, IDENTITY = "segloop_app", "segloop_worker", "segloop_identity"
 DATABASE = "segloop"
 
 
@@ -112,6 +113,7 @@ def create_roles(credentials: Credentials, port: int) -> None:
     passwords = {
         OWNER: credentials.postgres_owner,
         APP: credentials.postgres_app,
+        WORKER: credentials.postgres_worker,
         IDENTITY: credentials.postgres_identity,
     }
     connection = connect(credentials.postgres_superuser, port)
@@ -139,9 +141,9 @@ def create_database(credentials: Credentials, port: int, name: str, *, template:
                 cursor.execute(create.format(*map(sql.Identifier, (name, OWNER, template))))
             access = (
                 "REVOKE ALL ON DATABASE {0} FROM PUBLIC; GRANT CONNECT, TEMPORARY ON DATABASE {0} TO {1}; "
-                "GRANT CONNECT ON DATABASE {0} TO {2}"
+                "GRANT CONNECT ON DATABASE {0} TO {2}; GRANT CONNECT ON DATABASE {0} TO {3}"
             )
-            cursor.execute(sql.SQL(access).format(*map(sql.Identifier, (name, APP, IDENTITY))))
+            cursor.execute(sql.SQL(access).format(*map(sql.Identifier, (name, APP, WORKER, IDENTITY))))
     finally:
         connection.close()
     connection = connect(credentials.postgres_superuser, port, database=name)

@@ -25,6 +25,9 @@ class Servers:
         if "postgres" in own:
             port = self.ports["postgres"]
             environment["SEGLOOP_DATABASE_URL"] = postgres.url(keys.postgres_app, port, user=postgres.APP)
+            environment["SEGLOOP_WORKER_DATABASE_URL"] = postgres.url(
+                keys.postgres_worker, port, user=postgres.WORKER
+            )
             environment["SEGLOOP_IDENTITY_DATABASE_URL"] = postgres.url(
                 keys.postgres_identity, port, user=postgres.IDENTITY
             )
@@ -78,5 +81,5 @@ _GIVEN_BY = {
         "SEGLOOP_S3_SECRET_KEY",
     ),
     "valkey": ("SEGLOOP_REDIS_URL",),
-    "postgres": ("SEGLOOP_DATABASE_URL", "SEGLOOP_OWNER_DATABASE_URL"),
+    "postgres": ("SEGLOOP_DATABASE_URL", "SEGLOOP_OWNER_DATABASE_URL", "SEGLOOP_WORKER_DATABASE_URL"),
 }

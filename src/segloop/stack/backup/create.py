@@ -44,7 +44,9 @@ def create(root: Path, target: Path, passphrase: str | None, say: Say) -> manife
             "backup_not_written",
             f"The backup could not be written ({error.strerror}). Remove {target}, make room, try again.",
         ) from error
-    with database.transaction(database.open_engine(environment["SEGLOOP_DATABASE_URL"], pool_size=1)) as conn:
+    with database.transaction(
+        database.narrow(database.open_engine(environment["SEGLOOP_DATABASE_URL"], pool_size=1), None)
+    ) as conn:
         record(
             conn,
             actor=LOCAL_ACTOR,

@@ -156,7 +156,7 @@ class ProductLoop:
             bucket=settings.s3_bucket,
             secure=settings.s3_secure,
         )
-        engine = database.open_engine(settings.database_url, pool_size=1)
+        engine = database.narrow(database.open_engine(settings.database_url, pool_size=1), None)
         with database.transaction(engine) as conn:
             row = model_versions_table.get(conn, version)
         engine.dispose()
