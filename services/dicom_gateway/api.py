@@ -76,7 +76,9 @@ class Api:
             body = answer.json()
         except ValueError:
             body = {}
-        code, text = str(body.get("code", "internal")), str(body.get("detail", "The API gave an error."))
+        # An answer without a code is not the API's own: a proxy says that it is away.
+        unsaid = "api_unavailable" if answer.status_code in (502, 503, 504) else "internal"
+        code, text = str(body.get("code", unsaid)), str(body.get("detail", "The API gave an error."))
         later = answer.status_code >= 500 or answer.status_code in (401, 403, 408, 429) or code == "no_model"
         kind: type[SegloopError] = Unavailable if later else InvalidInput
         raise kind(code, text)

@@ -9,7 +9,7 @@ from segloop import logs
 from segloop.errors import InvalidInput, SegloopError, Unavailable
 from services.dicom_gateway.api import Api
 from services.dicom_gateway.config import Config
-from services.dicom_gateway.deliveries import Delivery, after_error, first_failure, settle
+from services.dicom_gateway.deliveries import UNEXPECTED, Delivery, after_error, first_failure, settle
 from services.dicom_gateway.destinations import Destination
 from services.dicom_gateway.entry import Entry
 from services.dicom_gateway.spool import Spool
@@ -64,7 +64,7 @@ class Deliverer:
             # Its text may hold what a header says.
             log.error("series %s to %s: %s", entry.key, delivery.destination, type(error).__name__)
             text = "Something unexpected went wrong; it is tried again."
-            after = after_error(delivery, Unavailable("internal", text))
+            after = after_error(delivery, Unavailable(UNEXPECTED, text))
         log.info(
             "series %s to %s as %s: %s %s",
             entry.key,

@@ -15,6 +15,11 @@ NOT_TAKEN, NOTHING_FOUND = "form_not_taken", "mask_empty"
 """Why a form can't be had where another can: the peer doesn't take it, or it can't say that nothing was found."""
 MOST_DENIALS = 5
 """How often a result is sent to a peer that says success and then does not have it."""
+UNEXPECTED, MOST_UNEXPECTED = "internal", 10
+"""The code of what nobody foresaw, at the gateway or at the API, and how often it is tried again: it may never go away."""
+GIVEN_UP = (
+    f"Something unexpected went wrong {MOST_UNEXPECTED} times; the log of the gateway or of the API names it."
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Delivery:
     "sent": the peer took it and can't be asked for it. "verified": it was asked and has it. "superseded": this form
     can't be had, and others are sent instead, or none where nothing was found. `denials` counts how often it said success and did not have it;
     `transaction` is the storage commitment that is waited for, "" for none: the peer took the object then. `asks` counts how
-    often it was asked for one and did not answer.
+    often it was asked for one and did not answer, `unexpected` how often something went wrong that nobody foresaw.
     """
 
     destination: str
@@ -37,6 +42,7 @@ class Delivery:
     next_try: float = 0.0
     transaction: str = ""
     asks: int = 0
+    unexpected: int = 0
 
 
 class NotTaken(SegloopError):
@@ -70,17 +76,20 @@ def after_error(delivery: Delivery, error: SegloopError) -> Delivery:
     """
     denied = error.code in DENIALS
     denials = delivery.denials + denied
-    later = isinstance(error, Unavailable) and denials < MOST_DENIALS
+    unexpected = delivery.unexpected + (error.code == UNEXPECTED)
+    given_up = unexpected >= MOST_UNEXPECTED
+    later = isinstance(error, Unavailable) and denials < MOST_DENIALS and not given_up
     return replace(
         delivery,
         state="waiting" if later else "failed",
         code=error.code,
-        message=error.message,
+        message=GIVEN_UP if given_up else error.message,
         attempts=delivery.attempts + 1,
         denials=denials,
         next_try=time.time() + wait_s(delivery.attempts) if later else 0.0,
         transaction=delivery.transaction if later and not denied else "",
         asks=delivery.asks if later and not denied else 0,
+        unexpected=unexpected,
     )
 
 

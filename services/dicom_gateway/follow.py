@@ -13,7 +13,7 @@ from segloop.errors import InvalidInput, SegloopError, Unavailable
 from services.dicom_gateway.api import Api
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.deliver import close
-from services.dicom_gateway.deliveries import LONGEST_WAIT_S, plan
+from services.dicom_gateway.deliveries import GIVEN_UP, MOST_UNEXPECTED, UNEXPECTED, plan, wait_s
 from services.dicom_gateway.entry import Entry, Stage
 from services.dicom_gateway.spool import Spool
 
@@ -67,7 +67,7 @@ class Follower:
         except Exception as error:
             # Its text may hold what a header says. One series must not hold up the others.
             log.error("series %s: %s", entry.key, type(error).__name__)
-            after = self._later(entry, "internal", "Something unexpected went wrong; it is tried again.")
+            after = self._later(entry, UNEXPECTED, "Something unexpected went wrong; it is tried again.")
         if after == entry:
             return False
         if after.stage != entry.stage:
@@ -79,10 +79,13 @@ class Follower:
         return written is not None and written.stage != entry.stage
 
     def _later(self, entry: Entry, code: str, message: str) -> Entry:
-        wait_s = min(LONGEST_WAIT_S, 2.0 ** min(entry.tries, 10))
-        log.info("series %s waits %.0f s: %s", entry.key, wait_s, code)
-        again = time.time() + wait_s
-        return replace(entry, code=code, message=message, tries=entry.tries + 1, next_try=again)
+        tries = entry.tries + 1 if entry.code == code else 1
+        if code == UNEXPECTED and tries >= MOST_UNEXPECTED:  # or the patient's images would be kept for ever
+            log.error("series %s failed: %s", entry.key, code)
+            return replace(entry, stage="failed", code=code, message=GIVEN_UP)
+        wait = wait_s(tries - 1)
+        log.info("series %s waits %.0f s: %s", entry.key, wait, code)
+        return replace(entry, code=code, message=message, tries=tries, next_try=time.time() + wait)
 
     def _upload(self, entry: Entry) -> Entry:
         files = sorted(self.spool.files(entry).glob("*.dcm"))

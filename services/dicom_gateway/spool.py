@@ -189,16 +189,26 @@ class Spool:
         return self._folder / entry.key / FILES
 
     def sweep(self, *, keep_s: float) -> None:
-        """Remove series that ended longer ago than they are kept; how those with a result ended is remembered much longer."""
+        """Remove series that ended longer ago than they are kept; how those with a result ended is remembered much longer.
+
+        Of one whose result waits for a destination for so long only the files are removed.
+        """
         with self._lock:
             self._ended.sweep()
             for entry in self._read():
-                if entry.stage in ENDED and time.time() - entry.touched > keep_s:
-                    n_instances = entry.n_instances or len(list(self.files(entry).glob("*.dcm")))
-                    self._ended.keep(replace(entry, n_instances=n_instances))
+                if time.time() - entry.touched <= keep_s:
+                    continue
+                files = list(self.files(entry).glob("*.dcm"))
+                without = replace(entry, n_instances=entry.n_instances or len(files))
+                if entry.stage in ENDED:
+                    self._ended.keep(without)
                     going = self._folder / f"{entry.key}{_UNFINISHED}"
                     (self._folder / entry.key).rename(going)
                     shutil.rmtree(going)
+                elif entry.stage == "delivering" and files:
+                    self.write(without)
+                    for file in files:
+                        file.unlink()
 
     def _latest(self, stem: str) -> Entry | None:
         found = list(self._read(f"{stem}-*"))

@@ -13,6 +13,7 @@ from services.dicom_gateway.config import Config
 from services.dicom_gateway.deliver import Deliverer, Fetch
 from services.dicom_gateway.deliveries import (
     MOST_DENIALS,
+    MOST_UNEXPECTED,
     Delivery,
     NotTaken,
     after_error,
@@ -256,3 +257,15 @@ def test_another_mask_is_never_taken_for_the_one_that_was_sent(tmp_path: Path) -
     assert states(spool.entries()[0]) == {("other", "seg"): "waiting"}
     assert hurry(deliverer).stage == "done"
     assert [body.split()[0] for _, _, body in peers.got] == [b"m", b"corrected"]
+
+
+def test_what_never_goes_right_is_tried_so_often_and_no_longer(tmp_path: Path) -> None:
+    def odd(destination: Destination, form: str) -> None:
+        if form == "pdf":
+            raise RuntimeError("Doe^Jane")
+
+    deliverer, _, peers = delivering(tmp_path, odd)
+    for _ in range(MOST_UNEXPECTED + 2):
+        entry = hurry(deliverer)
+    assert (entry.stage, entry.code) == ("failed", "internal") and "log" in entry.message
+    assert sum(form == "pdf" for _, form, _ in peers.got) == MOST_UNEXPECTED

@@ -5,11 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from segloop.errors import Unavailable
+from services.dicom_gateway.api import Api
 from services.dicom_gateway.config import Config
+from services.dicom_gateway.deliveries import MOST_UNEXPECTED, Delivery
+from services.dicom_gateway.destinations import CStore
 from services.dicom_gateway.entry import Entry
 from services.dicom_gateway.follow import Follower
+from services.dicom_gateway.order_kinds import redeliver
 from services.dicom_gateway.spool import Spool
 
 
@@ -67,3 +73,74 @@ def test_a_series_that_grows_while_it_is_uploaded_goes_no_further_as_the_part_it
         part.key: "",
         whole.key: "job of volume 2",
     }
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("Doe^Jane"), Unavailable("internal", "The API gave an error.")]
+)
+def test_what_never_goes_right_fails_in_the_end_and_is_forgotten_in_time(
+    spool: Spool, error: Exception
+) -> None:
+    def fail() -> None:
+        raise error
+
+    for n_tries in range(1, MOST_UNEXPECTED + 1):
+        assert spool.entries()[0].stage == "closed"
+        follower(spool, FakeApi(fail)).step()
+        entry = stand(spool, next_try=0.0)
+        assert entry.tries == n_tries or entry.stage == "failed"
+    assert (entry.stage, entry.code) == ("failed", "internal") and "log" in entry.message
+    stand(spool, touched=0.0)
+    follower(spool, FakeApi(fail), keep_s=60.0).step()
+    assert spool.entries() == []
+
+
+def test_an_api_that_is_away_is_waited_for_without_end_and_then_the_unexpected_counts_from_one(
+    spool: Spool,
+) -> None:
+    def away() -> None:
+        raise Unavailable("api_unavailable", "It is away.")
+
+    def odd() -> None:
+        raise RuntimeError
+
+    for _ in range(MOST_UNEXPECTED + 5):
+        follower(spool, FakeApi(away)).step()
+        stand(spool, next_try=0.0)
+    follower(spool, FakeApi(odd)).step()
+    (entry,) = spool.entries()
+    assert (entry.stage, entry.code, entry.tries) == ("closed", "internal", 1)
+
+
+def test_while_a_result_waits_for_its_destination_the_images_go_in_time_and_the_rest_stays(
+    spool: Spool,
+) -> None:
+    waiting = (Delivery("pacs", "seg", "waiting", next_try=9e9),)
+    for stage in ("uploaded", "segmenting", "delivering"):
+        entry = stand(spool, stage=stage, volume_id="v", mask_id="m", deliveries=waiting, touched=0.0)
+        spool.sweep(keep_s=60)
+        n_files = 0 if stage == "delivering" else 1
+        assert len(list(spool.files(entry).iterdir())) == n_files, stage
+    (now,) = spool.entries()
+    assert now == replace(entry, n_instances=1)
+    spool.sweep(keep_s=60)
+    assert spool.entries() == [now]
+    config = Config(destinations={"pacs": CStore(name="pacs", aet="PACS", host="h", port=104)})
+    redeliver(config, spool, {"series": now.key, "destination": "pacs"})
+    assert spool.entries()[0].deliveries == (Delivery("pacs", "seg"),)
+    spool.store("A", "1.2", "1.2.4", b"two")  # nobody can say any more that all of it is in the new one
+    assert sorted(entry.stage for entry in spool.entries()) == ["delivering", "receiving"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [(502, "<html>", "api_unavailable"), (500, '{"code": "internal"}', "internal"), (500, "", "internal")],
+)
+def test_a_proxy_that_says_the_api_is_away_is_nothing_unexpected(status: int, body: str, code: str) -> None:
+    api = Api("http://api", "token")
+    api._http = httpx.Client(
+        base_url="http://api", transport=httpx.MockTransport(lambda _: httpx.Response(status, text=body))
+    )
+    with pytest.raises(Unavailable) as later:
+        api.job("j")
+    assert later.value.code == code
