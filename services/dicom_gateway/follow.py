@@ -120,7 +120,8 @@ class Follower:
     def _watch(self, entry: Entry) -> Entry:
         job = self.api.job(entry.job_id)
         if job["state"] == "succeeded":
-            due = plan(self.config.destinations, entry.destinations, entry.outputs)
+            wanted = plan(self.config.destinations, entry.destinations, entry.outputs)
+            due = entry.deliveries or wanted  # where more was ordered meanwhile, all of it was planned then
             return close(
                 replace(
                     entry, stage="delivering", mask_id=job["mask_id"], code="", message="", deliveries=due

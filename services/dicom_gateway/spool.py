@@ -120,6 +120,12 @@ class Spool:
                 return latest
             return self._begin(source, stem, latest, route="retrieve", stage="closed", new=new, decide=decide)
 
+    def beside(self, entry: Entry, decide: Callable[[Entry], Entry]) -> Entry:
+        """Begin another entry with the files of one that goes on as it is; `decide` says what is to become of it."""
+        with self._lock:
+            stem = _short(f"{entry.key}/{secrets.token_hex(8)}")
+            return self._begin(entry.caller, stem, entry, route=entry.route, stage="closed", decide=decide)
+
     def entries(self) -> list[Entry]:
         """Return all series, the one touched longest ago first."""
         with self._lock:

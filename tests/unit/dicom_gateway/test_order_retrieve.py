@@ -13,11 +13,14 @@ from services.dicom_gateway import order_retrieve
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.deliveries import Delivery
 from services.dicom_gateway.destinations import CStore
-from services.dicom_gateway.entry import Entry
+from services.dicom_gateway.entry import Entry, Stage
+from services.dicom_gateway.follow import Follower
 from services.dicom_gateway.order_retrieve import retrieve
 from services.dicom_gateway.spool import Spool
 
-CONFIG = Config(destinations={"pacs": CStore(name="pacs", aet="PACS", host="h", port=104)})
+PACS = CStore(name="pacs", aet="PACS", host="h", port=104, forms=("seg", "pdf"))
+OTHER = replace(PACS, name="other", aet="OTHER")
+CONFIG = Config(destinations={"pacs": PACS, "other": OTHER})
 ORDER = {"source": "archive", "study_uid": "1.2", "series_uid": "1.2.3", "project": "neck", "job_id": "j1"}
 
 
@@ -69,6 +72,12 @@ def follow(spool: Spool) -> Iterator[Callable[..., None]]:
     ending.set()
     for thread in threads:
         thread.join(10)
+
+
+def stand(spool: Spool, stage: Stage, **values: Any) -> Entry:
+    """Pull the series for the order's job, as far as it is then said to be."""
+    found = Archive(spool).retrieve("archive", "1.2", "1.2.3", lambda entry: entry)
+    return spool.write(replace(found, stage=stage, volume_id="v1", job_id="j1", project="neck", **values))
 
 
 def do(spool: Spool, **changes: Any) -> Mapping[str, Any]:
@@ -127,14 +136,97 @@ def test_why_no_volume_comes_of_it_is_said(spool: Spool, follow: Callable[..., N
     assert (failed.value.code, failed.value.message) == ("dicom_missing_slices", "2 slices are missing.")
 
 
-def test_one_that_is_under_way_for_another_job_is_left_to_it(
+@pytest.mark.parametrize("stage", ["segmenting", "delivering"])
+def test_one_that_is_under_way_for_another_job_goes_on_and_this_job_gets_an_entry_of_its_own(
+    spool: Spool, follow: Callable[..., None], stage: str
+) -> None:
+    follow(stage=stage, volume_id="v1", mask_id="m1")
+    do(spool)
+    (first,) = spool.entries()
+    result = do(spool, job_id="j2", destinations=["pacs"])
+    second = next(entry for entry in spool.entries() if entry.key != first.key)
+    assert result == {"series": second.key, "volume_id": "v1"}
+    assert spool.get(first.key) == first
+    assert (second.stage, second.job_id, second.mask_id, second.destinations) == (
+        "uploaded",
+        "j2",
+        "",
+        ("pacs",),
+    )
+    assert [file.read_bytes() for file in spool.files(second).glob("*.dcm")] == [b"one"]
+    spool.write(replace(first, stage="done"))
+    assert do(spool, job_id="j2", destinations=["pacs"]) == result and len(spool.entries()) == 2
+
+
+def test_one_that_was_routed_anew_meanwhile_is_not_taken_for_the_jobs(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = spool.update
+
+    def then_routed(key: str, change: Callable[[Entry], Entry]) -> Entry | None:
+        after = update(key, change)
+        update(key, lambda now: replace(now, stage="segmenting", volume_id="v1", job_id="by hand"))
+        return after
+
+    monkeypatch.setattr(spool, "update", then_routed)
+    with pytest.raises(Conflict) as busy:
+        do(spool)
+    assert busy.value.code == "series_under_way"
+
+
+def test_for_a_job_of_another_project_the_series_becomes_a_volume_there(
     spool: Spool, follow: Callable[..., None]
 ) -> None:
-    follow(stage="segmenting", volume_id="v1")
-    do(spool)
-    with pytest.raises(Conflict) as busy:
-        do(spool, job_id="j2")
-    assert busy.value.code == "series_under_way" and spool.entries()[0].job_id == "j1"
+    stand(spool, "done", mask_id="m1")
+    follow(stage="uploaded", volume_id="v2")
+    assert do(spool, job_id="j2", project="liver")["volume_id"] == "v2"
+    (entry,) = spool.entries()
+    assert (entry.project, entry.job_id, entry.mask_id) == ("liver", "j2", "")
+
+
+def test_ordered_again_for_the_same_job_a_result_also_goes_where_it_did_not_go(spool: Spool) -> None:
+    entry = stand(spool, "done", mask_id="m1")
+    archive = Archive(spool)
+    archive.away = 99
+    order = {**ORDER, "destinations": ["pacs"], "forms": ["seg"]}
+    for _ in range(2):  # nothing is pulled for it
+        result = retrieve(CONFIG, spool, archive, order)  # type: ignore[arg-type]
+        assert result == {"series": entry.key, "volume_id": "v1"}
+        (now,) = spool.entries()
+        assert (now.stage, now.mask_id, now.deliveries) == ("delivering", "m1", (Delivery("pacs", "seg"),))
+        assert (now.destinations, now.outputs) == (("pacs",), ("seg",))
+    verified = (Delivery("pacs", "seg", "verified"),)
+    spool.write(replace(now, stage="done", deliveries=verified))
+    do(spool, destinations=["pacs", "other"], forms=["seg", "pdf"])
+    (now,) = spool.entries()
+    assert now.deliveries == (
+        *verified,
+        Delivery("pacs", "pdf"),
+        Delivery("other", "seg"),
+        Delivery("other", "pdf"),
+    )
+    assert now.destinations == ("pacs", "other") and now.outputs == ("seg", "pdf")
+
+
+@pytest.mark.parametrize("stage", ["uploaded", "segmenting", "delivering"])
+def test_what_is_ordered_while_the_same_job_is_under_way_is_delivered_too(spool: Spool, stage: str) -> None:
+    first = (Delivery("pacs", "seg", attempts=3),) if stage == "delivering" else ()
+    stand(spool, stage, destinations=("pacs",), outputs=("seg",), deliveries=first)
+    do(spool, destinations=["other"], forms=["pdf"])
+    do(spool, destinations=["pacs"], forms=["seg"])
+    (now,) = spool.entries()
+    assert (now.stage, now.destinations) == (stage, ("pacs", "other"))
+
+    class Done:
+        def job(self, job_id: str) -> dict[str, Any]:
+            return {"state": "succeeded", "mask_id": "m1"}
+
+    Follower(CONFIG, spool, Done()).step()  # type: ignore[arg-type]
+    Follower(CONFIG, spool, Done()).step()  # type: ignore[arg-type]
+    (now,) = spool.entries()
+    assert now.stage == "delivering"
+    assert [(one.destination, one.form) for one in now.deliveries] == [("pacs", "seg"), ("other", "pdf")]
+    assert now.deliveries[: len(first)] == first
 
 
 def test_what_is_not_there_or_not_known_is_said(spool: Spool) -> None:
