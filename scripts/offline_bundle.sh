@@ -16,7 +16,8 @@ pinned() { sed -n "s/^$1=//p" "$root/segloop"; }
 download() { "$python" -m pip download --quiet --disable-pip-version-check --dest "$target/wheels" "$@"; }
 
 git -C "$root" archive --format=tar --prefix=segloop/ --output="$target/segloop.tar" HEAD
-download --no-deps "$(pinned PIP)"
+# wheel: the one package without a wheel (acvl-utils) asks for it when it is built.
+download --no-deps "$(pinned PIP)" wheel
 download --no-deps --require-hashes -r "$root/requirements.lock"
 # With what its own wheel names, such as the CUDA libraries; SEGLOOP_BUNDLE_TORCH=none leaves it out.
 [ "${SEGLOOP_BUNDLE_TORCH:-}" = none ] || download "$(pinned TORCH)"

@@ -362,7 +362,7 @@ def test_nothing_but_health_and_docs_answers_without_the_token(
 
 def test_ready_names_what_is_away_and_metrics_count(client: TestClient, settings: Settings) -> None:
     assert client.get("/ready").json() == {"status": "ready"}
-    assert "segloop_jobs{queue=" in client.get("/metrics").text
+    assert "segloop_outbox_rows " in client.get("/metrics").text
 
 
 def test_a_method_that_a_path_does_not_have_is_answered_with_those_it_has(client: TestClient) -> None:
