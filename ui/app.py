@@ -2,17 +2,37 @@
 
 import streamlit as st
 
+from segloop.errors import SegloopError
 from segloop.settings import Settings
 from ui.api_client import ApiClient, connect
+from ui.sign_in import COOKIE, unseal
 from ui.views import audit, compare, jobs, segment, studies, worklist
 from ui.views.models import page as models
 
 
-@st.cache_resource
+@st.cache_resource(max_entries=200)
+def _client_of(api_url: str, session: str) -> ApiClient:
+    return connect(api_url, session)
+
+
 def client() -> ApiClient:
-    """Return the one client of this process."""
+    """Return the client that acts as the person whose browser this is."""
     settings = Settings.from_env()
-    return connect(settings.api_url, settings.token)
+    session = unseal(st.context.cookies.get(COOKIE, ""), settings.ticket_key)
+    return _client_of(settings.api_url, session or "")
+
+
+def require_signed_in() -> None:
+    """Show nothing to whoever was signed out or switched off while the page was open."""
+    try:
+        client().me()
+    except SegloopError as error:
+        if error.code != "unauthorized":
+            return  # the page itself says what is wrong
+        st.error(
+            "You are signed out. Open a fresh link; on the machine that runs Segloop: ./segloop admin link"
+        )
+        st.stop()
 
 
 def open_case(volume_id: str) -> None:
@@ -31,6 +51,7 @@ def open_worklist() -> None:
 
 
 st.set_page_config(page_title="Segloop", layout="wide")
+require_signed_in()
 # The viewer needs the room that Streamlit leaves empty above a page.
 st.html("<style>.stMainBlockContainer { padding: 4.2rem 1.5rem 0.5rem }</style>")
 WORKLIST = st.Page(lambda: worklist.page(client(), open_case), title="Worklist", default=True)

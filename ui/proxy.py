@@ -15,7 +15,7 @@ from streamlit.web.server.starlette import App
 
 from segloop import logs
 from segloop.settings import Settings
-from ui.sign_in import SignIn
+from ui.sign_in import SCOPE_KEY, SignIn
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE"]
 FORWARDED = {
@@ -34,13 +34,12 @@ FORWARDED = {
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "server", "date"}
 
 
-def make_api_proxy(api_url: str, token: str) -> Starlette:
-    """Return an ASGI app that streams every request to the API with the session's token."""
-    client = httpx.AsyncClient(base_url=api_url, timeout=httpx.Timeout(10.0, read=300.0, write=300.0))
+def make_api_proxy(client: httpx.AsyncClient) -> Starlette:
+    """Return an ASGI app that streams every request to the API as the person whose browser asks."""
 
     async def forward(request: Request) -> Response:
         headers = {name: value for name, value in request.headers.items() if name in FORWARDED}
-        headers |= {"authorization": f"Bearer {token}", "accept-encoding": "identity"}
+        headers |= {"authorization": f"Bearer {request.scope[SCOPE_KEY]}", "accept-encoding": "identity"}
         path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
         has_body = request.method in ("POST", "PUT")
         upstream = client.build_request(
@@ -78,10 +77,12 @@ async def _chunks(answer: httpx.Response) -> AsyncIterator[bytes]:
 
 def make_app(settings: Settings) -> App:
     """Return the UI: pages at /, the API at /api."""
+    timeout = httpx.Timeout(10.0, read=300.0, write=300.0)
+    api = httpx.AsyncClient(base_url=settings.api_url, timeout=timeout)
     return App(
         Path(__file__).with_name("app.py"),
-        routes=[Mount("/api", app=make_api_proxy(settings.api_url, settings.token))],
-        middleware=[Middleware(SignIn, key=settings.ticket_key, link_file=Path(settings.ui_link_file))],
+        routes=[Mount("/api", app=make_api_proxy(api))],
+        middleware=[Middleware(SignIn, key=settings.ticket_key, api=api)],
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from segloop import logs
 from segloop.errors import SegloopError
-from segloop.stack import checks, control, home, run, state
+from segloop.stack import accounts, checks, control, home, run, state
 from segloop.stack.backup import commands as backup
 
 
@@ -110,8 +110,13 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_verify_audit)
     audit.add_parser("head", help="the newest seal, to be kept elsewhere").set_defaults(run=_audit_head)
 
-    admin = commands.add_parser("admin", help="links and tokens").add_subparsers(required=True)
-    admin.add_parser("link", help="a fresh link to the UI, good for one sign-in").set_defaults(run=_link)
+    admin = commands.add_parser("admin", help="links, people, members, keys and tokens").add_subparsers(
+        required=True
+    )
+    link = admin.add_parser("link", help="a fresh link to the UI, good for one sign-in")
+    link.add_argument("--person", default="admin", help="who it signs in; 'admin' is made where missing")
+    link.set_defaults(run=_link)
+    accounts.add(admin, _say)
     admin.add_parser("token", help="where the API's token is kept").set_defaults(run=_token)
     return parser
 
@@ -236,8 +241,8 @@ def _sbom(_: Path, options: argparse.Namespace) -> None:
     _say(f"{n} components, all licences of what is shipped let in: {options.file}")
 
 
-def _link(root: Path, _: argparse.Namespace) -> None:
-    _say(state.new_link(root))
+def _link(root: Path, options: argparse.Namespace) -> None:
+    _say(state.new_link(root, options.person))
 
 
 def _token(root: Path, _: argparse.Namespace) -> None:

@@ -39,7 +39,6 @@ class Settings:
     s3_secure: bool = False
     api_url: str = "http://127.0.0.1:8000"
     ui_url: str = "http://127.0.0.1:8501"
-    ui_link_file: str = ""
     lease_s: float = 30.0
     heartbeat_s: float = 10.0
     reaper_interval_s: float = 5.0

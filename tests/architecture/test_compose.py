@@ -96,7 +96,7 @@ def test_secrets_are_only_where_they_are_used() -> None:
         "POSTGRES_APP_PASSWORD": {"postgres", "api"},
         "POSTGRES_WORKER_PASSWORD": {"postgres", "relay", *WORKERS},
         "SEGLOOP_S3_SECRET_KEY": {"storage", "storage_setup", "api", *WORKERS},
-        "SEGLOOP_TOKEN": {"api", "ui", "flower", "gateway"},
+        "SEGLOOP_TOKEN": {"api", "flower", "gateway"},
         "SEGLOOP_TICKET_KEY": {"api", "ui"},
         "SEGLOOP_PSEUDONYM_KEY": {"api"},
         "SEGLOOP_METRICS_TOKEN": {"api"},

@@ -210,7 +210,6 @@ def test_every_process_starts_and_its_own_health_check_passes(
         image = service(name)["image"].split("/")[1].split(":")[0]
         words = service(name).get("command") or images.command(image)
         given = {key: local(value) for key, value in environment(name).items()}
-        given |= {"SEGLOOP_UI_LINK_FILE": str(tmp_path / "links.json")} if name == "ui" else {}
         given |= {"OMP_NUM_THREADS": "1"}
         dry = built[image]
         return dry, dry.argv([local(word) for word in words]), dry.environment(given)

@@ -16,7 +16,6 @@ from segloop.stack.service import MIGRATIONS, Service
 
 # The repository: services, ui and migrations are run from the tree.
 ROOT = Path(__file__).parents[3]
-LINK_FILE = "ui_link.json"
 GATEWAY_FILE = "gateway.yaml"
 """In the home; where it is, the DICOM gateway runs with it."""
 _FOR_THE_GATEWAY = ("token", "api_url", "gateway_spool", "scratch", "log_level")
@@ -40,7 +39,6 @@ def environment(servers: Servers, environ: Mapping[str, str]) -> dict[str, str]:
     fixed = {
         "SEGLOOP_API_URL": f"http://127.0.0.1:{ports['api']}",
         "SEGLOOP_UI_URL": f"http://127.0.0.1:{ports['ui']}",
-        "SEGLOOP_UI_LINK_FILE": str(home.run / LINK_FILE),
         # `services` and `ui` are folders of the repository, not installed packages.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), environ.get("PYTHONPATH", "")])),
         "PYTHONUNBUFFERED": "1",

@@ -2,14 +2,12 @@
 
 import json
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from segloop.errors import NotFound
-from segloop.stack import lock
-from segloop.stack.applications import LINK_FILE
+from segloop.stack import admin, lock
 from segloop.stack.run import ENVIRONMENT_FILE, STATE_FILE
 
 
@@ -72,16 +70,9 @@ def ports(root: Path) -> dict[str, int]:
     return chosen
 
 
-def new_link(root: Path) -> str:
-    """Return a fresh address of the UI that signs in once; the UI forgets the key when it is used."""
-    path = root / "run" / LINK_FILE
-    keys: list[str] = json.loads(path.read_text()) if path.exists() else []
-    key = secrets.token_urlsafe(24)
-    draft = path.with_suffix(".new")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps([*keys[-19:], key]))
-    draft.replace(path)
-    return f"http://127.0.0.1:{ports(root)['ui']}/?key={key}"
+def new_link(root: Path, person: str = admin.FIRST) -> str:
+    """Return a fresh address of the UI that signs a person in once."""
+    return f"http://127.0.0.1:{ports(root)['ui']}/?key={admin.new_code(environment(root), person)}"
 
 
 def _is_alive(pid: int) -> bool:

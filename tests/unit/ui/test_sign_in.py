@@ -1,26 +1,44 @@
-"""The embedded UI opens with a one-time link and with nothing else."""
+"""The pages open with a one-time link and with nothing else, and act as whom it signed in."""
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from ui import sign_in
 
+SESSION = "sgs_00000000000000000000000000000001_hidden"
+
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[TestClient]:
-    link_file = tmp_path / "links"
-    link_file.write_text(json.dumps(["one", "two"]))
+def client() -> Iterator[TestClient]:
+    links = {"one", "two"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        code = json.loads(request.content)["code"]
+        if code == "away":
+            raise httpx.ConnectError("refused")
+        if code == "broken":
+            return httpx.Response(503, json={})
+        if code not in links:
+            return httpx.Response(401, json={"code": "link_invalid"})
+        links.remove(code)
+        return httpx.Response(201, json={"key": SESSION, "name": "anna"})
+
+    def inside(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(request.scope[sign_in.SCOPE_KEY])
+
+    api = httpx.AsyncClient(base_url="http://api", transport=httpx.MockTransport(answer))
     app = Starlette(
-        routes=[Route("/{path:path}", lambda _: PlainTextResponse("inside"), methods=["GET", "POST"])],
-        middleware=[Middleware(sign_in.SignIn, key="secret", link_file=link_file)],
+        routes=[Route("/{path:path}", inside, methods=["GET", "POST"])],
+        middleware=[Middleware(sign_in.SignIn, key="secret", api=api)],
     )
     with TestClient(app, base_url="http://127.0.0.1:1", follow_redirects=False) as client:
         yield client
@@ -32,31 +50,40 @@ def test_without_a_link_the_page_says_how_to_get_one(client: TestClient) -> None
     assert "./segloop admin link" in answer.text
 
 
-def test_a_link_opens_once(client: TestClient) -> None:
+def test_a_link_opens_once_and_the_browser_gets_no_key_that_it_could_read(client: TestClient) -> None:
     opened = client.get("/?key=one")
     assert (opened.status_code, opened.headers["location"]) == (303, "/")
-    cookie = opened.headers["set-cookie"].lower()
-    assert "httponly" in cookie
-    assert "samesite=strict" in cookie
-    assert client.get("/segment").text == "inside"
+    cookie = opened.headers["set-cookie"]
+    assert "httponly" in cookie.lower()
+    assert "samesite=strict" in cookie.lower()
+    assert "sgs" not in cookie and "hidden" not in cookie
+    assert client.get("/segment").text == SESSION
     client.cookies.clear()
     assert client.get("/?key=one").status_code == 401
     assert client.get("/?key=two").status_code == 303
 
 
-@pytest.mark.parametrize("session", ["", "x", "9999999999.", "9999999999.abc", f"1.{'0' * 64}", "é.é"])
-def test_a_forged_session_is_refused(session: str) -> None:
-    assert not sign_in.is_valid(session, "secret")
+@pytest.mark.parametrize("link", ["away", "broken"])
+def test_a_link_is_not_called_used_while_the_api_is_away(client: TestClient, link: str) -> None:
+    answer = client.get(f"/?key={link}")
+    assert answer.status_code == 503 and "same link again" in answer.text
+    assert "set-cookie" not in answer.headers
 
 
-def test_a_session_ends(client: TestClient) -> None:
-    session = sign_in.issue("secret", now=0)
-    assert sign_in.is_valid(session, "secret", now=sign_in.LIFETIME_S - 1)
-    assert not sign_in.is_valid(session, "secret", now=sign_in.LIFETIME_S)
-    assert not sign_in.is_valid(session, "another secret", now=1)
+@pytest.mark.parametrize("value", ["", "x", SESSION, "AAAA", "é.é", "A" * 200])
+def test_a_forged_cookie_is_refused(value: str) -> None:
+    assert sign_in.unseal(value, "secret") is None
+
+
+def test_a_cookie_ends_and_opens_with_its_own_key_only() -> None:
+    value = sign_in.seal(SESSION, "secret", now=0)
+    assert sign_in.unseal(value, "secret", now=sign_in.LIFETIME_S - 1) == SESSION
+    assert sign_in.unseal(value, "secret", now=sign_in.LIFETIME_S) is None
+    assert sign_in.unseal(value, "another secret", now=1) is None
+    assert sign_in.unseal(value[:-4] + "AAAA", "secret", now=1) is None
 
 
 def test_another_origin_may_not_change_anything(client: TestClient) -> None:
-    client.cookies.set(sign_in.COOKIE, sign_in.issue("secret"))
+    client.cookies.set(sign_in.COOKIE, sign_in.seal(SESSION, "secret"))
     assert client.post("/api/v1/jobs", headers={"Origin": "http://evil.example"}).status_code == 401
-    assert client.post("/api/v1/jobs", headers={"Origin": "http://127.0.0.1:1"}).text == "inside"
+    assert client.post("/api/v1/jobs", headers={"Origin": "http://127.0.0.1:1"}).text == SESSION
