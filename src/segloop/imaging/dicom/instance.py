@@ -1,5 +1,7 @@
 """A new object in the CT's study: whose it is, UIDs and times that making it again does not change, and how it names its algorithm."""
 
+import hashlib
+import json
 import re
 from datetime import UTC, timedelta, timezone
 from typing import Any
@@ -14,6 +16,13 @@ from segloop.imaging.dicom.result import MANUFACTURER, MODEL_NAME, Form, Origin
 from segloop.imaging.dicom.series import Series
 
 UTF_8 = "ISO_IR 192"
+_ALSO_TAKEN = (
+    *("SeriesNumber", "SeriesDescription", "FrameOfReferenceUID", "PositionReferenceIndicator"),
+    *("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions", "StationName"),
+    *("InstitutionName", "InstitutionalDepartmentName", "InstitutionAddress", "TimezoneOffsetFromUTC"),
+)
+"""What results take over beside the attributes of patient and study: of the series, and its equipment as contributing."""
+_OF_THE_SLICE = ("InstanceCreationDate", "InstanceCreationTime", "ContentDate", "ContentTime")
 
 
 def identity(series: Series, origin: Origin, form: Form) -> dict[str, Any]:
@@ -31,9 +40,35 @@ def identity(series: Series, origin: Origin, form: Form) -> dict[str, Any]:
 
 
 def uid(series: Series, origin: Origin, form: Form, what: str) -> str:
-    """Return the UID of something of a result: the same for the same mask, source and form."""
+    """Return the UID of something of a result: the same for the same mask, source and form.
+
+    The source is also what its headers say of patient and study: objects that name a patient differently are two.
+    """
     source = series.headers[0]
-    return origin.uid(form, source.StudyInstanceUID, source.SeriesInstanceUID, what)
+    return origin.uid(form, source.StudyInstanceUID, source.SeriesInstanceUID, what, _taken_over(series))
+
+
+def _taken_over(series: Series) -> str:
+    """Return a digest of what results take over of their source's headers."""
+    source = series.headers[0]
+    blank = hd.base.SOPClass(
+        study_instance_uid=source.StudyInstanceUID,
+        series_instance_uid=source.SeriesInstanceUID,
+        series_number=1,
+        sop_instance_uid=source.SOPInstanceUID,
+        sop_class_uid=source.SOPClassUID,
+        instance_number=1,
+        modality="CT",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+    )
+    blank.copy_patient_and_study_information(source)
+    taken = {element.keyword for element in blank}.difference(_OF_THE_SLICE).union(_ALSO_TAKEN)
+    found = pydicom.Dataset()
+    for keyword in taken.intersection(source.dir()):
+        found.add(source[keyword])
+    slices = [str(header.SOPInstanceUID) for header in series.headers]
+    said = json.dumps([found.to_json_dict(suppress_invalid_tags=True), slices], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def new_instance(
