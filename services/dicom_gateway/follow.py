@@ -37,13 +37,20 @@ class Follower:
         entries = self.spool.entries()
         for gone in set(self._looked_at) - {entry.key for entry in entries}:
             del self._looked_at[gone]
+        uploads = list[Entry]()
         for entry in entries:
             if entry.stage == "receiving":
                 closed = self.spool.close(entry, quiet_s=self.config.quiet_s, settle_s=self.config.settle_s)
                 changed = changed or closed is not None
             elif entry.stage in self._steps and entry.next_try <= time.time():
-                with logs.bind(request_id=entry.key):
+                if entry.stage == "closed" and entry.project:
+                    uploads.append(entry)
+                else:
                     changed = self._advance(entry) or changed
+        # One at a time, when all else is done: it may take long, and an urgent one may be here by then.
+        if uploads and not changed:
+            urgent = min(uploads, key=lambda entry: entry.priority != "stat")  # else the one longest here
+            changed = self._advance(urgent)
         self.spool.sweep(keep_s=self.config.keep_s)
         return changed
 
@@ -57,6 +64,10 @@ class Follower:
         }
 
     def _advance(self, entry: Entry) -> bool:
+        with logs.bind(request_id=entry.key):
+            return self._advance_one(entry)
+
+    def _advance_one(self, entry: Entry) -> bool:
         try:
             after = self._steps[entry.stage](entry)
         except Unavailable as error:
@@ -76,7 +87,7 @@ class Follower:
         written = self.spool.update(entry.key, lambda now: after if now == entry else now)
         if written == after and after.stage != entry.stage:
             log.info("series %s: %s", entry.key, after.stage)
-        return written is not None and written.stage != entry.stage
+        return written is not None and written != entry
 
     def _later(self, entry: Entry, code: str, message: str) -> Entry:
         tries = entry.tries + 1 if entry.code == code else 1
@@ -91,9 +102,12 @@ class Follower:
         files = sorted(self.spool.files(entry).glob("*.dcm"))
         if not files:
             raise InvalidInput("nothing_received", "No file of this series could be kept; send it again.")
-        entry = entry if entry.project else self._routed(entry, files)
-        if not entry.project:
-            return replace(entry, stage="ignored", code="not_routed", message="No rule takes this series.")
+        if not entry.project:  # first it is said where it goes and how urgent it is
+            entry = self._routed(entry, files)
+            text = "No rule takes this series."
+            return (
+                entry if entry.project else replace(entry, stage="ignored", code="not_routed", message=text)
+            )
         volume_id = self.api.upload(files, project=entry.project)
         return replace(entry, stage="uploaded", volume_id=volume_id, code="", message="")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from services.dicom_gateway.destinations import CStore
 from services.dicom_gateway.entry import Entry
 from services.dicom_gateway.follow import Follower
 from services.dicom_gateway.order_kinds import redeliver
+from services.dicom_gateway.rules import Rule
 from services.dicom_gateway.spool import Spool
+from tests.dicom_series import slices, voxels
 
 
 class FakeApi:
@@ -27,7 +30,7 @@ class FakeApi:
         self.uploaded: list[list[str]] = []
 
     def upload(self, files: Sequence[Path], *, project: str) -> str:
-        self.uploaded.append([file.read_text() for file in files])
+        self.uploaded.append([file.read_text("latin-1") for file in files])
         self.meanwhile()
         return f"volume {len(self.uploaded)}"
 
@@ -144,3 +147,29 @@ def test_a_proxy_that_says_the_api_is_away_is_nothing_unexpected(status: int, bo
     with pytest.raises(Unavailable) as later:
         api.job("j")
     assert later.value.code == code
+
+
+def test_an_urgent_series_is_stored_before_those_that_were_here_before(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for number, body in enumerate([b"first", b"second", b"urgent"]):
+        spool.store("A", f"1.{number}", "1.2.3", body)
+    for number, entry in enumerate(sorted(spool.entries(), key=lambda entry: entry.received)):
+        priority = "stat" if number == 2 else "routine"
+        spool.write(replace(entry, stage="closed", project="neck", priority=priority, touched=100.0 + number))
+    api = FakeApi()
+
+    def come() -> None:
+        """While the first is stored another urgent one comes, by C-STORE: its rule says so."""
+        api.meanwhile = lambda: None
+        header = slices(voxels((4, 4, 3)))[0]
+        file = BytesIO()
+        header.save_as(file, enforce_file_format=True)
+        spool.store("A", "1.9", "1.2.3", file.getvalue())
+        entry = next(entry for entry in spool.entries() if entry.stage == "receiving")
+        spool.write(replace(entry, stage="closed"))
+
+    late = follower(spool, api, rules=(Rule("er", {}, project="neck", priority="stat"),))
+    api.meanwhile = come
+    while late.step():
+        pass
+    assert [files[0][:6] for files in api.uploaded] == ["urgent", "\0" * 6, "first", "second"]
