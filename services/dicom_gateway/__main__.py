@@ -94,7 +94,8 @@ def run(config: Config) -> None:
     for name in (*config.destinations, "those that are gone"):
         loops.add(f"deliver to {name}", partial(deliverer.step, name))
     loops.add("report", Reporter(config, spool, api).step)
-    loops.add("orders", Orders(config.aet, api, kinds).step)
+    loops.add("orders to pull", Orders(config.aet, api, kinds, pulls=True).step)
+    loops.add("orders", Orders(config.aet, api, kinds, pulls=False).step)
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())

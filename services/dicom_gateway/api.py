@@ -51,10 +51,10 @@ class Api:
         """Say where a series stands, as `schemas.SeriesReport`."""
         self._send("PUT", f"/v1/gateways/{_quote(aet)}/series/{key}", json=report)
 
-    def claim_order(self, aet: str) -> dict[str, Any] | None:
-        """Return the next order `{id, kind, payload}`, or None where none came for a while."""
+    def claim_order(self, aet: str, *, pulls: bool) -> dict[str, Any] | None:
+        """Return the next order `{id, kind, payload}` to pull a series, or of another kind; None where none came for a while."""
         path = f"/v1/gateways/{_quote(aet)}/orders/claim"
-        answer = self._send("POST", path, params={"wait": "20"})
+        answer = self._send("POST", path, params={"wait": "20", "pulls": str(pulls).lower()})
         return None if answer.status_code == 204 else dict(answer.json())
 
     def answer_order(self, aet: str, order_id: str, result: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from services.dicom_gateway.api import Api
 
 log = logging.getLogger(__name__)
 MOST_AT_ONCE, PLACE_S = 8, 20.0
-"""How many orders are done at once, and how long a free place is waited for before the loop comes round again."""
+"""How many orders of either sort are done at once, and how long a free place is waited for before the loop comes round again."""
 ANSWER_FOR_S, ANSWER_AGAIN_S = 600.0, 5.0
 """How long an answer is offered to an API that is away; then it gives the order out again."""
 Do = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -20,10 +20,13 @@ Do = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class Orders:
-    """Claims for one AE title; `kinds` does what is asked for, by the order's kind."""
+    """Claims for one AE title; `kinds` does what is asked for, by the order's kind.
 
-    def __init__(self, aet: str, api: Api, kinds: Mapping[str, Do]) -> None:
-        self._aet, self._api, self._kinds = aet, api, kinds
+    It claims orders to pull a series, or all others: those wait for a source and a volume, and must not hold up what is quick.
+    """
+
+    def __init__(self, aet: str, api: Api, kinds: Mapping[str, Do], *, pulls: bool) -> None:
+        self._aet, self._api, self._kinds, self._pulls = aet, api, kinds, pulls
         self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
         self._lock = threading.Lock()
         self._running: set[str] = set()
@@ -38,7 +41,7 @@ class Orders:
             return False
         begun = False
         try:
-            order = self._api.claim_order(self._aet)
+            order = self._api.claim_order(self._aet, pulls=self._pulls)
             if order is None:
                 return False
             with self._lock:

@@ -122,6 +122,15 @@ def test_an_order_goes_out_once_and_comes_back_with_its_result(http: TestClient)
     assert claim(http) is None
 
 
+def test_orders_to_pull_and_others_can_be_asked_for_apart(http: TestClient) -> None:
+    http.post(f"/v1/gateways/{AET}/test", json={"name": "pacs"})
+    address = f"/v1/gateways/{AET}/orders/claim"
+    assert http.post(address, params={"pulls": True}).status_code == 204
+    order = http.post(address, params={"pulls": False}).json()
+    assert order["kind"] == "echo"
+    end(http, order)
+
+
 def test_a_forgotten_order_is_given_out_again(http: TestClient, owner_url: str) -> None:
     http.post(f"/v1/gateways/{AET}/test", json={"name": "pacs"})
     first = claim(http)

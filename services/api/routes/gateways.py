@@ -74,12 +74,13 @@ async def claim_order(
     actor: ActorDep,
     parts: PartsDep,
     wait: Annotated[float, Query(ge=0, le=30, description="Seconds to wait for an order.")] = 0,
+    pulls: Annotated[bool | None, Query(description="Only orders to pull a series, or only others.")] = None,
 ) -> Any:
     """Give a gateway its next order; one that isn't answered for ten minutes is given out again."""
     end = time.monotonic() + wait
     # Nobody listens any more: what would be claimed now would lie for ten minutes.
     while not await request.is_disconnected():
-        order = await run_in_threadpool(_claim, parts, aet)
+        order = await run_in_threadpool(_claim, parts, aet, pulls)
         if order is not None:
             return schemas.ClaimedOrder(**order)
         if time.monotonic() >= end:
@@ -123,8 +124,8 @@ def get_order(order_id: str, conn: ConnectionDep, actor: ActorDep) -> schemas.Or
     return schemas.Order.model_validate(orders_table.get(conn, require_uuid(order_id)))
 
 
-def _claim(parts: Parts, aet: str) -> dict[str, Any] | None:
+def _claim(parts: Parts, aet: str, pulls: bool | None) -> dict[str, Any] | None:
     if parts.identities is None:
         raise Conflict("dicom_not_set_up", "This installation has no identity store; set one up.")
     with transaction(parts.engine) as conn:
-        return orders.claim(conn, parts.identities, gateway=aet)
+        return orders.claim(conn, parts.identities, gateway=aet, pulls=pulls)

@@ -41,8 +41,11 @@ class FakeApi:
         self.answers: dict[str, schemas.OrderResult] = {}
         self.away = 0
 
-    def claim_order(self, aet: str) -> Mapping[str, Any] | None:
-        return self.waiting.pop(0) if self.waiting else None
+    def claim_order(self, aet: str, *, pulls: bool) -> Mapping[str, Any] | None:
+        fitting = [one for one in self.waiting if (one["kind"] == "retrieve") == pulls]
+        if fitting:
+            self.waiting.remove(fitting[0])
+        return fitting[0] if fitting else None
 
     def answer_order(self, aet: str, order_id: str, result: Mapping[str, Any]) -> None:
         if self.away:
@@ -76,7 +79,7 @@ def test_each_order_is_done_and_answered_with_what_came_of_it(caplog: pytest.Log
         "redeliver": fail(RuntimeError("Doe^Jane")),
     }
     api = FakeApi(order(1, "echo", name="pacs"), order(2, "route"), order(3, "redeliver"), order(4, "dance"))
-    found = Orders("SEGLOOP", api, kinds)  # type: ignore[arg-type]
+    found = Orders("SEGLOOP", api, kinds, pulls=False)  # type: ignore[arg-type]
     with caplog.at_level("INFO"):
         while found.step():
             pass
@@ -90,27 +93,37 @@ def test_an_answer_is_repeated_until_the_api_is_there(monkeypatch: pytest.Monkey
     monkeypatch.setattr(orders, "ANSWER_AGAIN_S", 0.01)
     api = FakeApi(order(1, "echo"))
     api.away = 3
-    assert Orders("SEGLOOP", api, {"echo": lambda _: {}}).step()  # type: ignore[arg-type]
+    assert Orders("SEGLOOP", api, {"echo": lambda _: {}}, pulls=False).step()  # type: ignore[arg-type]
     api.until(1)
     assert api.away == 0
 
 
-def test_one_that_takes_long_holds_up_no_other_and_is_not_begun_twice() -> None:
+def test_pulls_that_take_long_hold_up_no_other_and_are_not_begun_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(orders, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(orders, "PLACE_S", 0.01)
     go, begun = threading.Event(), list[str]()
 
     def pull(payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        begun.append("pull")
+        begun.append(payload["of"])
         go.wait(30)
         return {}
 
-    api = FakeApi(order(1, "retrieve"), order(1, "retrieve"), order(2, "echo"))
-    found = Orders("SEGLOOP", api, {"retrieve": pull, "echo": lambda _: {}})  # type: ignore[arg-type]
-    while found.step():
+    first = order(1, "retrieve", of="1")
+    api = FakeApi(first, first, order(2, "retrieve", of="2"), order(3, "retrieve", of="3"), order(4, "echo"))
+    kinds: dict[str, orders.Do] = {"retrieve": pull, "echo": lambda _: {}}
+    to_pull, others = (Orders("SEGLOOP", api, kinds, pulls=pulls) for pulls in (True, False))  # type: ignore[arg-type]
+    while to_pull.step():
         pass
+    assert others.step() and not others.step()
     api.until(1)
-    assert set(api.answers) == {"2"} and begun == ["pull"]
+    assert set(api.answers) == {"4"} and set(begun) == {"1", "2"}, "the third is left for when there is room"
     go.set()
-    api.until(2)
+    api.until(3)
+    assert to_pull.step()
+    api.until(4)
+    assert sorted(begun) == ["1", "2", "3"]
 
 
 @pytest.fixture
@@ -213,7 +226,7 @@ def test_what_is_done_for_an_order_carries_its_id_into_the_apis_requests() -> No
     sender = Api("http://api", "token")
     sender._http = httpx.Client(base_url="http://api", transport=httpx.MockTransport(answer))
     sender._send("GET", "/v1/jobs")
-    Orders("SEGLOOP", api, {"echo": echo}).step()  # type: ignore[arg-type]
+    Orders("SEGLOOP", api, {"echo": echo}, pulls=False).step()  # type: ignore[arg-type]
     api.until(1)
     assert seen[1] == number and logs.is_request_id(seen[0]) and seen[0] != number
 

@@ -80,9 +80,11 @@ def place(
     return order_id
 
 
-def claim(conn: Connection, identities: IdentityStore, *, gateway: str) -> dict[str, Any] | None:
-    """Give out a gateway's next order as {id, kind, payload}, or None."""
-    row = orders_table.claim(conn, gateway=gateway, again_after=AGAIN_AFTER)
+def claim(
+    conn: Connection, identities: IdentityStore, *, gateway: str, pulls: bool | None = None
+) -> dict[str, Any] | None:
+    """Give out a gateway's next order as {id, kind, payload}, or None; only orders to pull, or only others, where `pulls` says so."""
+    row = orders_table.claim(conn, gateway=gateway, again_after=AGAIN_AFTER, pulls=pulls)
     if row is None:
         return None
     payload = json.loads(identities.unseal(bytes(row.payload), context=_context(row.id)))

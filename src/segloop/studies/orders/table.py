@@ -74,7 +74,9 @@ def insert_order(conn: Connection, **values: object) -> None:
     conn.execute(insert(orders).values(**values))
 
 
-def claim(conn: Connection, *, gateway: str, again_after: timedelta) -> Row[Any] | None:
+def claim(
+    conn: Connection, *, gateway: str, again_after: timedelta, pulls: bool | None = None
+) -> Row[Any] | None:
     """Give out a gateway's most urgent order, the oldest of these, that is open, or was claimed so long ago that it seems forgotten."""
     forgotten = orders.c.claimed_at < _now - again_after
     chosen = (
@@ -82,6 +84,7 @@ def claim(conn: Connection, *, gateway: str, again_after: timedelta) -> Row[Any]
         .where(
             orders.c.gateway == gateway,
             or_(orders.c.state == "open", (orders.c.state == "claimed") & forgotten),
+            *([] if pulls is None else [(orders.c.kind == "retrieve") == pulls]),
         )
         .order_by(orders.c.priority, orders.c.created_at, orders.c.id)
         .limit(1)
