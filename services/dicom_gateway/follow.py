@@ -149,8 +149,8 @@ class Follower:
     def _look_again(self, entry: Entry) -> Entry:
         """A job that failed can be retried by a person for as long as the series is here: then it is followed again."""
         at = time.monotonic()
-        if not entry.job_id or not entry.volume_id or entry.mask_id:  # it was not the job that failed
-            return entry
+        if not entry.job_id or not entry.volume_id or entry.mask_id or entry.message == GIVEN_UP:
+            return entry  # it was not the job that failed
         if at - self._looked_at.get(entry.key, -LOOK_AGAIN_S) < LOOK_AGAIN_S:
             return entry
         self._looked_at[entry.key] = at

@@ -9,7 +9,7 @@ import pytest
 from segloop.errors import InvalidInput, Unavailable
 from services.dicom_gateway import follow
 from services.dicom_gateway.config import Config
-from services.dicom_gateway.deliveries import Delivery
+from services.dicom_gateway.deliveries import GIVEN_UP, Delivery
 from services.dicom_gateway.destinations import CStore
 from services.dicom_gateway.entry import Entry
 from services.dicom_gateway.follow import Follower
@@ -92,7 +92,13 @@ def test_a_failed_series_is_looked_after_now_and_then_and_says_why_it_failed(
 
 def test_a_series_that_failed_for_another_reason_is_left_alone(spool: Spool) -> None:
     api = FakeApi()
-    for values in ({"volume_id": ""}, {"volume_id": "v", "mask_id": "m"}, {"mask_id": "", "job_id": ""}):
+    others: list[dict[str, str]] = [
+        {"volume_id": ""},
+        {"volume_id": "v", "mask_id": "m"},
+        {"mask_id": "", "message": GIVEN_UP},  # or it would be tried, and kept, for ever
+        {"message": "", "job_id": ""},
+    ]
+    for values in others:
         stand(spool, stage="failed", **values)
         run(spool, api)
     assert api.n_asked == 0
