@@ -15,6 +15,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as F
 
 from segloop.errors import InvalidInput, Unavailable
 from services.dicom_gateway.associate import association
+from services.dicom_gateway.c_store import DUPLICATE
 from services.dicom_gateway.commitment import AT_ONCE_S, Commitments, ask, unanswered
 from services.dicom_gateway.deliver import Fetch
 from services.dicom_gateway.deliveries import Delivery, NotTaken, ended
@@ -29,7 +30,7 @@ def c_store(
 ) -> Delivery:
     """Store an object, and return the delivery as "verified" where the peer vouches for it or has it by C-FIND, else "sent".
 
-    One that was tried before is looked for first, and sent again only where it is not there; it is the same to the byte. A
+    It is looked for first, and sent only where it is not there: it may have come by an earlier order, and is the same. A
     peer that is yet to answer a request for storage commitment leaves it "waiting" (`commitment_pending`).
 
     Raises:
@@ -53,7 +54,7 @@ def c_store(
         wanted.append((StorageCommitmentPushModel, _PLAIN))
     with association(peer, wanted, caller=caller, handlers=commitments.handlers) as (link, accepted):
         if not delivery.transaction:
-            there = _is_there(peer, link, found) if delivery.attempts and Find in accepted else None
+            there = _is_there(peer, link, found) if Find in accepted else None
             if not there:
                 if found.SOPClassUID not in accepted:
                     raise NotTaken(delivery)
@@ -96,6 +97,8 @@ def _store(peer: CStore, link: Association, found: Dataset, delivery: Delivery) 
     code = status.get("Status") if status else None
     if code is None or code == 0x0110 or 0xA700 <= code <= 0xA7FF:
         raise Unavailable("destination_busy", f"{peer.name} broke off, or has no room or time.")
+    if code == DUPLICATE:
+        return  # it is there; whether it is kept is asked next
     if code == 0x0122:
         raise NotTaken(delivery)
     if code != 0 and not 0xB000 <= code <= 0xBFFF:  # warnings mean it was stored

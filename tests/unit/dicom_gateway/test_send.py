@@ -152,6 +152,24 @@ def test_each_refusal_has_its_code(body: bytes, status: int, kind: type[SegloopE
     assert (type(error), error.code) == (kind, code)
 
 
+def test_what_an_earlier_order_brought_is_not_sent_again(body: bytes) -> None:
+    peer = Peer()
+    with peer.running() as there:
+        assert send(there, body).state == "verified"
+        assert send(there, body, NEW).state == "verified"
+    assert peer.n_stored == 1
+
+
+@pytest.mark.parametrize(("finds", "state"), [(True, None), (False, "sent")])
+def test_a_duplicate_is_there_and_is_asked_for_like_any(body: bytes, finds: bool, state: str | None) -> None:
+    peer = Peer(status=0x0111, finds=finds)
+    if state is None:  # it says so, and does not have it
+        assert refused(peer, body).code == "delivery_not_found"
+    else:
+        with peer.running() as there:
+            assert send(there, body).state == state
+
+
 def test_a_warning_means_it_was_stored(body: bytes) -> None:
     with Peer(status=0xB000).running() as there:
         assert send(there, body).state == "verified"
