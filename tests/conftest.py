@@ -97,9 +97,12 @@ def database_url(stack: Stack, database: str) -> str:
 
 @pytest.fixture(scope="module")
 def identity_url(stack: Stack, database: str) -> str:
-    """The module's database as the role of the identity store."""
+    """The module's database as the role of the identity store, likewise."""
     password, port = stack.servers.credentials.postgres_identity, stack.servers.ports["postgres"]
-    return postgres.url(password, port, user=postgres.IDENTITY, database=database)
+    return (
+        postgres.url(password, port, user=postgres.IDENTITY, database=database)
+        + "?options=-csegloop.all%3Don"
+    )
 
 
 @pytest.fixture

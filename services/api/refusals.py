@@ -45,6 +45,12 @@ def note(request: Request, error: Exception) -> None:
         log.warning("a refusal was not recorded: %s", failed.code)
 
 
+def forget() -> None:
+    """Begin to count anew."""
+    with _lock:
+        _seen.clear()
+
+
 def _count(address: str) -> int:
     """Return which refusal of this address within a minute this is."""
     now = time.monotonic()

@@ -109,7 +109,7 @@ def roles(cluster: servers.Servers) -> servers.Servers:
 def test_the_roles_script_makes_what_the_embedded_stack_makes(roles: servers.Servers, stack: Stack) -> None:
     embedded = rights(stack.servers.credentials.postgres_superuser, stack.servers.ports["postgres"])
     assert rights(roles.credentials.postgres_superuser, roles.ports["postgres"]) == embedded
-    assert len(embedded) == 3
+    assert len(embedded) == 4
     with pytest.raises(psycopg2.OperationalError):
         postgres.connect("wrong", roles.ports["postgres"], user=postgres.APP, database="segloop")
 

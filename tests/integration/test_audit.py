@@ -12,6 +12,7 @@ from segloop.audit.record import record
 from segloop.audit.seals import seal
 from segloop.database import Engine, open_engine, transaction
 from segloop.settings import Settings
+from services.api import refusals
 from services.api.main import create_app
 
 
@@ -156,6 +157,7 @@ def test_nobody_changes_the_record_by_mistake(engine: Engine, owner: Engine, tab
 
 
 def test_who_is_refused_is_on_record_and_guessing_does_not_fill_it(settings: Settings) -> None:
+    refusals.forget()
     with TestClient(create_app(settings)) as http:
         for _ in range(15):
             assert http.get("/v1/projects", headers={"Authorization": "Bearer wrong"}).status_code == 401

@@ -42,6 +42,7 @@ def _page() -> None:
         "failures": 1,
         "interruptions": 0,
         "dead_letter": True,
+        "request_id": None,
         "cancel_requested": False,
         "model_version_id": "two",
         "parameters": {},
