@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import yaml
@@ -50,12 +50,12 @@ def read_config(path: Path) -> Config:
     """
     try:
         body = yaml.safe_load(path.read_text()) or {}
+        only(body, {one.name for one in fields(Config)})
         destinations = read_destinations(body.pop("destinations", {}))
         rules = tuple(read_rule(given, destinations) for given in body.pop("rules", []))
         stow = read_stow(body.pop("stow")) if "stow" in body else None
         sources = read_sources(body.pop("sources", {}))
         tls = read_server_tls(body.pop("tls")) if "tls" in body else None
-        only(body, {"aet", "host", "port", "callers", "quiet_s", "settle_s", "keep_s"})
         body["callers"] = tuple(aet(caller) for caller in body.get("callers", []))
         found = Config(**body, rules=rules, destinations=destinations, stow=stow, sources=sources, tls=tls)
         aet(found.aet)

@@ -278,7 +278,10 @@ def test_a_series_that_no_volume_can_be_made_of_ends_with_the_reason(
     write(tmp_path / "ct", [*found[:4], *found[5:]])
     assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
     (entry,) = gateway.until(lambda entries: entries[0].stage == "failed", worker)
-    assert entry.code == "dicom_missing_slices" and "1 slices are missing" in entry.message
+    assert (
+        entry.code == "dicom_missing_slices"
+        and "1 slice is missing, the first between images" in entry.message
+    )
 
 
 def test_one_destination_that_refuses_takes_nothing_from_the_others(

@@ -221,8 +221,10 @@ def _require_even(slices: Sequence[Header], along: NDArray[np.float64]) -> float
     if np.abs(gaps - typical).max() <= GAP * typical + 1e-6:
         return float((along[-1] - along[0]) / (len(along) - 1))
     if np.abs(steps - np.rint(steps)).max() < 0.02 and steps.min() > 0.98:
-        missing = int((np.rint(steps) - 1).sum())
-        raise _refusal("missing_slices", f"{missing} slices are missing. Send the whole series")
+        missing, hole = int((np.rint(steps) - 1).sum()), int(np.argmax(np.rint(steps) > 1))
+        between = " and ".join(str(one.get("InstanceNumber", "?")) for one in slices[hole : hole + 2])
+        what = "1 slice is missing" if missing == 1 else f"{missing} slices are missing"
+        raise _refusal("missing_slices", f"{what}, the first between images {between}. Send the whole series")
     raise _refusal(
         "variable_spacing",
         f"its slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart. Send a reconstruction with even slices",
