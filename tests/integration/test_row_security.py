@@ -32,7 +32,10 @@ def places(settings: Settings) -> Iterator[tuple[worlds.World, worlds.World]]:
 def engines(settings: Settings) -> Iterator[dict[str | None, Engine]]:
     """Engines of the API's roles by schema, as a service opens them: with nothing said."""
     plain = settings.database_url.partition("?")[0]
-    found = {None: open_engine(plain), "identity": open_engine(settings.identity_database_url)}
+    found = {
+        None: open_engine(plain),
+        "identity": open_engine(settings.identity_database_url.partition("?")[0]),
+    }
     yield found
     for engine in found.values():
         engine.dispose()
