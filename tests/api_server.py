@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from segloop.settings import Settings
 from services.api.main import create_app
@@ -15,9 +16,16 @@ from tests import orthanc
 @contextmanager
 def serve(settings: Settings) -> Iterator[str]:
     """Run the API until the block ends, and return its address."""
+    with serve_app(create_app(settings)) as address:
+        yield address
+
+
+@contextmanager
+def serve_app(app: ASGIApp) -> Iterator[str]:
+    """Run any app until the block ends, and return its address."""
     port = orthanc.free_port()
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host="127.0.0.1",
         port=port,
         log_level="warning",

@@ -3,21 +3,19 @@
 import json
 import os
 import shutil
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from tests.orthanc import Orthanc, free_port
+from tests.api_server import serve_app
+from tests.orthanc import Orthanc
 
 VERSION = "3.13.2"
 # What OHIF needs to share memory between its workers.
@@ -77,19 +75,8 @@ def missing() -> list[str]:
 @contextmanager
 def serving(pacs: Orthanc) -> Iterator[str]:
     """Serve it until the block ends, with the PACS's DICOMweb under the same address, and give the address."""
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(_app(pacs), host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    limit = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < limit
-        time.sleep(0.05)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
+    with serve_app(_app(pacs)) as address:
+        yield address
 
 
 def _app(pacs: Orthanc) -> Starlette:

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,7 +15,6 @@ import httpx
 import numpy as np
 import pydicom
 import pytest
-import uvicorn
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage, Verification
@@ -26,7 +24,6 @@ from segloop.jobs.run import Limits, run_next
 from segloop.nnunet.bundle import import_model
 from segloop.nnunet.tiny import expected_labels, write_tiny_model
 from segloop.settings import Settings
-from services.api.main import create_app
 from services.dicom_gateway.api import Api
 from services.dicom_gateway.commitment import Commitments
 from services.dicom_gateway.config import Config
@@ -42,6 +39,7 @@ from services.worker_gpu.model_cache import ModelCache
 from services.worker_gpu.segment import Segmenter
 from services.worker_gpu.tasks import works
 from tests import dcmqrscp, orthanc
+from tests.api_server import serve
 from tests.dicom_series import DIRECTIONS, slices, write
 from tests.integration.test_dicom import in_source
 from tests.learning import put_into_production, store_of
@@ -76,19 +74,8 @@ def engine(settings: Settings) -> Iterator[Engine]:
 @pytest.fixture
 def api(settings: Settings) -> Iterator[str]:
     """The API as a real server, and its address."""
-    port = orthanc.free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_level="warning")
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    end = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(20)
+    with serve(settings) as address:
+        yield address
 
 
 @pytest.fixture
