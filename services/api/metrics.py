@@ -38,11 +38,12 @@ class Gauges:
 
 
 def dependencies(parts: Parts) -> dict[str, bool]:
-    """Say of database, object store and broker whether they answer."""
+    """Say of database, object store and broker whether they answer, and of the reader of uploads whether it can be confined."""
     checks: dict[str, Callable[[], None]] = {
         "database": lambda: database.ping(parts.engine),
         "storage": parts.store.ping,
         "broker": lambda: broker.ping(parts.celery),
+        "parser": parts.sandbox.require_confined,
     }
     found = {}
     for name, check in checks.items():

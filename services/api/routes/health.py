@@ -17,10 +17,10 @@ def health() -> dict[str, str]:
 
 @router.get("/ready")
 def ready(parts: PartsDep) -> dict[str, str]:
-    """Say that database, object store and broker answer; 503 names those that don't."""
+    """Say that database, object store and broker answer, and that uploads can be read safely; 503 names what isn't so."""
     down = [name for name, is_up in prometheus.dependencies(parts).items() if not is_up]
     if down:
-        raise Unavailable("not_ready", f"Not ready: {', '.join(down)} can't be reached.", down=down)
+        raise Unavailable("not_ready", f"Not ready: {', '.join(down)}. The API's log says more.", down=down)
     return {"status": "ready"}
 
 

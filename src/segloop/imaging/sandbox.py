@@ -1,5 +1,8 @@
 """Read uploaded bytes in a child process with limits, so that no file can hurt or fill the process that serves people.
 
+The child has limits of memory and time, and neither network nor other processes (`confine`). Where that can't be had it reads
+nothing: a reader that a file took over must not reach the database beside it.
+
 `python -m segloop.imaging.sandbox` is the child: it reads the name of a FOLDER from its standard input, takes FOLDER/request.json
 and leaves FOLDER/answer.json and FOLDER/output.
 """
@@ -19,6 +22,7 @@ from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from segloop.errors import InvalidInput, Unavailable
+from segloop.imaging.confine import confine, is_possible
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +42,25 @@ class Sandbox:
         self._places = BoundedSemaphore(n_children)
         self._lock, self._has_spare = Lock(), spare
         self._spare: subprocess.Popen[str] | None = _start(ready=True) if spare else None
+        self._is_confined: bool | None = None
+
+    def require_confined(self) -> None:
+        """Check, once, that this host lets the reader be cut off from the network; without that it reads nothing.
+
+        Raises:
+            Unavailable: `parser_unconfined`.
+        """
+        if self._is_confined is None:
+            self._is_confined = is_possible()
+            if not self._is_confined:
+                log.error(
+                    "no upload will be read: this host does not let its reader be cut off from the network (seccomp)"
+                )
+        if not self._is_confined:
+            raise Unavailable(
+                "parser_unconfined",
+                "Files can't be read safely on this host: its kernel or container runtime lacks seccomp filters. Tell operations.",
+            )
 
     def close(self) -> None:
         """End the child that stands ready."""
@@ -167,6 +190,11 @@ def main(*, ready: bool) -> None:
     ):  # should the host run out of memory, this process goes, not the one that serves people
         Path("/proc/self/oom_score_adj").write_text("1000")
     try:
+        confine()
+    except OSError as error:
+        _write(folder, {"server": f"it can't be confined: {error.strerror}"})
+        return
+    try:
         from segloop.imaging import derive
 
         answer: dict[str, Any] = {"found": derive.run(request["task"], folder, request["arguments"])}
@@ -179,6 +207,10 @@ def main(*, ready: bool) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
         answer = {"server": str(error.strerror)}
+    _write(folder, answer)
+
+
+def _write(folder: Path, answer: Mapping[str, Any]) -> None:
     draft = folder / "answer.new"
     draft.write_text(json.dumps(answer))
     draft.rename(folder / "answer.json")
