@@ -34,6 +34,10 @@ class ApiClient:
         answer = self._call("GET", f"/v1/projects/{project}/worklist", params=query)
         return schemas.Worklist.model_validate(answer)
 
+    def projects(self) -> list[schemas.Project]:
+        """Return the projects that the person has a role in, a site admin all."""
+        return self._page(schemas.Project, "/v1/projects")
+
     def me(self) -> schemas.Me:
         """Return who the pages act as and what they may do."""
         return self._get(schemas.Me, "/v1/me")
@@ -44,10 +48,10 @@ class ApiClient:
         return schemas.Identities.model_validate(answer).items
 
     def received_series(
-        self, *, stages: Sequence[str] = (), volume_id: str | None = None, limit: int = 50
+        self, project: str, *, stages: Sequence[str] = (), volume_id: str | None = None, limit: int = 50
     ) -> schemas.ReceivedSeriesPage:
-        """Return the series that gateways received last, at some stages, or those that became a volume."""
-        query: dict[str, Any] = {"stage": list(stages), "limit": limit}
+        """Return the series of a project that gateways received last, at some stages, or those that became a volume."""
+        query: dict[str, Any] = {"project": project, "stage": list(stages), "limit": limit}
         if volume_id is not None:
             query["volume_id"] = volume_id
         answer = self._call("GET", "/v1/received-series", params=query)
@@ -88,14 +92,14 @@ class ApiClient:
     def audit(
         self,
         *,
+        project: str = "",
         by: str = "",
-        action: str = "",
         object_id: str = "",
         before_id: int | None = None,
         limit: int = 50,
     ) -> schemas.AuditPage:
-        """Return what was done, newest first."""
-        query = {"by": by, "action": action, "object_id": object_id, "before_id": before_id, "limit": limit}
+        """Return what was done, newest first: in a project, or (for site admins) in the whole installation."""
+        query = {"project": project, "by": by, "object_id": object_id, "before_id": before_id, "limit": limit}
         wanted = {name: value for name, value in query.items() if value}
         return schemas.AuditPage.model_validate(self._call("GET", "/v1/audit", params=wanted))
 
@@ -203,10 +207,15 @@ class ApiClient:
         return schemas.Ticket.model_validate(self._call("POST", f"/v1/{kind}/{object_id}/ticket"))
 
     def jobs(
-        self, state: str | None = None, *, volume_id: str | None = None, limit: int = 100
+        self,
+        state: str | None = None,
+        *,
+        project: str | None = None,
+        volume_id: str | None = None,
+        limit: int = 100,
     ) -> list[schemas.JobOut]:
-        """Return the newest jobs, of one state or volume if asked."""
-        query = {"state": state, "volume_id": volume_id, "limit": str(limit)}
+        """Return the newest jobs, of one state, project or volume if asked."""
+        query = {"state": state, "project_id": project, "volume_id": volume_id, "limit": str(limit)}
         return self._page(schemas.JobOut, "/v1/jobs", **{k: v for k, v in query.items() if v})
 
     def job(self, job_id: str) -> schemas.JobOut:

@@ -2,12 +2,14 @@
 
 import streamlit as st
 
+from segloop.accounts.roles import Role
 from segloop.errors import SegloopError
 from segloop.settings import Settings
 from ui.api_client import ApiClient, connect
 from ui.sign_in import COOKIE, unseal
-from ui.views import audit, compare, jobs, segment, studies, worklist
+from ui.views import audit, compare, here, jobs, segment, studies, worklist
 from ui.views.models import page as models
+from ui.views.text import explain
 
 
 @st.cache_resource(max_entries=200)
@@ -22,17 +24,19 @@ def client() -> ApiClient:
     return _client_of(settings.api_url, session or "")
 
 
-def require_signed_in() -> None:
-    """Show nothing to whoever was signed out or switched off while the page was open."""
+def require_project() -> here.Here:
+    """Return where the person works; show nothing else to whoever works nowhere, was signed out or switched off."""
     try:
-        client().me()
+        found = here.find(client())
     except SegloopError as error:
-        if error.code != "unauthorized":
-            return  # the page itself says what is wrong
-        st.error(
+        signed_out = (
             "You are signed out. Open a fresh link; on the machine that runs Segloop: ./segloop admin link"
         )
+        st.error(signed_out if error.code == "unauthorized" else explain(error))
         st.stop()
+    if found is None:
+        st.stop()
+    return found
 
 
 def open_case(volume_id: str) -> None:
@@ -51,18 +55,24 @@ def open_worklist() -> None:
 
 
 st.set_page_config(page_title="Segloop", layout="wide")
-require_signed_in()
 # The viewer needs the room that Streamlit leaves empty above a page.
 st.html("<style>.stMainBlockContainer { padding: 4.2rem 1.5rem 0.5rem }</style>")
-WORKLIST = st.Page(lambda: worklist.page(client(), open_case), title="Worklist", default=True)
+HERE = require_project()
+WORKLIST = st.Page(lambda: worklist.page(client(), HERE, open_case), title="Worklist", default=True)
 CASE = st.Page(
-    lambda: segment.page(client(), segment.Ways(open_case, open_compare, open_worklist)),
+    lambda: segment.page(client(), HERE, segment.Ways(open_case, open_compare, open_worklist)),
     title="Segment",
     url_path="segment",
 )
-COMPARE = st.Page(lambda: compare.page(client(), open_case), title="Compare", url_path="compare")
-MODELS = st.Page(lambda: models.page(client()), title="Models & training", url_path="models")
-STUDIES = st.Page(lambda: studies.page(client(), open_case), title="Studies", url_path="studies")
-AUDIT = st.Page(lambda: audit.page(client()), title="Audit", url_path="audit")
-JOBS = st.Page(lambda: jobs.page(client()), title="Jobs", url_path="jobs")
+COMPARE = st.Page(lambda: compare.page(client(), HERE, open_case), title="Compare", url_path="compare")
+MODELS = st.Page(lambda: models.page(client(), HERE), title="Models & training", url_path="models")
+STUDIES = st.Page(lambda: studies.page(client(), HERE, open_case), title="Studies", url_path="studies")
+JOBS = st.Page(lambda: jobs.page(client(), HERE), title="Jobs", url_path="jobs")
+AUDIT = st.Page(
+    lambda: audit.page(client(), HERE),
+    title="Audit",
+    url_path="audit",
+    # Whoever types its address is told whose it is.
+    visibility="visible" if HERE.may(Role.ADMIN) else "hidden",
+)
 st.navigation([WORKLIST, CASE, COMPARE, MODELS, STUDIES, JOBS, AUDIT], position="top").run()

@@ -56,7 +56,7 @@ def test_names_are_shown_hidden_and_searched_for(
     page.goto(origin(page))
     expect(page.get_by_text("Canary, Carla")).to_be_visible(timeout=60_000)
     expect(page.get_by_text("born 1960-01-02 F").first).to_be_visible()
-    button = page.get_by_role("button", name="Open").first
+    button = page.get_by_test_id("stButton").get_by_role("button", name="Open").first
     button.wait_for(timeout=20_000)
     place = button.bounding_box()
     assert place is not None and place["x"] + place["width"] <= width and place["height"] < 50
@@ -68,7 +68,7 @@ def test_names_are_shown_hidden_and_searched_for(
     expect(page.get_by_text("Mockingbird")).to_have_count(0, timeout=20_000)
     expect(page.get_by_text("Canary, Carla")).to_be_visible()
     page.screenshot(path=PICTURES / f"identity-search-{width}x{height}.png")
-    page.get_by_role("button", name="Open").click()
+    page.get_by_test_id("stButton").get_by_role("button", name="Open").click()
     page.locator("[data-ready=full]").wait_for(timeout=60_000)
     expect(page.get_by_text("accession ACC-9")).to_be_visible(timeout=20_000)
     page.screenshot(path=PICTURES / f"identity-case-{width}x{height}.png")
@@ -80,7 +80,7 @@ def test_names_are_shown_hidden_and_searched_for(
     assert not any(word in page.content() for word in WORDS)
     page.screenshot(path=PICTURES / f"identity-hidden-{width}x{height}.png")
     page.get_by_role("button", name="Worklist").click()
-    page.get_by_role("button", name="Open").first.wait_for(timeout=20_000)
+    page.get_by_test_id("stButton").get_by_role("button", name="Open").first.wait_for(timeout=20_000)
     expect(page.get_by_text("P-").first).to_be_visible()
     assert not any(word in page.content() for word in WORDS), "hidden on one page, hidden on all"
     expect(page.get_by_placeholder("Find a patient: name, ID, accession")).to_have_count(0)

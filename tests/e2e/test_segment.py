@@ -68,11 +68,11 @@ def test_a_reloaded_page_shows_the_same_ct_and_goes_on_watching(page: Page, tmp_
 def open_case(page: Page, place: int) -> None:
     """Open a case of the worklist."""
     page.goto(origin(page))
-    page.get_by_role("button", name="Open").nth(place).click(timeout=20_000)
+    page.get_by_test_id("stButton").get_by_role("button", name="Open").nth(place).click(timeout=20_000)
 
 
 def test_cases_are_opened_from_a_worklist_that_stood_for_a_while(page: Page) -> None:
-    page.get_by_role("button", name="Open").first.wait_for(timeout=20_000)
+    page.get_by_test_id("stButton").get_by_role("button", name="Open").first.wait_for(timeout=20_000)
     for _ in range(3):
         shapes = [text.split(",")[0] for text in page.get_by_text("uploaded").all_inner_texts()[:2]]
         for place, shape in enumerate(shapes):
@@ -81,7 +81,7 @@ def test_cases_are_opened_from_a_worklist_that_stood_for_a_while(page: Page) -> 
             page.get_by_text(shape.splitlines()[-1]).wait_for(timeout=20_000)
             page.locator("[data-ready=full]").wait_for(timeout=20_000)
         page.get_by_role("button", name="Worklist").click()
-        page.get_by_role("button", name="Open").first.wait_for(timeout=20_000)
+        page.get_by_test_id("stButton").get_by_role("button", name="Open").first.wait_for(timeout=20_000)
 
 
 def test_a_ct_is_segmented_again_only_when_asked_and_both_masks_stay(page: Page, api: httpx.Client) -> None:

@@ -114,5 +114,5 @@ def test_the_page_tells_what_became_of_each_series(
 
     # The case is one click away.
     page.get_by_text("Delivered", exact=True).first.click()
-    page.get_by_role("button", name="Open").first.click()
+    page.get_by_test_id("stButton").get_by_role("button", name="Open").first.click()
     expect(page).to_have_url(re.compile(volume["id"]), timeout=60_000)

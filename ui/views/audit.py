@@ -1,14 +1,19 @@
 """Page "Audit": who did what, what was refused, and how to prove that the record is whole."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
+from segloop.accounts.roles import Role
 from segloop.errors import SegloopError
-from segloop.schemas import AuditEvent
+from segloop.schemas import AuditEvent, AuditPage
 from ui.api_client import ApiClient
+from ui.views import here as place
+from ui.views.here import Here
 from ui.views.masks import API_BASE
-from ui.views.text import explain, moment
+from ui.views.text import explain, moment, plain
 
 PAGE, LONGEST = 50, 200
 KINDS = {
@@ -22,11 +27,16 @@ KINDS = {
 """What is shown, by words of which an action has one."""
 
 
-def page(api: ApiClient) -> None:
-    """Show the page."""
+def page(api: ApiClient, here: Here) -> None:
+    """Show the page: of the project, or to site admins of the whole installation."""
+    if not here.may(Role.ADMIN):
+        st.info(f"The audit record of {plain(here.project.name)} is for its admins. Ask one of them.")
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Audit", width="stretch")
-        st.link_button("Download all", f"{API_BASE}/v1/audit/export")
+        project = _scope(here)
+        query = f"?project={project}" if project else ""
+        st.link_button("Download all", f"{API_BASE}/v1/audit/export{query}")
     with st.container(horizontal=True, vertical_alignment="center"):
         kind = st.segmented_control(
             "Kind", list(KINDS), default="All", key="audit_kind", label_visibility="collapsed"
@@ -43,7 +53,8 @@ def page(api: ApiClient) -> None:
         )
     shown = st.session_state.setdefault("audit_shown", PAGE)
     try:
-        found = _events(api, KINDS[kind or "All"].split(), by.strip(), about.strip(), shown)
+        ask = partial(api.audit, project=project, by=by.strip(), object_id=about.strip())
+        found = _events(ask, KINDS[kind or "All"].split(), shown)
     except SegloopError as error:
         st.error(explain(error))
         return
@@ -65,12 +76,28 @@ def page(api: ApiClient) -> None:
     )
 
 
-def _events(api: ApiClient, words: list[str], by: str, about: str, wanted: int) -> list[AuditEvent]:
+def _scope(here: Here) -> str:
+    """Return the slug of the project whose events are shown, or "" for those of the whole installation."""
+    if here.is_site_admin:
+        whole = st.segmented_control(
+            "Of what",
+            ["Installation", "Project"],
+            default="Installation",
+            key="audit_scope",
+            label_visibility="collapsed",
+        )
+        if whole != "Project":
+            return ""
+    place.choose(here)
+    return here.project.slug
+
+
+def _events(ask: Callable[..., AuditPage], words: list[str], wanted: int) -> list[AuditEvent]:
     """Return the newest events that fit, reading on where others lie between."""
     found: list[AuditEvent] = []
     before_id = None
     for _ in range(10):
-        page = api.audit(by=by, object_id=about, before_id=before_id, limit=200 if words else wanted)
+        page = ask(before_id=before_id, limit=200 if words else wanted)
         found += [one for one in page.items if not words or any(word in one.action for word in words)]
         before_id = page.next_before_id
         if before_id is None or len(found) >= wanted:

@@ -7,13 +7,14 @@ from uuid import uuid4, uuid5
 import streamlit as st
 from segloop_viewer import uploader, viewer
 
+from segloop.accounts.roles import Role
 from segloop.errors import SegloopError
 from segloop.schemas import Draft, Mask, Volume
 from ui.api_client import ApiClient
 from ui.views import deliver, download, research
+from ui.views.here import Here
 from ui.views.masks import (
     API_BASE,
-    PROJECT,
     label_numbers,
     labels_of,
     names_of,
@@ -48,6 +49,7 @@ def take_up(volume: Volume, masks: list[Mask]) -> None:
 
 def show(
     api: ApiClient,
+    here: Here,
     volume: Volume,
     masks: list[Mask],
     *,
@@ -59,32 +61,35 @@ def show(
     `again` offers another segmentation, `compare` goes to where masks are compared.
     """
     st.session_state["feedback"] = api.feedback(volume.id)
+    may_edit = here.may(Role.ANNOTATOR)
     with st.container(horizontal=True, vertical_alignment="center"):
         mask = _choose(api, masks) if masks else None
         if mask is not None:
-            download.show(volume, mask)
-            deliver.show(api, volume, mask)
-        editing = is_editing(volume, mask)
-        if mask is not None and not editing:
+            download.show(here, volume, mask)
+            if may_edit:
+                deliver.show(api, volume, mask)
+        editing = may_edit and is_editing(volume, mask)
+        if mask is not None and may_edit and not editing:
             again()
-        if st.button(_edit_text(api, volume, mask, editing)):
+        if may_edit and st.button(_edit_text(api, volume, mask, editing)):
             st.session_state[_editing_key(volume, mask)] = not editing
             st.rerun()
         if mask is not None and not editing:
-            _feedback(api, mask)
+            _feedback(api, here, mask)
         if st.session_state.pop("thanks", False):
             st.badge("Feedback stored, thank you", icon=":material/check:", color="green")
         if len(masks) > 1 and not editing and st.button("Compare"):
             compare()
         if editing:
             _discard(api, volume, mask)
-        else:
-            _add_mask(api, volume, mask)
-            research.offer(api, volume, mask)
+        elif may_edit:
+            _add_mask(api, here, volume, mask)
+        if not editing:
+            research.offer(here, volume, mask)
     if editing:
-        _edit(api, volume, mask)
+        _edit(api, here, volume, mask)
     else:
-        _look(api, volume, mask)
+        _look(api, here, volume, mask)
 
 
 def _discard(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
@@ -106,18 +111,18 @@ def _editing_key(volume: Volume, mask: Mask | None) -> str:
     return f"editing-{volume.id}-{mask.id if mask else None}"
 
 
-def _add_mask(api: ApiClient, volume: Volume, shown: Mask | None) -> None:
+def _add_mask(api: ApiClient, here: Here, volume: Volume, shown: Mask | None) -> None:
     """Offer to upload a mask; the newest mask is the one that is shown."""
     with st.popover("Add a mask"):
         of_dicom = ", or as DICOM SEG or RTSTRUCT of its series (.dcm or .zip)" if volume.is_dicom else ""
         st.caption(f"Ground truth, or another tool's result, as NIfTI on exactly this CT's grid{of_dicom}.")
-        labels = newest_labels(api)
+        labels = newest_labels(api, here.project.slug)
         if labels:
             # Other numbers would be taken for other labels, and nothing in the file says which are meant.
             st.caption(f"The values of a NIfTI must mean: {plain(label_numbers(labels))}.")
         uploaded = uploader(
             api_base=API_BASE,
-            project=PROJECT,
+            project=here.project.slug,
             volume_id=volume.id,
             parent_id=shown.id if shown else None,
             labels=[label.model_dump() for label in labels],
@@ -159,22 +164,26 @@ def _edit_text(api: ApiClient, volume: Volume, mask: Mask | None, editing: bool)
     return "Edit this mask" if mask else "Draw a mask"
 
 
-def _edit(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
+def _edit(api: ApiClient, here: Here, volume: Volume, mask: Mask | None) -> None:
     draft = api.open_draft(volume.id, mask.id if mask else None)
     others = sorted({other.created_by for other in draft.others})
     if others:
         names = ", ".join(map(plain, others))
         st.info(f"Also at work on this CT: {names}. Your draft is your own; neither overwrites the other.")
-    finalized = _look(api, volume, mask, draft)
+    finalized = _look(api, here, volume, mask, draft)
     if finalized and finalized["draft_id"] == draft.id:
         st.session_state[_editing_key(volume, mask)] = False
         st.rerun()
 
 
-def _feedback(api: ApiClient, mask: Mask) -> None:
-    """Ask what a mask is worth; a corrected one was edited and finalized before."""
-    verdicts = {"corrected": "Corrected as it is here"} if mask.kind == "correction" else {}
-    verdicts |= {"accepted": "Accept as it is", "rejected": "Reject"}
+def _feedback(api: ApiClient, here: Here, mask: Mask) -> None:
+    """Ask whoever may say so what a mask is worth; a corrected one was edited and finalized before."""
+    may_correct = mask.kind == "correction" and here.may(Role.ANNOTATOR)
+    verdicts = {"corrected": "Corrected as it is here"} if may_correct else {}
+    if here.may(Role.REVIEWER):
+        verdicts |= {"accepted": "Accept as it is", "rejected": "Reject"}
+    if not verdicts:
+        return
     # Another key is another popover, closed: so it shuts once the feedback is stored.
     n_given = st.session_state.setdefault("feedback_given", 0)
     with (
@@ -222,7 +231,7 @@ def _feedback(api: ApiClient, mask: Mask) -> None:
 
 
 def _look(
-    api: ApiClient, volume: Volume, mask: Mask | None, draft: Draft | None = None
+    api: ApiClient, here: Here, volume: Volume, mask: Mask | None, draft: Draft | None = None
 ) -> dict[str, Any] | None:
     notice = "Research use only. Not a medical device."
     if mask is not None:
@@ -233,7 +242,7 @@ def _look(
     worth = standing(mask, st.session_state["feedback"]) if mask else NOTHING_YET
     return viewer(
         draft_id=draft.id if draft else None,
-        project=PROJECT,
+        project=here.project.slug,
         api_base=API_BASE,
         volume_id=volume.id,
         volume_ticket=ticket(api, "volumes", volume.id),

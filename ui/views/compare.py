@@ -8,8 +8,10 @@ from segloop_viewer import viewer
 from segloop.errors import SegloopError
 from segloop.schemas import Disagreement, Mask, MaskComparison, Volume
 from ui.api_client import ApiClient
+from ui.views import here as place
+from ui.views.here import Here
 from ui.views.labels import shared_labels
-from ui.views.masks import API_BASE, PROJECT, names_of, origin, shared_offset, stated_offset, ticket
+from ui.views.masks import API_BASE, names_of, origin, shared_offset, stated_offset, ticket
 from ui.views.navigation import Open
 from ui.views.standing import standing
 from ui.views.text import as_csv, explain, plain
@@ -30,7 +32,7 @@ COLUMNS = {
 }
 
 
-def page(api: ApiClient, open_case: Open) -> None:
+def page(api: ApiClient, here: Here, open_case: Open) -> None:
     """Show the page for the case of the address, or the one shown last."""
     volume_id = st.query_params.get("volume") or st.session_state.get("volume_id")
     if volume_id is None:
@@ -39,6 +41,7 @@ def page(api: ApiClient, open_case: Open) -> None:
     try:
         volume = api.volume(volume_id)
         st.session_state["volume_id"] = st.query_params["volume"] = volume_id
+        place.go_to(here, volume.project_id)
         _show(api, volume, open_case)
     except SegloopError as error:
         st.error(explain(error))
@@ -142,7 +145,7 @@ def _summary(found: MaskComparison) -> str:
 
 
 def _pictures(api: ApiClient, volume: Volume, a: Mask, b: Mask, found: MaskComparison) -> None:
-    label_sets = {each.id: each.labels for each in api.label_sets(PROJECT)}
+    label_sets = {each.id: each.labels for each in api.label_sets(volume.project_id)}
     labels, translation = shared_labels(label_sets[a.label_set_id], label_sets[b.label_set_id])
     volumes = {item.name: (item.volume_ml_a, item.volume_ml_b) for item in found.labels}
     said = [

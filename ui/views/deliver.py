@@ -13,7 +13,7 @@ def show(api: ApiClient, volume: Volume, mask: Mask) -> None:
     if not volume.is_dicom:
         return
     try:
-        found = api.received_series(volume_id=volume.id, limit=20).items
+        found = api.received_series(volume.project_id, volume_id=volume.id, limit=20).items
     except SegloopError:
         return  # the page itself says what is wrong
     series = next((one for one in found if one.deliveries), None)

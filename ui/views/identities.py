@@ -9,6 +9,7 @@ import streamlit as st
 from segloop.errors import SegloopError
 from segloop.schemas import FoundVolumes, Identified, SeriesIdentity, Volume, VolumeIdentity
 from ui.api_client import ApiClient
+from ui.views.here import Here
 from ui.views.text import day, explain, person, plain
 
 T = TypeVar("T")
@@ -19,17 +20,9 @@ _HIDDEN, _SWITCH = "names_hidden", "names_hidden_switch"
 _LOOKS, _SEARCH = "identity_looks", "identity_search"
 
 
-def permissions(api: ApiClient) -> frozenset[str]:
-    """Return what the person at the page may do beyond the daily work."""
-    try:
-        return frozenset(api.me().permissions)
-    except SegloopError:
-        return frozenset()  # the page itself says what is wrong
-
-
-def switch(api: ApiClient) -> bool:
+def switch(here: Here) -> bool:
     """Offer to hide names, to whoever may see them; return whether they are shown."""
-    if "identity" not in permissions(api):
+    if "identity" not in here.permissions:
         return False
     # A widget's own state ends with its page, and names must stay hidden on the next.
     st.session_state.setdefault(_SWITCH, st.session_state.get(_HIDDEN, False))

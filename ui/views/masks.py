@@ -11,7 +11,6 @@ from ui.views.standing import standing
 from ui.views.text import moment
 
 API_BASE = "/api"
-PROJECT = "default"
 RENEW_BEFORE = timedelta(minutes=5)
 
 
@@ -35,9 +34,9 @@ def labels_of(api: ApiClient, mask: Mask | None, draft: Draft | None) -> list[di
     return [] if mask is None else [item.model_dump() for item in api.statistics(mask.id).labels]
 
 
-def newest_labels(api: ApiClient) -> list[Label]:
+def newest_labels(api: ApiClient, project: str) -> list[Label]:
     """Return the labels that a new mask has, by index: those of the project's newest label set."""
-    sets = api.label_sets(PROJECT)
+    sets = api.label_sets(project)
     labels = max(sets, key=lambda found: found.version).labels if sets else []
     return sorted(labels, key=lambda label: label.index)
 

@@ -3,14 +3,13 @@
 import streamlit as st
 
 from segloop.schemas import Mask, Volume
-from ui.api_client import ApiClient
-from ui.views.identities import permissions
+from ui.views.here import Here
 from ui.views.masks import API_BASE
 
 
-def offer(api: ApiClient, volume: Volume, mask: Mask | None) -> None:
+def offer(here: Here, volume: Volume, mask: Mask | None) -> None:
     """Offer the de-identified CT, and with it the mask that is shown, to whoever may have it."""
-    if "export" not in permissions(api):
+    if "export" not in here.permissions:
         return
     place = f"{API_BASE}/v1/volumes/{volume.id}/deidentified"
     form = "DICOM" if volume.is_dicom else "NIfTI"

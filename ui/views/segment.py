@@ -6,11 +6,13 @@ from uuid import uuid4
 
 import streamlit as st
 
+from segloop.accounts.roles import Role
 from segloop.errors import SegloopError
 from segloop.schemas import Volume
 from ui.api_client import ApiClient
 from ui.views import case, identities
-from ui.views.masks import PROJECT
+from ui.views import here as place
+from ui.views.here import Here
 from ui.views.navigation import Open, next_case
 from ui.views.text import explain, job_line, plain, source_notes, waiting_hint
 
@@ -24,7 +26,7 @@ class Ways:
     to_worklist: Callable[[], None]
 
 
-def page(api: ApiClient, ways: Ways) -> None:
+def page(api: ApiClient, here: Here, ways: Ways) -> None:
     """Show the case of the address, or the one shown last."""
     volume_id = st.query_params.get("volume") or st.session_state.get("volume_id")
     try:
@@ -34,7 +36,8 @@ def page(api: ApiClient, ways: Ways) -> None:
         volume = api.volume(volume_id)
         # In the address too, so that a reloaded page shows the same CT; an id says nothing about the patient.
         st.session_state["volume_id"] = st.query_params["volume"] = volume_id
-        _show(api, volume, ways)
+        place.go_to(here, volume.project_id)
+        _show(api, here, volume, ways)
     except SegloopError as error:
         if error.code in ("volume_unknown", "id_invalid"):
             st.session_state.pop("volume_id", None)
@@ -49,7 +52,7 @@ def _nothing(why: str, ways: Ways) -> None:
         ways.to_worklist()
 
 
-def _show(api: ApiClient, volume: Volume, ways: Ways) -> None:
+def _show(api: ApiClient, here: Here, volume: Volume, ways: Ways) -> None:
     spacing = " x ".join(f"{value:.2f}" for value in volume.spacing_mm)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Worklist", icon=":material/arrow_back:"):
@@ -60,9 +63,10 @@ def _show(api: ApiClient, volume: Volume, ways: Ways) -> None:
             width="stretch",
             help=source_notes(volume.notes) or None,
         )
-        is_named = identities.switch(api)
+        place.name(here)
+        is_named = identities.switch(here)
         if st.button("Next case", icon=":material/arrow_forward:", icon_position="right"):
-            next_case(api, PROJECT, volume.id, ways.to_case)
+            next_case(api, here.project.slug, volume.id, ways.to_case)
     if is_named:
         identities.show(api, volume, place="case")
     # Jobs before masks: of one that ends between the two its mask is there, and no second job is offered.
@@ -71,11 +75,16 @@ def _show(api: ApiClient, volume: Volume, ways: Ways) -> None:
     case.take_up(volume, masks)
     if job_id:
         st.session_state[_job_key(volume)] = job_id
-        _watch(api, volume, job_id)
-    elif not masks and not case.is_editing(volume, None):
+        _watch(api, volume, job_id, may_cancel=here.may(Role.ANNOTATOR))
+    elif not masks and not case.is_editing(volume, None) and here.may(Role.ANNOTATOR):
         _offer(api, volume)
     case.show(
-        api, volume, masks, again=lambda: _again(api, volume), compare=lambda: ways.to_compare(volume.id)
+        api,
+        here,
+        volume,
+        masks,
+        again=lambda: _again(api, volume),
+        compare=lambda: ways.to_compare(volume.id),
     )
 
 
@@ -131,7 +140,7 @@ def _request(api: ApiClient, volume: Volume, **parameters: object) -> None:
     """Ask once for a segmentation: the key stays the same until the API has answered, so a repeat makes no second job."""
     key = st.session_state.setdefault(f"request-{volume.id}", str(uuid4()))
     try:
-        job = api.segment(volume.id, project=PROJECT, idempotency_key=key, **parameters)
+        job = api.segment(volume.id, project=volume.project_id, idempotency_key=key, **parameters)
     except SegloopError as error:
         st.error(explain(error))
         return
@@ -141,7 +150,7 @@ def _request(api: ApiClient, volume: Volume, **parameters: object) -> None:
 
 
 @st.fragment(run_every=1.0)
-def _watch(api: ApiClient, volume: Volume, job_id: str) -> None:
+def _watch(api: ApiClient, volume: Volume, job_id: str, *, may_cancel: bool) -> None:
     try:
         job = api.job(job_id)
         waits_alone = job.state == "queued" and not api.jobs("running")
@@ -160,7 +169,7 @@ def _watch(api: ApiClient, volume: Volume, job_id: str) -> None:
         return
     left, right = st.columns([6, 1], vertical_alignment="center")
     left.progress(job.progress, text=job_line(job))
-    if right.button("Cancel", disabled=job.cancel_requested):
+    if may_cancel and right.button("Cancel", disabled=job.cancel_requested):
         try:
             api.cancel(job.id)
         except SegloopError as error:

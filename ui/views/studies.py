@@ -5,12 +5,14 @@ from itertools import groupby
 
 import streamlit as st
 
+from segloop.accounts.roles import Role
 from segloop.errors import SegloopError
 from segloop.schemas import Delivery, Order, ReceivedSeries, SeriesIdentity
 from segloop.schemas.studies import Stage
 from ui.api_client import ApiClient
 from ui.views import gateways, identities
-from ui.views.masks import PROJECT
+from ui.views import here as place
+from ui.views.here import Here
 from ui.views.navigation import Open
 from ui.views.text import age, explain, moment, plain
 
@@ -51,26 +53,28 @@ DELIVERED: dict[str, tuple[str, str]] = {
 }
 
 
-def page(api: ApiClient, open_case: Open) -> None:
+def page(api: ApiClient, here: Here, open_case: Open) -> None:
     """Show the page; `open_case` goes to a case."""
     wanted = st.session_state.pop("open_case", None)
     if wanted:
         open_case(wanted)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Studies", width="stretch")
-        is_named = identities.switch(api)
+        place.choose(here)
+        is_named = identities.switch(here)
     choice = st.segmented_control(
         "Stage", list(CHOICES), default="All", key="studies_stage", label_visibility="collapsed"
     )
-    _list(api, choice or "All", is_named)
-    gateways.show(api)
+    _list(api, here, choice or "All", is_named)
+    if here.is_site_admin:
+        gateways.show(api)
 
 
 @st.fragment(run_every=5.0)
-def _list(api: ApiClient, choice: str, is_named: bool) -> None:
+def _list(api: ApiClient, here: Here, choice: str, is_named: bool) -> None:
     shown = st.session_state.setdefault("studies_shown", PAGE)
     try:
-        found = api.received_series(stages=CHOICES[choice], limit=shown)
+        found = api.received_series(here.project.id, stages=CHOICES[choice], limit=shown)
         ids = [series.id for series in found.items]
         who = identities.look_at_series(api, ids, place="studies") if is_named else {}
     except SegloopError as error:
@@ -78,26 +82,28 @@ def _list(api: ApiClient, choice: str, is_named: bool) -> None:
         return
     st.caption(_counts(found.counts))
     if not found.items:
-        st.info(_nothing(api, is_filtered=bool(CHOICES[choice])))
+        st.info(_nothing(api, here, is_filtered=bool(CHOICES[choice])))
     for _, together in groupby(found.items, key=lambda series: series.study_key or series.id):
         with st.container(border=True):
-            _study(api, list(together), who)
+            _study(api, here, list(together), who)
     if found.next_cursor and shown < LONGEST and st.button("Show more"):
         st.session_state["studies_shown"] = min(shown + PAGE, LONGEST)
         st.rerun(scope="fragment")
 
 
-def _study(api: ApiClient, series: Sequence[ReceivedSeries], who: dict[str, SeriesIdentity]) -> None:
+def _study(
+    api: ApiClient, here: Here, series: Sequence[ReceivedSeries], who: dict[str, SeriesIdentity]
+) -> None:
     named = next((who[one.id] for one in series if one.id in who), None)
     if named is not None:
         st.markdown(f"{identities.headline(named)}  \n:small[{identities.study(named)}]")
     else:
         st.markdown(f"**Study {plain(series[0].study_key[:8] or 'without a UID')}**")
     for one in series:
-        _series(api, one, who.get(one.id))
+        _series(api, here, one, who.get(one.id))
 
 
-def _series(api: ApiClient, series: ReceivedSeries, identity: SeriesIdentity | None) -> None:
+def _series(api: ApiClient, here: Here, series: ReceivedSeries, identity: SeriesIdentity | None) -> None:
     about, state, deliveries, action = st.columns([7, 6, 6, 3], vertical_alignment="top")
     name = plain(identity.series_description) if identity and identity.series_description else "Series"
     about.markdown(
@@ -112,7 +118,7 @@ def _series(api: ApiClient, series: ReceivedSeries, identity: SeriesIdentity | N
     deliveries.markdown("  \n".join(map(_delivery, series.deliveries)))
     if series.order is not None and series.order.state != "done":
         state.markdown(_asked(series.order))
-    _actions(api, action, series)
+    _actions(api, here, action, series)
 
 
 def _asked(order: Order) -> str:
@@ -131,11 +137,15 @@ def _delivery(one: Delivery) -> str:
     return f":{color}-badge[{text}] :small[{what}{tries}{why}]"
 
 
-def _actions(api: ApiClient, place: "st.delta_generator.DeltaGenerator", series: ReceivedSeries) -> None:
-    if series.volume_id and place.button("Open", key=f"open-{series.id}", width="stretch"):
+def _actions(
+    api: ApiClient, here: Here, cell: "st.delta_generator.DeltaGenerator", series: ReceivedSeries
+) -> None:
+    if series.volume_id and cell.button("Open", key=f"open-{series.id}", width="stretch"):
         st.session_state["open_case"] = series.volume_id  # only a whole run can go to another page
         st.rerun(scope="app")
-    if series.mask_id and place.button(
+    if not here.may(Role.ANNOTATOR):
+        return
+    if series.mask_id and cell.button(
         "Send again",
         key=f"again-{series.id}",
         width="stretch",
@@ -143,17 +153,19 @@ def _actions(api: ApiClient, place: "st.delta_generator.DeltaGenerator", series:
     ):
         _order(lambda: api.send_again(series.id), "Asked the gateway to send it again.")
     if series.stage in ("failed", "ignored"):
-        with place.popover("Segment", width="stretch"):
+        with cell.popover("Segment", width="stretch"):
             st.caption("Segment this series though no rule took it, or try again what failed.")
             if st.button("Segment it", key=f"route-{series.id}", type="primary"):
-                _order(lambda: api.route(series.id, PROJECT, "routine"), "Asked the gateway for it.")
+                _order(
+                    lambda: api.route(series.id, here.project.slug, "routine"), "Asked the gateway for it."
+                )
             if st.button("Urgently", key=f"stat-{series.id}"):
-                _order(lambda: api.route(series.id, PROJECT, "stat"), "Asked the gateway for it.")
+                _order(lambda: api.route(series.id, here.project.slug, "stat"), "Asked the gateway for it.")
 
 
-def _order(place: Callable[[], object], thanks: str) -> None:
+def _order(ask: Callable[[], object], thanks: str) -> None:
     try:
-        place()
+        ask()
     except SegloopError as error:
         st.toast(explain(error), icon=":material/error:")
         return
@@ -165,9 +177,13 @@ def _counts(counts: dict[str, int]) -> str:
     return f"Last 30 days: {' · '.join(told)}" if told else ""
 
 
-def _nothing(api: ApiClient, *, is_filtered: bool) -> str:
+def _nothing(api: ApiClient, here: Here, *, is_filtered: bool) -> str:
     if is_filtered:
         return "No series here."
+    if not here.is_site_admin:  # gateways belong to the installation
+        return (
+            "Nothing was received for this project yet. CTs can be uploaded on the page Worklist meanwhile."
+        )
     try:
         known = api.gateways()
     except SegloopError:

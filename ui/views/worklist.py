@@ -1,17 +1,21 @@
 """Page "Worklist": every case of the project, where it stands, and the way into it."""
 
 from html import escape
+from typing import Any
 
 import streamlit as st
 from segloop_viewer import uploader
 
+from segloop.accounts.roles import Role
 from segloop.errors import SegloopError
 from segloop.schemas import Case, Label, VolumeIdentity, Worklist
 from segloop.worklist.state import CASE_STATES, OPEN, CaseState
 from ui.api_client import ApiClient
+from ui.views import here as place
 from ui.views import identities
 from ui.views.case import resume
-from ui.views.masks import API_BASE, PROJECT, label_numbers, newest_labels
+from ui.views.here import Here
+from ui.views.masks import API_BASE, label_numbers, newest_labels
 from ui.views.navigation import Open
 from ui.views.text import age, explain, plain
 
@@ -36,21 +40,9 @@ COLORS: dict[CaseState, str] = {
 }
 
 
-def page(api: ApiClient, open_case: Open) -> None:
+def page(api: ApiClient, here: Here, open_case: Open) -> None:
     """Show the page; `open_case` goes to a case."""
-    with st.sidebar:
-        st.markdown("**New CT**")
-        labels = _labels(api)
-        uploaded = uploader(
-            api_base=API_BASE,
-            project=PROJECT,
-            labels=[label.model_dump() for label in labels],
-            key="uploader",
-        )
-        st.caption("Without a patient reference, a CT counts as a patient of its own.")
-        if labels:  # which number means which label the file itself can't tell
-            with st.expander("Numbers in a mask"):
-                st.caption(plain(label_numbers(labels)))
+    uploaded = _upload(api, here) if here.may(Role.ANNOTATOR) else None
     if uploaded:
         if not uploaded["mask_id"]:
             st.session_state["just_uploaded"] = uploaded["volume_id"]
@@ -60,7 +52,8 @@ def page(api: ApiClient, open_case: Open) -> None:
         open_case(wanted)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Worklist", width="stretch")
-        is_named = identities.switch(api)
+        place.choose(here)
+        is_named = identities.switch(here)
     with st.container(horizontal=True, vertical_alignment="center"):
         choice = st.segmented_control(
             "State", list(CHOICES), default="All", key="worklist_state", label_visibility="collapsed"
@@ -73,7 +66,24 @@ def page(api: ApiClient, open_case: Open) -> None:
             width=220,
         )
         patient = _patient_box() if is_named else ""
-    _list(api, CHOICES[choice or "All"], search, is_named, patient)
+    _list(api, here, CHOICES[choice or "All"], search, patient, is_named=is_named)
+
+
+def _upload(api: ApiClient, here: Here) -> dict[str, Any] | None:
+    with st.sidebar:
+        st.markdown("**New CT**")
+        labels = _labels(api, here)
+        uploaded = uploader(
+            api_base=API_BASE,
+            project=here.project.slug,
+            labels=[label.model_dump() for label in labels],
+            key=f"uploader-{here.project.slug}",
+        )
+        st.caption("Without a patient reference, a CT counts as a patient of its own.")
+        if labels:  # which number means which label the file itself can't tell
+            with st.expander("Numbers in a mask"):
+                st.caption(plain(label_numbers(labels)))
+    return uploaded
 
 
 def _patient_box() -> str:
@@ -90,15 +100,23 @@ def _patient_box() -> str:
 
 
 @st.fragment(run_every=5.0)
-def _list(api: ApiClient, states: tuple[CaseState, ...], search: str, is_named: bool, patient: str) -> None:
+def _list(
+    api: ApiClient,
+    here: Here,
+    states: tuple[CaseState, ...],
+    search: str,
+    patient: str,
+    *,
+    is_named: bool,
+) -> None:
     shown = st.session_state.setdefault("worklist_shown", PAGE)
     try:
-        theirs = identities.find(api, PROJECT, patient) if patient else None
+        theirs = identities.find(api, here.project.slug, patient) if patient else None
         if theirs is not None and not theirs.volume_ids:
             st.caption("No CT of such a patient. Type a whole ID or accession number, or how a name begins.")
             return
         volumes = theirs.volume_ids if theirs else None
-        found = api.worklist(PROJECT, states=states, search=search, volumes=volumes, limit=shown)
+        found = api.worklist(here.project.slug, states=states, search=search, volumes=volumes, limit=shown)
     except SegloopError as error:
         st.error(explain(error))
         return
@@ -110,7 +128,7 @@ def _list(api: ApiClient, states: tuple[CaseState, ...], search: str, is_named: 
     st.caption(_counts(found) or "No case matches.")
     if theirs is not None and not theirs.is_complete:
         st.caption("There are more than can be listed: type more of the name, or the ID.")
-    if found.resumable is not None:
+    if found.resumable is not None and here.may(Role.ANNOTATOR):
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(
                 f"You were editing **{plain(found.resumable.case_reference)}**, {age(found.resumable.updated_at)}.",
@@ -122,10 +140,7 @@ def _list(api: ApiClient, states: tuple[CaseState, ...], search: str, is_named: 
     for case in found.items:
         _row(case, who.get(case.id))
     if not found.counts and not search:
-        st.info(
-            "**Segloop** - research use only, not a medical device.  \n"
-            f"Drop a CT (.nii, .nii.gz, or a zip of its DICOM files) into the box on the left. {_what_follows(api)}"
-        )
+        st.info(f"**Segloop** - research use only, not a medical device.  \n{_what_follows(api, here)}")
     if found.next_cursor and shown < LONGEST and st.button("Show more"):
         st.session_state["worklist_shown"] = min(shown + PAGE, LONGEST)
         st.rerun(scope="fragment")
@@ -157,19 +172,22 @@ def _row(case: Case, identity: VolumeIdentity | None) -> None:
         _go(case.id)
 
 
-def _what_follows(api: ApiClient) -> str:
-    """Return what becomes of an uploaded CT; without a model nothing segments it."""
-    if any(version.stage == "production" for version in api.model_versions(PROJECT)):
-        return "It is checked, segmented and shown."
+def _what_follows(api: ApiClient, here: Here) -> str:
+    """Return how a CT comes here and what becomes of it; without a model nothing segments it."""
+    if not here.may(Role.ANNOTATOR):
+        return "No CT is here yet. As a viewer you see those that annotators of this project upload."
+    drop = "Drop a CT (.nii, .nii.gz, or a zip of its DICOM files) into the box on the left."
+    if any(version.stage == "production" for version in api.model_versions(here.project.slug)):
+        return f"{drop} It is checked, segmented and shown."
     return (
-        "It is checked and shown. The project has no model yet: draw masks by hand or upload them with their CTs, and train "
+        f"{drop} It is checked and shown. The project has no model yet: draw masks by hand or upload them with their CTs, and train "
         "a first version of them on the page Models & training; or have operations import one."
     )
 
 
-def _labels(api: ApiClient) -> list[Label]:
+def _labels(api: ApiClient, here: Here) -> list[Label]:
     try:
-        return newest_labels(api)
+        return newest_labels(api, here.project.slug)
     except SegloopError:
         return []  # the worklist says what is wrong
 

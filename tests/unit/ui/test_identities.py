@@ -14,6 +14,7 @@ def _page(permissions: list[str], is_away: bool = False) -> None:
     import httpx
     import streamlit as st
 
+    from tests import places
     from ui.api_client import ApiClient
     from ui.views import worklist
 
@@ -55,15 +56,12 @@ def _page(permissions: list[str], is_away: bool = False) -> None:
         "study_description": "CT *Neck*",
         "series_description": "",
     }
-    me = {"name": "local", "kind": "installation", "is_site_admin": True, "projects": []}
     calls = st.session_state.setdefault("calls", [])
 
     def answer(request: httpx.Request) -> httpx.Response:
         path = request.url.path
         body = json.loads(request.content) if request.content else None
         calls.append((path, body, str(request.url)))
-        if path == "/v1/me":
-            return httpx.Response(200, json={**me, "permissions": permissions})
         if path == "/v1/identities" and is_away:
             return httpx.Response(503, json={"code": "database_unavailable", "detail": "Try again."})
         if path == "/v1/identities":
@@ -77,7 +75,7 @@ def _page(permissions: list[str], is_away: bool = False) -> None:
         return httpx.Response(200, json={"items": []})
 
     http = httpx.Client(base_url="http://api", transport=httpx.MockTransport(answer))
-    worklist.page(ApiClient(http), lambda volume_id: None)
+    worklist.page(ApiClient(http), places.here(permissions=permissions), lambda volume_id: None)
 
 
 def shown(permissions: list[str], *, is_away: bool = False) -> AppTest:

@@ -6,6 +6,7 @@ from streamlit.testing.v1 import AppTest
 def _page() -> None:
     import httpx
 
+    from tests import places
     from ui.api_client import ApiClient
     from ui.views.models import versions
 
@@ -63,7 +64,7 @@ def _page() -> None:
         return httpx.Response(200, json={"items": []})
 
     api = ApiClient(httpx.Client(base_url="http://api", transport=httpx.MockTransport(answer)))
-    versions.show(api, [versions.ModelVersion.model_validate(version)])
+    versions.show(api, places.here(), [versions.ModelVersion.model_validate(version)])
 
 
 def test_a_failed_comparison_is_said_with_its_reason_and_no_promotion_is_offered() -> None:

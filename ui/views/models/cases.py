@@ -2,15 +2,16 @@
 
 import streamlit as st
 
+from segloop.accounts.roles import Role
 from segloop.schemas import TrainingCase
 from ui.api_client import ApiClient
-from ui.views.masks import PROJECT
+from ui.views.here import Here
 from ui.views.text import moment, plain
 
 
-def show(api: ApiClient) -> None:
+def show(api: ApiClient, here: Here) -> None:
     """Show every case and how it stands, and keep patients for tests."""
-    found = api.training_cases(PROJECT)
+    found = api.training_cases(here.project.slug)
     if not found:
         st.info(
             "No cases yet. A case is a mask that somebody accepted or corrected, or uploaded ground truth. "
@@ -25,7 +26,8 @@ def show(api: ApiClient) -> None:
             f"{len(useless)} of {len(found)} can't teach anything yet ({names}): {useless[0].why_not}. "
             "Open the case, mark what you reviewed, finalize and submit feedback again."
         )
-    _freeze(api, found)
+    if here.may(Role.ADMIN):
+        _freeze(api, here, found)
     _learned_by(api, found)
 
 
@@ -53,7 +55,7 @@ def _row(case: TrainingCase) -> dict[str, object]:
     }
 
 
-def _freeze(api: ApiClient, found: list[TrainingCase]) -> None:
+def _freeze(api: ApiClient, here: Here, found: list[TrainingCase]) -> None:
     free = {case.volume_id: case for case in found if not case.is_test and case.is_new}
     if not free:
         return
@@ -72,7 +74,7 @@ def _freeze(api: ApiClient, found: list[TrainingCase]) -> None:
             placeholder="Choose cases",
         )
         if st.button("Keep their patients for tests", disabled=not chosen):
-            api.freeze_patients(PROJECT, chosen)
+            api.freeze_patients(here.project.slug, chosen)
             st.toast("Kept for tests.")
             st.rerun()
 

@@ -7,28 +7,32 @@ import streamlit as st
 from segloop.errors import SegloopError
 from segloop.schemas import NOTICE, LearningState, ModelVersion, Policy
 from ui.api_client import ApiClient
-from ui.views.masks import PROJECT
+from ui.views import here as place
+from ui.views.here import Here
 from ui.views.models import cases, feedback, policy, run, versions
 from ui.views.text import explain, moment, plain
 
 
-def page(api: ApiClient) -> None:
+def page(api: ApiClient, here: Here) -> None:
     """Show the page."""
-    st.subheader("Models & training")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Models & training", width="stretch")
+        place.choose(here)
     try:
-        known = api.model_versions(PROJECT)
-        state, rules = api.learning_state(PROJECT), api.training_policy(PROJECT)
+        project = here.project.slug
+        known = api.model_versions(project)
+        state, rules = api.learning_state(project), api.training_policy(project)
         _production(known)
         _standing(state, rules)
         training, line, learning, opinions, settings = st.tabs(
             ["Training", "Versions", "Cases", "Feedback", "Policy"], key="models_tab", on_change="rerun"
         )
         for tab, show in (
-            (training, lambda: run.show(api, state, rules, known)),
-            (line, lambda: versions.show(api, known)),
-            (learning, lambda: cases.show(api)),
-            (opinions, lambda: feedback.show(api.feedback_statistics(PROJECT))),
-            (settings, lambda: policy.show(api, rules)),
+            (training, lambda: run.show(api, here, state, rules, known)),
+            (line, lambda: versions.show(api, here, known)),
+            (learning, lambda: cases.show(api, here)),
+            (opinions, lambda: feedback.show(api.feedback_statistics(project))),
+            (settings, lambda: policy.show(api, here, rules)),
         ):
             # Those two are forms: what was typed there would be gone after a look at another tab.
             if tab.open or tab in (training, settings):
@@ -69,8 +73,8 @@ def _line(live: ModelVersion, known: Sequence[ModelVersion]) -> str:
 def _standing(state: LearningState, rules: Policy) -> None:
     """Say in one row how far the next retraining is and what it could be tested on."""
     facts = {
-        "New corrections": (
-            f"{state.n_new} ({rules.minimum_corrections} needed)",
+        f"New corrections ({rules.minimum_corrections} needed)": (
+            str(state.n_new),
             "Accepted, corrected or uploaded masks that the version in production did not learn from. So many allow a retraining.",
         ),
         "Since the last run": (

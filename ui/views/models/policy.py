@@ -4,15 +4,16 @@ from typing import Any
 
 import streamlit as st
 
+from segloop.accounts.roles import Role
 from segloop.schemas import Policy
 from segloop.training.protocol import Protocol
 from ui.api_client import ApiClient
-from ui.views.masks import PROJECT
+from ui.views.here import Here
 from ui.views.models.run import KINDS
 
 
-def show(api: ApiClient, rules: Policy) -> None:
-    """Show the policy as a form; saving makes a new version of it."""
+def show(api: ApiClient, here: Here, rules: Policy) -> None:
+    """Show the policy as a form, for admins of the project to save; saving makes a new version of it."""
     with st.form("training_policy"):
         left, right = st.columns(2)
         minimum = left.number_input("Minimum of new corrections", 1, 100_000, rules.minimum_corrections)
@@ -30,9 +31,12 @@ def show(api: ApiClient, rules: Policy) -> None:
         )
         with st.expander("For experts: shares of patients, and what the comparison asks"):
             shares, gate = _shares(rules), _gate(rules)
-        if st.form_submit_button("Save", type="primary"):
+        may_save = here.may(Role.ADMIN)
+        if not may_save:
+            st.caption("Admins of the project change the policy.")
+        if st.form_submit_button("Save", type="primary", disabled=not may_save):
             api.change_training_policy(
-                PROJECT,
+                here.project.slug,
                 minimum_corrections=int(minimum),
                 automatic=automatic,
                 automatic_kind=kind,

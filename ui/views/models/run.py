@@ -6,11 +6,12 @@ from uuid import uuid4
 
 import streamlit as st
 
+from segloop.accounts.roles import Role
 from segloop.errors import SegloopError
 from segloop.schemas import LearningState, ModelVersion, Policy, TrainingRun, TrainingRunSummary
 from segloop.training.protocol import Protocol
 from ui.api_client import ApiClient
-from ui.views.masks import PROJECT
+from ui.views.here import Here
 from ui.views.models import charts
 from ui.views.text import duration, explain, moment, plain
 
@@ -22,17 +23,22 @@ ABOUT = {
 }
 
 
-def show(api: ApiClient, state: LearningState, rules: Policy, known: Sequence[ModelVersion]) -> None:
+def show(
+    api: ApiClient, here: Here, state: LearningState, rules: Policy, known: Sequence[ModelVersion]
+) -> None:
     """Show the form, the newest run as it goes, and the earlier ones."""
-    runs = api.training_runs(PROJECT)
+    runs = api.training_runs(here.project.slug)
+    may_train = here.may(Role.ADMIN)
     is_active = bool(runs) and runs[0].state in ACTIVE
-    if not is_active:
-        _form(api, state, rules, known)
+    if not is_active and may_train:
+        _form(api, here, state, rules, known)
     if runs:
         if is_active:
-            _live(api, runs[0].id)
+            _live(api, runs[0].id, may_cancel=may_train)
         else:
-            _last(api, runs[0].id, known)
+            _last(api, runs[0].id, known, may_retry=may_train)
+    elif not may_train:
+        st.info("Nothing was trained here yet. Admins of the project start a training.")
     if len(runs) > 1 or (runs and not is_active):
         st.markdown("**All runs**")
         st.dataframe([_row(run, known) for run in runs], hide_index=True)
@@ -54,7 +60,9 @@ def why_not(kind: str, state: LearningState, rules: Policy, *, has_production: b
     return None
 
 
-def _form(api: ApiClient, state: LearningState, rules: Policy, known: Sequence[ModelVersion]) -> None:
+def _form(
+    api: ApiClient, here: Here, state: LearningState, rules: Policy, known: Sequence[ModelVersion]
+) -> None:
     has_production = any(version.stage == "production" for version in known)
     with st.container(border=True):
         kind = st.radio(
@@ -72,7 +80,7 @@ def _form(api: ApiClient, state: LearningState, rules: Policy, known: Sequence[M
         reason = why_not(kind, state, rules, has_production=has_production)
         key = st.session_state.setdefault("training_key", uuid4().hex)
         if st.button("Trigger retraining", type="primary", disabled=reason is not None):
-            api.train(PROJECT, kind, recipe, idempotency_key=key)
+            api.train(here.project.slug, kind, recipe, idempotency_key=key)
             st.session_state["training_key"] = uuid4().hex
             st.rerun()
         if reason:
@@ -113,7 +121,7 @@ def _recipe() -> dict[str, Any]:
 
 
 @st.fragment(run_every=2.0)
-def _live(api: ApiClient, run_id: str) -> None:
+def _live(api: ApiClient, run_id: str, *, may_cancel: bool) -> None:
     try:
         run = api.training_run(run_id)
         job = api.job(run.job_id)
@@ -126,7 +134,8 @@ def _live(api: ApiClient, run_id: str) -> None:
         by = "itself, as the policy says" if run.trigger == "automatic" else plain(run.created_by)
         st.markdown(f"**{KINDS[run.kind]}**, started by {by}, {moment(run.created_at)}")
         st.progress(run.progress, text=where(run, job.queue_position))
-        _cancel(api, run)
+        if may_cancel:
+            _cancel(api, run)
         charts.curves(run.epochs)
         _details(run)
 
@@ -162,14 +171,16 @@ def _cancel(api: ApiClient, run: TrainingRun) -> None:
             st.rerun(scope="fragment")
 
 
-def _last(api: ApiClient, run_id: str, known: Sequence[ModelVersion]) -> None:
+def _last(api: ApiClient, run_id: str, known: Sequence[ModelVersion], *, may_retry: bool) -> None:
     run = api.training_run(run_id)
     result = _result(run, known)
     with st.container(border=True):
         st.markdown(f"**Last run:** {KINDS[run.kind].lower()}, {moment(run.created_at)} - {result}")
         if run.state == "failed":
             st.error(f"{run.error_message}  \n:small[code `{run.error_code}`]")
-            if run.error_code == "checkpoint_broken":  # it would be read again, and be as broken
+            if not may_retry:
+                st.caption("Admins of the project can try again or start another.")
+            elif run.error_code == "checkpoint_broken":  # it would be read again, and be as broken
                 st.caption("Its checkpoint is damaged, so it can't go on: trigger a new run above.")
             else:
                 st.caption(

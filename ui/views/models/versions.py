@@ -5,10 +5,11 @@ from typing import Any
 
 import streamlit as st
 
+from segloop.accounts.roles import Role
 from segloop.errors import SegloopError
 from segloop.schemas import Comparison, JobOut, ModelVersion, VersionLineage
 from ui.api_client import ApiClient
-from ui.views.masks import PROJECT
+from ui.views.here import Here
 from ui.views.models import charts
 from ui.views.models.run import case_rows
 from ui.views.text import explain, moment, plain
@@ -29,7 +30,7 @@ CHECKS = {
 }
 
 
-def show(api: ApiClient, known: Sequence[ModelVersion]) -> None:
+def show(api: ApiClient, here: Here, known: Sequence[ModelVersion]) -> None:
     """Show the versions, and the chosen one in full."""
     if not known:
         st.info("There is no version yet.")
@@ -48,11 +49,13 @@ def show(api: ApiClient, known: Sequence[ModelVersion]) -> None:
     if version.stage != "production":
         last = _last_comparing(api, version)
         if last is not None and last.state in ("queued", "running") and comparison is None:
-            _wait(api, version.id)
+            _wait(api, here, version)
         else:
             has_failed = comparison is None and last is not None and last.state == "failed"
             _compared(api, version, found, comparison, known, last if has_failed else None)
-            _decide(api, version, comparison, has_failed=has_failed)
+            if here.may(Role.ADMIN):
+                _offer_comparison(api, version, has_one=bool(found.comparisons))
+                _decide(api, version, comparison, has_failed=has_failed)
     elif found.comparisons:
         with st.expander("The comparison before it went live"):
             _verdict(found.comparisons[0], by_id)
@@ -68,7 +71,7 @@ def show(api: ApiClient, known: Sequence[ModelVersion]) -> None:
     with history:
         _history(found)
     with chart:
-        charts.across_versions(api.figures(PROJECT))
+        charts.across_versions(api.figures(here.project.slug))
 
 
 def smaller(card: str) -> str:
@@ -90,7 +93,7 @@ def _compared(
     known: Sequence[ModelVersion],
     failed: JobOut | None,
 ) -> None:
-    """Show the comparison, or why there is none, and offer another."""
+    """Show the comparison, or why there is none."""
     if comparison is not None:
         _verdict(comparison, {one.id: one for one in known})
     elif failed is not None:
@@ -103,29 +106,31 @@ def _compared(
             if live
             else "There is no version in production to compare it with."
         )
-    if version.stage in ("candidate", "retired") and st.button(
-        "Compare again" if found.comparisons else "Compare"
-    ):
-        api.compare_version(PROJECT, version.id)
+
+
+def _offer_comparison(api: ApiClient, version: ModelVersion, *, has_one: bool) -> None:
+    if version.stage in ("candidate", "retired") and st.button("Compare again" if has_one else "Compare"):
+        api.compare_version(version.project_id, version.id)
         st.rerun()
 
 
-def _last_comparing(api: ApiClient, version: ModelVersion) -> JobOut | None:
-    """Return the newest comparison of a version that is open or failed."""
-    jobs = [job for state in ("queued", "running", "failed") for job in api.jobs(state)]
+def _last_comparing(
+    api: ApiClient, version: ModelVersion, states: Sequence[str] = ("queued", "running", "failed")
+) -> JobOut | None:
+    """Return the newest comparison of a version in some states: that is open or failed, if none are named."""
+    jobs = [job for state in states for job in api.jobs(state, project=version.project_id)]
     own = [job for job in jobs if job.kind == "evaluate" and job.model_version_id == version.id]
     return max(own, key=lambda job: job.created_at, default=None)
 
 
 @st.fragment(run_every=2.0)
-def _wait(api: ApiClient, version_id: str) -> None:
-    jobs = [job for state in ("queued", "running") for job in api.jobs(state)]
-    job = next((job for job in jobs if job.kind == "evaluate" and job.model_version_id == version_id), None)
+def _wait(api: ApiClient, here: Here, version: ModelVersion) -> None:
+    job = _last_comparing(api, version, ("queued", "running"))
     if job is None:
         st.rerun(scope="app")
         return
     st.progress(job.progress, text=f"Comparing: {job.stage}")
-    if st.button("Cancel", key=f"cancel-{job.id}"):
+    if here.may(Role.ADMIN) and st.button("Cancel", key=f"cancel-{job.id}"):
         api.cancel(job.id)
 
 
