@@ -14,6 +14,7 @@ from fastapi import Depends, Query, Request
 from segloop.accounts import tickets
 from segloop.accounts.actor import Actor
 from segloop.accounts.bearer import Bearers
+from segloop.accounts.oidc.sign_in import Oidc
 from segloop.database import Connection, Engine, narrow, transaction
 from segloop.errors import InvalidInput
 from segloop.identities.store import IdentityStore
@@ -40,6 +41,7 @@ class Parts:
     identities: IdentityStore | None
     watcher: Watcher
     bearers: Bearers
+    oidc: Oidc | None
 
     def narrow(self, projects: Collection[str] | None) -> "Parts":
         """Return the parts for some projects, or (None) for all: what else the database has, they don't see."""

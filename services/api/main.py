@@ -9,6 +9,7 @@ from fastapi_offline import FastAPIOffline
 from segloop import __version__, logs
 from segloop.accounts.actor import read_permissions
 from segloop.accounts.bearer import Bearers
+from segloop.accounts.oidc.sign_in import Oidc
 from segloop.broker import make_celery
 from segloop.database import narrow, open_engine
 from segloop.identities import store as identity_store
@@ -80,6 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         identity_store.open_store(settings),
         Watcher(engine),
         bearers,
+        Oidc.from_settings(settings),
     )
 
     @asynccontextmanager

@@ -45,6 +45,7 @@ RULES: dict[str, Rule] = {
     # They count over all projects, so whoever is in only some of them may not see these.
     "health.metrics": Rule(Level.METRICS),
     "sessions.begin_session": _ANYBODY,
+    "sessions.begin_oidc_session": _ANYBODY,
     "sessions.end_session": _SIGNED_IN,
     "sessions.get_me": _SIGNED_IN,
     "people.list_people": _SITE,

@@ -1,4 +1,4 @@
-"""Erase what is no longer to be kept, when the API starts and every hour: unfinished uploads, headers and identities."""
+"""Erase what is no longer to be kept, when the API starts and every hour: unfinished uploads, headers and identities, sessions and links that are over."""
 
 import asyncio
 import logging
@@ -8,6 +8,8 @@ from datetime import timedelta
 
 from starlette.concurrency import run_in_threadpool
 
+from segloop.accounts.links import table as links_table
+from segloop.accounts.sessions import table as sessions_table
 from segloop.audit.record import record
 from segloop.database import Connection, transaction
 from segloop.studies import table as studies_table
@@ -19,6 +21,8 @@ log = logging.getLogger(__name__)
 STALE, SWEEPER = timedelta(days=2), "sweeper"
 REFUSED = timedelta(days=7)
 """How long it is known whose a received series was that came to nothing: somebody has to look into refusals."""
+OVER_DAYS = 30
+"""How long sessions and one-time links are kept after their end; the audit record keeps who signed in."""
 EVERY_S = 3600.0
 NAMED: tuple[Callable[[Connection], set[str]], ...] = (
     volumes_table.list_source_keys,
@@ -30,7 +34,7 @@ NAMED: tuple[Callable[[Connection], set[str]], ...] = (
 def sweep(parts: Parts) -> None:
     """Erase once; what can't be erased now is at the next time, for it must not keep the API from serving."""
     parts = parts.narrow(None)
-    for one in (_unfinished_uploads, _unnamed_identities, _old_identities):
+    for one in (_unfinished_uploads, _unnamed_identities, _old_identities, _old_sign_ins):
         try:
             one(parts)
         except Exception as error:
@@ -91,3 +95,10 @@ def _old_identities(parts: Parts) -> None:
             conn, actor=SWEEPER, action="identity.erased", object_type="identity", n_series=n, keep_days=days
         )
     log.info("%d series in the identity store were older than %d days and were erased", n, days)
+
+
+def _old_sign_ins(parts: Parts) -> None:
+    with transaction(parts.engine) as conn:
+        n = sessions_table.drop_old(conn, days=OVER_DAYS) + links_table.drop_old(conn, days=OVER_DAYS)
+    if n:
+        log.info("%d sessions and links were over for %d days and were erased", n, OVER_DAYS)

@@ -26,6 +26,7 @@ EXPECTED = {
     "health.ready": ANYBODY,
     "health.metrics": SITE,
     "sessions.begin_session": ANYBODY,
+    "sessions.begin_oidc_session": ANYBODY,
     "sessions.end_session": SIGNED_IN,
     "sessions.get_me": SIGNED_IN,
     "people.list_people": SITE,

@@ -1,13 +1,14 @@
-"""Sign in with a one-time link, sign out, and say who acts."""
+"""Sign in with a one-time link or an identity provider's token, sign out, and say who acts."""
 
 from fastapi import APIRouter, Response
 
 from segloop import schemas
 from segloop.accounts.actor import PERMISSIONS, Kind
 from segloop.accounts.links import link
+from segloop.accounts.oidc import sign_in
 from segloop.accounts.sessions import session
 from segloop.database import transaction
-from segloop.errors import Conflict
+from segloop.errors import Conflict, NotFound
 from services.api.deps import ActorDep, PartsDep
 
 router = APIRouter(tags=["people"])
@@ -18,6 +19,18 @@ def begin_session(body: schemas.NewSession, parts: PartsDep, response: Response)
     """Sign in with the code of a one-time link, which opens once; the key is a bearer value for twelve hours."""
     with transaction(parts.engine) as conn:
         person, row, key = link.open_(conn, body.code)
+    response.headers["Cache-Control"] = "no-store"
+    return schemas.Session(key=key, name=person.name, expires_at=row.expires_at)
+
+
+@router.post("/sessions/oidc", status_code=201)
+def begin_oidc_session(body: schemas.NewOidcSession, parts: PartsDep, response: Response) -> schemas.Session:
+    """Sign in with an ID token of the installation's identity provider, once, soon after it was issued."""
+    if parts.oidc is None:
+        raise NotFound("provider_not_set", "No identity provider is set up here; sign in by a one-time link.")
+    claims = parts.oidc.check(body.id_token, body.nonce)
+    with transaction(parts.engine) as conn:
+        person, row, key = sign_in.begin(conn, parts.oidc, claims, body.nonce)
     response.headers["Cache-Control"] = "no-store"
     return schemas.Session(key=key, name=person.name, expires_at=row.expires_at)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from segloop.accounts.people.table import NAME
 from segloop.accounts.roles import Role
@@ -11,6 +11,7 @@ from segloop.schemas.base import Body, Result, example
 
 Permissions = Annotated[list[Literal["identity", "export"]], Field(default_factory=list, max_length=10)]
 Name = Annotated[str, Field(pattern=NAME)]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254, to_lower=True)]
 KeyName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._-]{0,62}$")]
 Days = Annotated[int, Field(ge=1, le=730)]
 
@@ -41,6 +42,15 @@ class NewSession(Body):
     code: Annotated[str, Field(min_length=1, max_length=200)]
 
 
+class NewOidcSession(Body):
+    """An ID token of the identity provider, and the nonce that it was asked for with: at least 128 random bits."""
+
+    model_config = example({"id_token": "eyJhbGciOiJSUzI1NiIs...", "nonce": "7f2Jx0cQm3b1R9s8VtYw5A"})
+
+    id_token: Annotated[str, Field(min_length=1, max_length=20_000)]
+    nonce: Annotated[str, Field(min_length=20, max_length=200)]
+
+
 class Session(BaseModel):
     """A session: its key is shown this once."""
 
@@ -50,23 +60,31 @@ class Session(BaseModel):
 
 
 class NewPerson(Body):
-    """A person of this installation: the name is what others see as author, and stays."""
+    """A person of this installation: the name is what others see as author, and stays.
 
-    model_config = example({"name": "anna", "display_name": "Anna Moser"})
+    By the `email` their account at the identity provider is found the first time.
+    """
+
+    model_config = example({"name": "anna", "display_name": "Anna Moser", "email": "anna.moser@example.org"})
 
     name: Name
     display_name: Annotated[str, Field(max_length=200)] = ""
     is_site_admin: bool = False
+    email: Email | None = None
 
 
 class PersonChange(Body):
-    """What to change of a person; who is switched off is signed out at once."""
+    """What to change of a person; who is switched off or gets an `email`, be it the same, is signed out at once.
+
+    The next sign-in with that e-mail address binds the person to an account at the identity provider anew.
+    """
 
     model_config = example({"is_on": False})
 
     display_name: Annotated[str | None, Field(max_length=200)] = None
     is_site_admin: bool | None = None
     is_on: bool | None = None
+    email: Email | None = None
 
 
 class Person(Result):
@@ -74,6 +92,7 @@ class Person(Result):
 
     name: str
     display_name: str
+    email: str | None
     issuer: str | None
     is_site_admin: bool
     switched_off_at: datetime | None

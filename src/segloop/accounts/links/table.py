@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, DateTime, ForeignKey, Table, Text, Uuid, func, insert, text, update
+from sqlalchemy import Column, DateTime, ForeignKey, Table, Text, Uuid, delete, func, insert, text, update
 
 from segloop.database import Connection, created_columns, id_column, metadata
 
@@ -36,3 +36,9 @@ def use(conn: Connection, code_sha256: str) -> str | None:
     )
     found = conn.execute(fresh.values(used_at=_now).returning(links.person_id)).scalar_one_or_none()
     return None if found is None else str(found)
+
+
+def drop_old(conn: Connection, *, days: int) -> int:
+    """Delete links that were over some days ago; return how many."""
+    old = sign_in_links.c.expires_at < _now - text("make_interval(days => :days)").bindparams(days=days)
+    return conn.execute(delete(sign_in_links).where(old)).rowcount

@@ -18,13 +18,14 @@ def create(
     actor: str,
     display_name: str = "",
     is_site_admin: bool = False,
+    email: str | None = None,
     issuer: str | None = None,
     subject: str | None = None,
 ) -> Row[Any]:
     """Insert a person and return the row.
 
     Raises:
-        Conflict: `person_exists`.
+        Conflict: `person_exists`, `email_taken`.
         InvalidInput: `name_reserved`.
     """
     if name in table.RESERVED:
@@ -36,14 +37,13 @@ def create(
                 name=name,
                 display_name=display_name,
                 is_site_admin=is_site_admin,
+                email=email,
                 issuer=issuer,
                 subject=subject,
                 created_by=actor,
             )
     except IntegrityError as error:
-        if constraint_of(error) not in ("people_name_key", "people_one_per_subject"):
-            raise
-        raise Conflict("person_exists", "There is a person of this name already; choose another.") from None
+        raise _taken(error) from None
     record(conn, actor=actor, action="person.created", object_type="person", object_id=row.id)
     return row
 
@@ -51,11 +51,20 @@ def create(
 def change(conn: Connection, name: str, *, actor: str, is_on: bool | None, **values: object) -> Row[Any]:
     """Change a person's columns and return the row; who is switched off (`is_on` False) is signed out at once.
 
+    Who gets an `email`, be it the same, is signed out, too, and the next sign-in binds them to a provider's account anew.
+
     Raises:
-        NotFound: `person_unknown`.
+        NotFound: `person_unknown`; Conflict: `email_taken`.
     """
-    row = table.change(conn, table.get(conn, name).id, is_on=is_on, **values)
-    if is_on is False:
+    person_id = table.get(conn, name).id
+    if "email" in values:
+        values |= {"issuer": None, "subject": None}
+    try:
+        with conn.begin_nested():
+            row = table.change(conn, person_id, is_on=is_on, **values)
+    except IntegrityError as error:
+        raise _taken(error) from None
+    if is_on is False or "email" in values:
         sessions.end_all(conn, row.id)
     record(
         conn,
@@ -65,5 +74,16 @@ def change(conn: Connection, name: str, *, actor: str, is_on: bool | None, **val
         object_id=row.id,
         is_on=row.switched_off_at is None,
         is_site_admin=row.is_site_admin,
+        is_email_new="email" in values,
     )
     return row
+
+
+def _taken(error: IntegrityError) -> Exception:
+    """Return what an error of the database says to the user, or itself."""
+    constraint = constraint_of(error)
+    if constraint == "people_email_key":
+        return Conflict("email_taken", "Another person has this e-mail address already.")
+    if constraint in ("people_name_key", "people_one_per_subject"):
+        return Conflict("person_exists", "There is a person of this name already; choose another.")
+    return error

@@ -33,12 +33,15 @@ people = Table(
     # What created_by holds of what they do, so it is never given to another.
     Column("name", Text, nullable=False, unique=True),
     Column("display_name", Text, nullable=False, server_default=""),
-    # Of an identity provider; both None for a person of this installation alone.
+    # By which their account at an identity provider is found the first time; in lower case.
+    Column("email", Text, unique=True),
+    # Of an identity provider; both None for who never came by one.
     Column("issuer", Text),
     Column("subject", Text),
     Column("is_site_admin", Boolean, nullable=False, server_default="false"),
     Column("switched_off_at", DateTime(timezone=True)),
     UniqueConstraint("issuer", "subject", name="people_one_per_subject"),
+    CheckConstraint("email = lower(email)", name="email_lower"),
     CheckConstraint("(issuer IS NULL) = (subject IS NULL)", name="issuer_and_subject"),
     CheckConstraint(
         f"name ~ '{NAME}' AND name NOT IN ('local', 'system', 'sweeper', 'worker')", name="name_free"
@@ -60,6 +63,19 @@ def find_by_subject(conn: Connection, *, issuer: str, subject: str) -> Row[Any] 
     """Return the person whom an identity provider knows by a subject."""
     query = select(people).where(people.c.issuer == issuer, people.c.subject == subject)
     return conn.execute(query).one_or_none()
+
+
+def find_by_email(conn: Connection, email: str) -> Row[Any] | None:
+    """Return the person of an e-mail address, which is in lower case."""
+    return conn.execute(select(people).where(people.c.email == email)).one_or_none()
+
+
+def bind(conn: Connection, email: str, *, issuer: str, subject: str) -> Row[Any] | None:
+    """Bind the person of an e-mail address to a provider's subject; None where there is none who is free and on."""
+    free = update(people).where(
+        people.c.email == email, people.c.issuer.is_(None), people.c.switched_off_at.is_(None)
+    )
+    return conn.execute(free.values(issuer=issuer, subject=subject).returning(people)).one_or_none()
 
 
 def get(conn: Connection, name: str) -> Row[Any]:

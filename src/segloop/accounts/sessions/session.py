@@ -10,18 +10,29 @@ from segloop.accounts.memberships import table as memberships
 from segloop.accounts.roles import Role
 from segloop.accounts.sessions import table
 from segloop.audit.record import record
-from segloop.database import Connection
+from segloop.database import Connection, IntegrityError, constraint_of
+from segloop.errors import Unauthorized
 
 PREFIX = "sgs"
 LIFETIME_S = 12 * 3600
 
 
-def begin(conn: Connection, person: Row[Any], *, by: str) -> tuple[Row[Any], str]:
-    """Insert a session of a person and return (row, session key, which is never shown again); `by` is the way they came."""
+def begin(conn: Connection, person: Row[Any], *, by: str, nonce: str | None = None) -> tuple[Row[Any], str]:
+    """Insert a session of a person and return (row, session key, which is never shown again); `by` is the way they came.
+
+    Raises:
+        Unauthorized: `token_used` where there was a session of this nonce.
+    """
     hidden = secret.new()
-    row = table.insert_session(
-        conn, person_id=person.id, secret_sha256=secret.digest(hidden), lifetime_s=LIFETIME_S
-    )
+    values = {"person_id": person.id, "secret_sha256": secret.digest(hidden)}
+    nonce_sha256 = None if nonce is None else secret.digest(nonce)
+    try:
+        with conn.begin_nested():
+            row = table.insert_session(conn, lifetime_s=LIFETIME_S, nonce_sha256=nonce_sha256, **values)
+    except IntegrityError as error:
+        if constraint_of(error) != "sessions_nonce_sha256_key":
+            raise
+        raise Unauthorized("token_used", "This sign-in was used already. Sign in again.") from None
     record(
         conn,
         actor=person.name,

@@ -30,16 +30,18 @@ sessions = Table(
     Column("person_id", Uuid(as_uuid=False), ForeignKey("people.id"), nullable=False, index=True),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now),
     Column("secret_sha256", Text, nullable=False),
+    # Of the sign-in at a provider that it came from, which gives one session and no second one.
+    Column("nonce_sha256", Text, unique=True),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("ended_at", DateTime(timezone=True)),
 )
 
 
-def insert_session(conn: Connection, *, person_id: str, secret_sha256: str, lifetime_s: int) -> Row[Any]:
-    """Insert a session and return the row."""
+def insert_session(conn: Connection, *, lifetime_s: int, **values: object) -> Row[Any]:
+    """Insert a session and return the row; `sessions_nonce_sha256_key` refuses a second one of a nonce."""
     expires_at = _now + text("make_interval(secs => :s)").bindparams(s=lifetime_s)
-    values = {"person_id": person_id, "secret_sha256": secret_sha256, "expires_at": expires_at}
-    return conn.execute(insert(sessions).values(**values).returning(sessions)).one()
+    made = insert(sessions).values(expires_at=expires_at, **values)
+    return conn.execute(made.returning(sessions)).one()
 
 
 def find_live(conn: Connection, session_id: str) -> Row[Any] | None:
