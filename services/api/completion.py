@@ -18,14 +18,17 @@ from services.api import mask_import
 from services.api.deps import Parts
 from services.api.mask_import import LabelMap
 
+RoleIn = Callable[[str], str]
 Insert = Callable[[Connection], tuple[str, bool, str | None]]
 """Inserts the row of what is stored; returns its id, whether it is new, and the key of headers that nothing names any more."""
 
 
 def complete(
-    parts: Parts, upload_id: str, label_map: LabelMap | None, *, actor: str
+    parts: Parts, upload_id: str, label_map: LabelMap | None, *, actor: str, role_in: RoleIn | None = None
 ) -> tuple[schemas.Volume | schemas.Mask, bool]:
     """Check the file and return (the volume or mask it is, whether that is new); a repeat returns the same.
+
+    `role_in` says what the actor is in a project, for what a mask says of who made it.
 
     Raises:
         InvalidInput: the file can't become one; it is refused for good.
@@ -38,7 +41,7 @@ def complete(
             return _result(conn, row), False
         pieces = upload.list_complete(conn, row)
     try:
-        result, new = _complete(parts, row, pieces, label_map, actor)
+        result, new = _complete(parts, row, pieces, label_map, actor, role_in)
     except InvalidInput:
         # A file that can't become a volume is refused for good: its parts are not kept.
         with transaction(parts.engine) as conn:
@@ -76,14 +79,19 @@ def complete_received(
 
 
 def _complete(
-    parts: Parts, row: Row[Any], pieces: Sequence[Row[Any]], label_map: LabelMap | None, actor: str
+    parts: Parts,
+    row: Row[Any],
+    pieces: Sequence[Row[Any]],
+    label_map: LabelMap | None,
+    actor: str,
+    role_in: RoleIn | None,
 ) -> tuple[schemas.Volume | schemas.Mask, bool]:
     """Assemble, check and store without a transaction, for that takes long; then insert in a short one."""
     scratch = TemporaryDirectory(dir=parts.settings.scratch, prefix="segloop-upload-")
     with parts.sandbox.place(), scratch as folder:
         digest = upload.assemble(parts.store, pieces, Path(folder) / "input")
         if row.purpose == "mask":
-            insert, prefix = _prepare_mask(parts, row, Path(folder), label_map, actor)
+            insert, prefix = _prepare_mask(parts, row, Path(folder), label_map, actor, role_in)
         else:
             insert, prefix = _prepare_volume(parts, row, Path(folder), digest, actor)
     return _insert(parts, row, insert, prefix)
@@ -170,9 +178,15 @@ def _prepare_volume(
 
 
 def _prepare_mask(
-    parts: Parts, row: Row[Any], folder: Path, label_map: LabelMap | None, actor: str
+    parts: Parts,
+    row: Row[Any],
+    folder: Path,
+    label_map: LabelMap | None,
+    actor: str,
+    role_in: RoleIn | None,
 ) -> tuple[Insert, str | None]:
     stored, values = mask_import.store(parts, row, folder, label_map)
+    values["created_by_role"] = role_in and role_in(row.project_id)
 
     def insert(conn: Connection) -> tuple[str, bool, str | None]:
         return save.insert(conn, stored, actor=actor, **values).id, True, None

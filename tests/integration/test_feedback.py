@@ -128,7 +128,13 @@ def test_nobody_corrected_what_another_person_drew(
         with transaction(engine) as conn:
             given = submit.Verdict("corrected")
             return submit.submit(
-                conn, store, mask_id=theirs["id"], given=given, actor="dr-b", idempotency_key=None
+                conn,
+                store,
+                mask_id=theirs["id"],
+                given=given,
+                actor="dr-b",
+                role="annotator",
+                idempotency_key=None,
             )[0]
 
     with pytest.raises(InvalidInput, match="not corrected"):
@@ -145,6 +151,7 @@ def test_nobody_corrected_what_another_person_drew(
         head_hash=draft.head_hash,
         active_time_s=7,
         actor="dr-b",
+        role_in=lambda _: "annotator",
         scratch=settings.scratch,
     )
     found = judge()

@@ -73,6 +73,7 @@ def again(http: TestClient, engine: Engine, draft: Draft, store: ObjectStore) ->
         head_hash=draft.hash,
         active_time_s=None,
         actor="local",
+        role_in=lambda _: "annotator",
         scratch=parts.settings.scratch,
     )
 

@@ -103,6 +103,7 @@ def finalize_draft(
         head_hash=body.hash,
         active_time_s=body.active_time_s,
         actor=actor.name,
+        role_in=actor.role_in,
         scratch=parts.settings.scratch,
     )
     response.status_code = 201 if new else 200

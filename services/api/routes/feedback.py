@@ -36,6 +36,7 @@ def give_feedback(
         mask_id=mask.id,
         given=submit.Verdict(**body.model_dump()),
         actor=actor.name,
+        role=actor.role_in(mask.project_id),
         idempotency_key=idempotency_key,
     )
     if new:  # in the same transaction, so that no correction is forgotten by the count

@@ -103,7 +103,9 @@ def complete_upload(
     `label_map`: the file needn't be sent again.
     """
     label_map = None if body is None else body.label_map
-    result, new = completion.complete(parts, require_uuid(upload_id), label_map, actor=actor.name)
+    result, new = completion.complete(
+        parts, require_uuid(upload_id), label_map, actor=actor.name, role_in=actor.role_in
+    )
     response.status_code = 201 if new else 200
     return result
 

@@ -69,6 +69,10 @@ class Actor:
                 role=role,
             )
 
+    def role_in(self, project_id: str) -> str:
+        """Return what the actor is in a project, as a word for people; empty for nothing."""
+        return "site admin" if self.is_site_admin else str(self.roles.get(project_id, ""))
+
     def require_site_admin(self) -> None:
         """Check that the actor may do what concerns the whole installation.
 

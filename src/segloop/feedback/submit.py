@@ -42,9 +42,10 @@ def submit(
     mask_id: str,
     given: Verdict,
     actor: str,
+    role: str,
     idempotency_key: str | None,
 ) -> tuple[Row[Any], bool]:
-    """Record feedback in the caller's transaction and return (it, whether it is new).
+    """Record feedback in the caller's transaction and return (it, whether it is new); `role` is the actor's in the project.
 
     A corrected mask is compared with the one its corrections began from: voxels changed, Dice of each label, and their
     mean. Time and reviewed region are the correction's own unless stated. An accepted mask changed nothing, and an uploaded
@@ -62,6 +63,7 @@ def submit(
         conn,
         project_id=mask.project_id,
         created_by=actor,
+        created_by_role=role,
         volume_id=mask.volume_id,
         mask_id=mask.id,
         verdict=given.verdict,

@@ -28,6 +28,8 @@ feedback = Table(
     id_column(),
     Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
     *created_columns(),
+    # What they were in the project then; null where nobody knows any more.
+    Column("created_by_role", Text),
     Column("volume_id", Uuid(as_uuid=False), ForeignKey("volumes.id"), nullable=False),
     Column("mask_id", Uuid(as_uuid=False), ForeignKey("masks.id"), nullable=False),
     # What was judged in the end: the mask itself, or the one that a correction began from.

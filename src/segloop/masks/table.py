@@ -28,6 +28,8 @@ masks = Table(
     id_column(),
     Column("project_id", Uuid(as_uuid=False), ForeignKey("projects.id"), nullable=False),
     *created_columns(),
+    # What they were in the project then; null where nobody knows any more.
+    Column("created_by_role", Text),
     Column("volume_id", Uuid(as_uuid=False), ForeignKey("volumes.id"), nullable=False),
     Column("kind", Text, nullable=False),
     Column("label_set_id", Uuid(as_uuid=False), ForeignKey("label_sets.id"), nullable=False),

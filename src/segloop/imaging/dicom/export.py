@@ -86,15 +86,16 @@ def _segmentation(
 ) -> pydicom.Dataset:
     """Return the mask as Segmentation, by nobody's name and of no date."""
     array, _ = nifti.load_mask(mask)
-    people = {
-        "made_by": "annotator" if origin["made_by"] else "",
-        "reviewed_by": "reviewer" if origin["reviewed_by"] else "",
-    }
+    said = Origin.from_dict(origin)
+    reviewer = replace(said.review, by="reviewer" if said.review.by else "", at="")
+    bare = replace(
+        said, made_by="annotator" if said.made_by else "", made_at=NO_DATE, review=reviewer, earlier=()
+    )
     found = make_seg(
         mended(series),
         array,
         LabelSet.from_dicts(labels).labels,
-        Origin(**{**origin, **people, "made_at": NO_DATE}),
+        bare,
     )
     mark(found)
     return found

@@ -9,6 +9,7 @@ from typing import Any
 import highdicom as hd
 import pydicom
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian
 
 from segloop.imaging.dicom.archive import Header
@@ -22,6 +23,7 @@ _ALSO_TAKEN = (
     *("InstitutionName", "InstitutionalDepartmentName", "InstitutionAddress", "TimezoneOffsetFromUTC"),
 )
 """What results take over beside the attributes of patient and study: of the series, and its equipment as contributing."""
+_SUPERSEDED = Code("SUPERSEDED", "99SEGLOOP", "Superseded by this series")
 _OF_THE_SLICE = ("InstanceCreationDate", "InstanceCreationTime", "ContentDate", "ContentTime")
 
 
@@ -29,7 +31,7 @@ def identity(series: Series, origin: Origin, form: Form) -> dict[str, Any]:
     """Return the arguments that every constructor of highdicom takes for who made an object and what it is called."""
     return {
         "series_instance_uid": uid(series, origin, form, "series"),
-        "series_number": form.series_number,
+        "series_number": origin.series_number(form, series.headers[0].get("SeriesNumber")),
         "sop_instance_uid": uid(series, origin, form, "instance"),
         "instance_number": 1,
         "manufacturer": MANUFACTURER,
@@ -89,7 +91,7 @@ def new_instance(
 
 
 def finish(found: pydicom.Dataset, series: Series, origin: Origin, form: Form) -> None:
-    """Name the series, and let times be those of the mask, so that making the object again gives the same bytes."""
+    """Name the series and what it supersedes, and let times be the mask's, so that making it again gives the same bytes."""
     source = series.headers[0]
     found.SeriesDescription = origin.title(form)
     day, time = made_at(source, origin)
@@ -101,14 +103,41 @@ def finish(found: pydicom.Dataset, series: Series, origin: Origin, form: Form) -
         found.TimezoneOffsetFromUTC = source.TimezoneOffsetFromUTC
     for item in found.get("ContributingEquipmentSequence", []):
         item.ContributionDateTime = day + time
+    _supersede(found, series, origin, form)
+
+
+def _supersede(found: pydicom.Dataset, series: Series, origin: Origin, form: Form) -> None:
+    """Name the object of the same mask that said less, or other, of its review, in the way that each kind of object has for it."""
+    before = origin.before
+    if before is None:
+        return
+    its_series, instance = (uid(series, before, form, what) for what in ("series", "instance"))
+    older = item(ReferencedSOPClassUID=found.SOPClassUID, ReferencedSOPInstanceUID=instance)
+    if form is Form.RTSTRUCT:
+        found.PredecessorStructureSetSequence = [older]
+        return
+    if form is Form.SR:
+        listed = item(SeriesInstanceUID=its_series, ReferencedSOPSequence=[older])
+        found.PredecessorDocumentsSequence = [
+            item(StudyInstanceUID=found.StudyInstanceUID, ReferencedSeriesSequence=[listed])
+        ]
+        return
+    why = hd.sr.CodedConcept.from_code(_SUPERSEDED)
+    found.RelatedSeriesSequence = [
+        item(
+            StudyInstanceUID=found.StudyInstanceUID,
+            SeriesInstanceUID=its_series,
+            PurposeOfReferenceCodeSequence=[why],
+        )
+    ]
 
 
 def made_at(source: Header, origin: Origin) -> tuple[str, str]:
-    """Return when a mask was made as DICOM's date and time.
+    """Return when a mask was made, or reviewed where that is what an object adds, as DICOM's date and time.
 
     In the zone that the source states, for it holds for every time of the object; in UTC where it states none.
     """
-    moment = origin.made_at.astimezone(_zone(source) or UTC)
+    moment = origin.said_at.astimezone(_zone(source) or UTC)
     return moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
 
 

@@ -66,6 +66,7 @@ def make_page(
         Paragraph(DISCLAIMER, _WARNING),
         Spacer(1, 3 * mm),
         Paragraph(_text(origin.statement), _STATE),
+        *[Paragraph(_text(line), _BODY) for line in filter(None, [origin.review.extent])],
         Spacer(1, 3 * mm),
         _patient(header, series_line),
         Spacer(1, 4 * mm),

@@ -22,6 +22,8 @@ from segloop.imaging.dicom.tracing import Polygon, trace
 from segloop.imaging.labels import Label
 
 _CONTOUR_DATA = Tag(tag_for_keyword("ContourData") or 0)
+_ST = 1024
+"""Characters of DICOM's ST values."""
 _STUDY = "1.2.840.10008.3.1.2.3.1"
 """The retired class that an RT Structure Set names its study by (PS3.3 C.8.8.5)."""
 
@@ -43,7 +45,7 @@ def make_rtstruct(
     source = series.headers[0]
     found.OperatorsName = person(origin.made_by) if origin.made_by else ""
     found.FrameOfReferenceUID, found.PositionReferenceIndicator = source.FrameOfReferenceUID, ""
-    found.StructureSetLabel, found.StructureSetDescription = "SEGLOOP", NOTICE
+    found.StructureSetLabel, found.StructureSetDescription = "SEGLOOP", _description(origin)
     found.StructureSetDate, found.StructureSetTime = made_at(source, origin)
     found.ApprovalStatus = "UNAPPROVED"
     found.ReferencedFrameOfReferenceSequence = [_frame_of_reference(series)]
@@ -54,6 +56,10 @@ def make_rtstruct(
     ]
     found.RTROIObservationsSequence = [_observation(n, label) for n, label in enumerate(there, 1)]
     return found
+
+
+def _description(origin: Origin) -> str:
+    return " ".join(filter(None, [f"{NOTICE}. {origin.statement}.", origin.review.extent]))[:_ST]
 
 
 def _frame_of_reference(series: Series) -> pydicom.Dataset:
@@ -75,6 +81,7 @@ def _roi(number: int, label: Label, origin: Origin, source: Header) -> pydicom.D
         ROINumber=number,
         ReferencedFrameOfReferenceUID=source.FrameOfReferenceUID,
         ROIName=label.name[:64],
+        ROIDescription=origin.review.of(label.name)[:_ST],
         ROIGenerationAlgorithm=origin.algorithm_type,
     )
     how = algorithm(origin)

@@ -1,6 +1,7 @@
 """What segments of a mask are: which labels are there, and their description with codes, side, colour and algorithm."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import highdicom as hd
@@ -13,6 +14,7 @@ from segloop.errors import InvalidInput
 from segloop.imaging.dicom.codes import describe
 from segloop.imaging.dicom.instance import algorithm
 from segloop.imaging.dicom.result import Form, Origin
+from segloop.imaging.dicom.review import NOBODY
 from segloop.imaging.dicom.series import Series
 from segloop.imaging.labels import Label
 
@@ -61,6 +63,7 @@ def segment(number: int, label: Label, origin: Origin, source: str) -> SegmentDe
         display_color=hd.color.CIELabColor.from_rgb(*label.rgb),
         anatomic_regions=[what.region] if what.region else None,
     )
+    found.SegmentDescription = origin.review.of(label.name)
     # highdicom has no argument for modifiers, and without them a left and a right kidney would be the same.
     found.SegmentedPropertyTypeCodeSequence = [
         coded(what.type, "SegmentedPropertyTypeModifierCodeSequence", what.modifier)
@@ -73,8 +76,8 @@ def segment(number: int, label: Label, origin: Origin, source: str) -> SegmentDe
 
 
 def tracking_uid(label: Label, origin: Origin, source: str) -> str:
-    """Return what tells the segment of a label from all others, in every form that a mask is made into."""
-    return origin.uid("segment", source, label.name)
+    """Return what tells the segment of a label from all others, in every form that a mask is made into, whoever reviews it."""
+    return replace(origin, review=NOBODY, earlier=()).uid("segment", source, label.name)
 
 
 def coded(code: Code, keyword: str = "", modifier: Code | None = None) -> hd.sr.CodedConcept:

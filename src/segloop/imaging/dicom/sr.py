@@ -27,6 +27,13 @@ _CT = Code("25045-6", "LN", "CT unspecified body region")
 _NOT_FOUND = Code("NOT_FOUND", "99SEGLOOP", "Not found")
 """A code of ours: DICOM's "absent" would say of an organ beside the scanned region that the patient has none."""
 
+_REVIEW = Code("REVIEW", "99SEGLOOP", "Review by a person")
+_REVIEWS = {
+    "unreviewed": Code("UNREVIEWED", "99SEGLOOP", "Not reviewed"),
+    "part reviewed": Code("PART_REVIEWED", "99SEGLOOP", "Reviewed in part"),
+    "reviewed": Code("REVIEWED", "99SEGLOOP", "Reviewed"),
+}
+
 
 def make_sr(
     series: Series,
@@ -107,16 +114,37 @@ def _found(
         segment_number=number,
         source_series=sr.SourceSeriesForSegmentation(source),
     )
-    return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        referenced_segment=segment, measurements=measurements, **_about(one.label, origin, source)
+    group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        referenced_segment=segment,
+        measurements=measurements,
+        qualitative_evaluations=[_reviewed(one.label, origin)],
+        **_about(one.label, origin, source),
     )
+    _tell(group, one.label, origin)
+    return group
 
 
 def _missing(label: Label, origin: Origin, source: str) -> sr.MeasurementsAndQualitativeEvaluations:
     said = sr.QualitativeEvaluation(name=codes.DCM.PresenceOfProperty, value=_NOT_FOUND)
-    return sr.MeasurementsAndQualitativeEvaluations(
-        qualitative_evaluations=[said], **_about(label, origin, source)
+    group = sr.MeasurementsAndQualitativeEvaluations(
+        qualitative_evaluations=[_reviewed(label, origin), said], **_about(label, origin, source)
     )
+    _tell(group, label, origin)
+    return group
+
+
+def _reviewed(label: Label, origin: Origin) -> sr.QualitativeEvaluation:
+    return sr.QualitativeEvaluation(name=_REVIEW, value=_REVIEWS[origin.review.word_of(label.name)])
+
+
+def _tell(group: _Group, label: Label, origin: Origin) -> None:
+    """Say in words who reviewed a label, and where."""
+    said = sr.TextContentItem(
+        name=codes.DCM.Comment,
+        value=origin.review.of(label.name),
+        relationship_type=sr.RelationshipTypeValues.CONTAINS,
+    )
+    group[0].ContentSequence.append(said)
 
 
 def _about(label: Label, origin: Origin, source: str) -> dict[str, Any]:

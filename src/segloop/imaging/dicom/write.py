@@ -1,7 +1,6 @@
 """A stored mask and the packed headers of its CT as one of the forms that a PACS takes."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ def write_result(
     source = require_volume(archive.unpack_headers(headers))
     series = mended(source)
     known = LabelSet.from_dicts(labels).labels
-    made = Origin(**{**origin, "made_at": datetime.fromisoformat(origin["made_at"])})
+    made = Origin.from_dict(origin)
     found: pydicom.Dataset
     if form in (Form.SEG, Form.LABELMAP):
         found = make_seg(series, array, known, made, form=form, deflated=deflated)

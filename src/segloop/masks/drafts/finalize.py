@@ -1,6 +1,7 @@
 """Finalize a draft: its edited voxels become a new mask whose parent is the base mask."""
 
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,12 @@ def finalize(
     head_hash: str,
     active_time_s: float | None,
     actor: str,
+    role_in: Callable[[str], str],
     scratch: Path,
 ) -> tuple[Row[Any], bool]:
     """Return (the mask of this draft, whether it is new); the objects are stored first, then row and closing at once.
 
-    Two transactions, because a whole mask is written in between and nobody should wait for it on a lock.
+    `role_in` says what the actor is in a project. Two transactions, because a whole mask is written in between and nobody should wait for it on a lock.
 
     Raises:
         NotFound: `draft_unknown`; Forbidden: `draft_not_yours`.
@@ -54,7 +56,15 @@ def finalize(
             draft = table.get(conn, draft_id, lock=True)
             mask = _known(conn, draft, sequence, head_hash, actor)
             if mask is None:
-                mask = _insert(conn, draft, stored, actor=actor, active_time_s=active_time_s, **values)
+                mask = _insert(
+                    conn,
+                    draft,
+                    stored,
+                    actor=actor,
+                    created_by_role=role_in(draft.project_id),
+                    active_time_s=active_time_s,
+                    **values,
+                )
                 new = True
     except Conflict:  # in the meantime the draft went on, or was given up
         discard(store, stored.prefix)

@@ -10,6 +10,7 @@ import pytest
 from segloop.errors import InvalidInput
 from segloop.imaging.dicom.archive import series_in
 from segloop.imaging.dicom.capture import make_capture
+from segloop.imaging.dicom.review import Review
 from segloop.imaging.dicom.series import Series, require_volume
 from segloop.imaging.labels import Label
 from tests.dicom_results import LABELS, ORIGIN, errors_of, mask, needs
@@ -24,7 +25,7 @@ def test_it_is_one_rgb_picture_of_the_study_and_the_same_to_the_byte(series: Ser
     for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "AccessionNumber"):
         assert found[keyword].value == source[keyword].value
     assert found.SOPClassUID == "1.2.840.10008.5.1.4.1.1.7"
-    assert (found.BurnedInAnnotation, found.ConversionType, found.SeriesNumber) == ("NO", "SYN", 1005)
+    assert (found.BurnedInAnnotation, found.ConversionType, found.SeriesNumber) == ("NO", "SYN", 3005)
     assert found.SeriesDescription == "AI key images starter v7, unreviewed (research use only)"
     assert "Not for diagnosis" in found.ImageComments and "not reviewed" in found.ImageComments
     picture = found.pixel_array
@@ -41,7 +42,7 @@ def test_what_is_burnt_in_follows_from_the_mask_alone(tmp_path: Path) -> None:
         series = require_volume(headers)
         pixels.append(make_capture(series, voxels(), mask(), LABELS, ORIGIN).pixel_array)
     np.testing.assert_array_equal(*pixels)
-    other = make_capture(series, voxels(), mask(), LABELS, replace(ORIGIN, reviewed_by="Ann")).pixel_array
+    other = make_capture(series, voxels(), mask(), LABELS, replace(ORIGIN, review=Review("Ann"))).pixel_array
     rows = np.flatnonzero((other != pixels[0]).any(axis=(1, 2)))
     assert len(rows) and rows.min() >= other.shape[0] - 84
 

@@ -21,7 +21,14 @@ ORIGIN = {
     "made_at": "2026-11-30T10:00:00+00:00",
     "software": "1",
     "made_by": "Ann Otator",
-    "reviewed_by": "Rae Viewer",
+    "review": {
+        "by": "Rae Viewer",
+        "role": "reviewer",
+        "slices": "",
+        "labels": ["parotid_right"],
+        "at": "2026-11-30T11:00:00+00:00",
+    },
+    "earlier": [{"by": "", "role": "", "slices": "", "labels": None, "at": "2026-11-30T10:00:00+00:00"}],
 }
 LABELS = [{"index": 3, "name": "parotid_right", "color": "#e8683f"}]
 

@@ -67,7 +67,7 @@ def test_background_is_described_and_last_so_that_viewers_take_the_right_colours
     theirs = [hd.color.CIELabColor.from_rgb(*label.rgb).value for label in LABELS[:3]]
     assert [tuple(color) for color in colors] == theirs
     assert (found.SeriesNumber, found.SeriesDescription) == (
-        1001,
+        3001,
         "AI label map starter v7, unreviewed (research use only)",
     )
 

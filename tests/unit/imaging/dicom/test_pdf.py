@@ -14,6 +14,7 @@ from segloop.imaging.dicom.archive import series_in
 from segloop.imaging.dicom.measures import measure
 from segloop.imaging.dicom.pdf import make_pdf
 from segloop.imaging.dicom.result import Origin
+from segloop.imaging.dicom.review import Review
 from segloop.imaging.dicom.series import Series, require_volume
 from segloop.imaging.labels import Label
 from tests.dicom_results import LABELS, ORIGIN, errors_of, mask, needs, reread
@@ -71,10 +72,10 @@ def test_it_says_whose_it_is_what_made_it_and_what_was_found(series: Series, tmp
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"reviewed_by": "Ann"}, "AI-generated, reviewed by Ann"),
+        ({"review": Review("Ann", "reviewer")}, "AI-generated, reviewed by Ann (reviewer)"),
         ({"made_by": "Bob", "is_corrected": True}, "AI-generated, corrected by Bob, not reviewed"),
         ({"model": "", "made_by": "Bob", "is_imported": True}, "Made by another program"),
-        ({"model": "", "made_by": "Bob", "reviewed_by": "Bob"}, "Drawn by Bob, reviewed by Bob"),
+        ({"model": "", "made_by": "Bob", "review": Review("Bob")}, "Drawn by Bob, reviewed by Bob"),
     ],
 )
 def test_it_says_who_made_and_who_reviewed_it(
@@ -96,7 +97,7 @@ def test_it_is_of_the_study_and_the_same_to_the_byte(series: Series, tmp_path: P
     found, source = pydicom.dcmread(tmp_path / "a"), series.headers[0]
     for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "AccessionNumber"):
         assert found[keyword].value == source[keyword].value
-    assert (found.Modality, found.SeriesNumber, found.BurnedInAnnotation) == ("DOC", 1003, "YES")
+    assert (found.Modality, found.SeriesNumber, found.BurnedInAnnotation) == ("DOC", 3003, "YES")
     assert found.SeriesDescription == "AI report starter v7, unreviewed (research use only)"
     assert found.EncapsulatedDocument[: found.EncapsulatedDocumentLength].rstrip().endswith(b"%%EOF")
     named = {item.ReferencedSOPInstanceUID for item in found.SourceInstanceSequence}

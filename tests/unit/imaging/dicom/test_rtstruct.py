@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from segloop.errors import InvalidInput
 from segloop.imaging.dicom.archive import series_in
+from segloop.imaging.dicom.review import Review
 from segloop.imaging.dicom.rtstruct import make_rtstruct
 from segloop.imaging.dicom.series import Series, require_volume
 from segloop.imaging.labels import Label
@@ -42,7 +43,7 @@ def test_it_says_whose_and_which_it_is_and_that_nobody_approved_it(series: Serie
     source = series.headers[0]
     for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "AccessionNumber", "FrameOfReferenceUID"):
         assert found[keyword].value == source[keyword].value
-    assert (found.Modality, found.SeriesNumber, found.ApprovalStatus) == ("RTSTRUCT", 1002, "UNAPPROVED")
+    assert (found.Modality, found.SeriesNumber, found.ApprovalStatus) == ("RTSTRUCT", 3002, "UNAPPROVED")
     assert found.SeriesDescription == "AI contours starter v7, unreviewed (research use only)"
     assert (found.StructureSetDate, found.StructureSetTime[:6]) == ("20261103", "090807")
     frame = found.ReferencedFrameOfReferenceSequence[0]
@@ -69,7 +70,7 @@ def test_made_again_it_is_the_same_to_the_byte(series: Series, tmp_path: Path) -
     for name in ("a", "b"):
         make_rtstruct(series, mask(), LABELS, ORIGIN).save_as(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    other = make_rtstruct(series, mask(), LABELS, replace(ORIGIN, reviewed_by="Ann"))
+    other = make_rtstruct(series, mask(), LABELS, replace(ORIGIN, review=Review("Ann")))
     assert other.SOPInstanceUID != pydicom.dcmread(tmp_path / "a").SOPInstanceUID
     assert other.SeriesDescription == "AI contours starter v7, reviewed (research use only)"
 

@@ -14,6 +14,7 @@ from segloop.errors import InvalidInput
 from segloop.imaging.dicom.archive import pack_headers, series_in, unpack_headers
 from segloop.imaging.dicom.codes import describe
 from segloop.imaging.dicom.result import Form, Origin
+from segloop.imaging.dicom.review import Review
 from segloop.imaging.dicom.seg import make_seg
 from segloop.imaging.dicom.series import Series, require_volume
 from segloop.imaging.labels import Label
@@ -81,7 +82,7 @@ def test_the_object_says_whose_and_which_it_is(series: Series) -> None:
     source = series.headers[0]
     for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "AccessionNumber", "FrameOfReferenceUID"):
         assert seg[keyword].value == source[keyword].value
-    assert seg.SeriesInstanceUID != source.SeriesInstanceUID and seg.SeriesNumber == 1000
+    assert seg.SeriesInstanceUID != source.SeriesInstanceUID and seg.SeriesNumber == 3000
     assert seg.SeriesDescription == "AI segmentation starter v7, unreviewed (research use only)"
     first, second, third = seg.SegmentSequence
     kinds = [item.SegmentedPropertyTypeCodeSequence[0] for item in (first, second, third)]
@@ -95,15 +96,15 @@ def test_the_object_says_whose_and_which_it_is(series: Series) -> None:
 
 def test_a_persons_mask_says_so(series: Series) -> None:
     values = {"mask_sha256": "ef" * 32, "made_at": ORIGIN.made_at, "software": "0.1.0"}
-    who: dict[str, Any] = {"made_by": "Ann", "reviewed_by": "Ann"}
+    who: dict[str, Any] = {"made_by": "Ann", "review": Review("Ann")}
     corrected = Origin(**values, **who, model="starter v7", weights_sha256="00", is_corrected=True)
     drawn = Origin(**values, **who)
     imported = Origin(**values, made_by="Ann", is_imported=True)
     changed = Origin(**values, **who, is_imported=True, is_corrected=True)
     found = [make_seg(series, mask(), LABELS, one) for one in (corrected, drawn, imported, changed)]
     assert [one.SeriesDescription for one in found] == [
-        "Segmentation, corrected, reviewed (research use only)",
-        "Segmentation, reviewed (research use only)",
+        "Segmentation starter v7, corrected, reviewed (research use only)",
+        "Segmentation, drawn, reviewed (research use only)",
         "Segmentation, imported (research use only)",
         "Segmentation, imported, corrected, reviewed (research use only)",
     ]
@@ -165,10 +166,11 @@ def test_a_long_name_of_a_model_never_hides_that_nobody_reviewed_it(name: str) -
         ("Ann", ", reviewed (research use only)"),
     ):
         for form in Form:
-            title = Origin("ab", ORIGIN.made_at, "1", name, "cd", reviewed_by=reviewer).title(form)
+            title = Origin("ab", ORIGIN.made_at, "1", name, "cd", review=Review(reviewer)).title(form)
             assert title.endswith(word) and len(title) <= 64
     uids = {
-        Origin("ab", ORIGIN.made_at, "1", name, "cd", reviewed_by=who).uid("x") for who in ("", "Ann", "Bob")
+        Origin("ab", ORIGIN.made_at, "1", name, "cd", review=Review(who)).uid("x")
+        for who in ("", "Ann", "Bob")
     }
     assert len(uids) == 3
 

@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from segloop.imaging.dicom.review import Review
 from segloop.imaging.dicom.seg import make_seg
 from segloop.imaging.dicom.series import Series
 from segloop.imaging.dicom.sr import make_sr
@@ -105,7 +106,7 @@ def test_it_is_preliminary_unverified_of_the_study_and_names_its_evidence(
     "values",
     [
         {},
-        {"made_by": "Ann", "is_corrected": True, "reviewed_by": "Ann"},
+        {"made_by": "Ann", "is_corrected": True, "review": Review("Ann")},
         {"model": "", "made_by": "Ann", "is_imported": True},
     ],
 )
