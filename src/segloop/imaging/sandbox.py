@@ -15,6 +15,7 @@ import resource
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -103,7 +104,7 @@ class Sandbox:
         except OSError as error:
             raise _not_the_files_fault() from error
         try:
-            _, said = child.communicate(str(folder), timeout=self._limit_s)
+            child.communicate(str(folder), timeout=self._limit_s)
         except subprocess.TimeoutExpired:
             child.kill()
             child.communicate()
@@ -112,7 +113,7 @@ class Sandbox:
             ) from None
         finally:
             self._refill()
-        return _answer(folder, child.returncode, said)
+        return _answer(folder, child.returncode)
 
     def _take(self) -> "subprocess.Popen[str]":
         with self._lock:
@@ -135,8 +136,11 @@ def _start(*, ready: bool) -> "subprocess.Popen[str]":
         "OPENBLAS_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", __name__, *([READY] if ready else [])]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=plain, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, text=True)
+    # What it prints is dropped: a traceback may quote the file, and a header names the patient.
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(
+        command, env=plain, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, text=True
+    )
 
 
 def _not_the_files_fault() -> Unavailable:
@@ -145,15 +149,16 @@ def _not_the_files_fault() -> Unavailable:
     )
 
 
-def _answer(folder: Path, status: int, said: str) -> dict[str, Any]:
+def _answer(folder: Path, status: int) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads((folder / "answer.json").read_text())
     except (FileNotFoundError, ValueError):
-        # Of the traceback's last line only what went wrong: its text may quote the file, and a header names the patient.
-        last = said.strip().rpartition("\n")[2].partition(":")[0][:200]
-        log.error("the reader of an upload ended with %s: %s", status, last)
+        answer = {"crashed": f"status {status}"}
         if status == -signal.SIGKILL:  # the host ran out of memory
+            log.error("the reader of an upload was killed")
             raise _not_the_files_fault() from None
+    if "crashed" in answer:
+        log.error("the reader of an upload ended with %s", answer["crashed"])
         raise InvalidInput(
             "parse_failed",
             "This file makes its reader fail, so it was not taken. Write it anew with another program, or tell operations.",
@@ -204,10 +209,17 @@ def main(*, ready: bool) -> None:
         text = "This file needs more memory than one upload may use. Crop the CT to the region of interest and try again."
         answer = {"code": "volume_too_large", "message": text, "details": {}}
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            raise
-        answer = {"server": str(error.strerror)}
+        is_disks = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+        answer = {"server": str(error.strerror)} if is_disks else {"crashed": _where(error)}
+    except Exception as error:
+        answer = {"crashed": _where(error)}
     _write(folder, answer)
+
+
+def _where(error: Exception) -> str:
+    """Return an error's type and place in the code; its text may quote the file."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
 
 
 def _write(folder: Path, answer: Mapping[str, Any]) -> None:

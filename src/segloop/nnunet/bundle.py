@@ -9,7 +9,6 @@ import re
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from segloop.errors import InvalidInput
+from segloop.imaging import zip_errors
 from segloop.nnunet.plans import require_safe_plans
 from segloop.nnunet.verify import (
     count_outputs,
@@ -132,8 +132,11 @@ def load_weights(folder: Path, fold: str) -> dict[str, torch.Tensor]:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise _incomplete(path.name) from error
-    aliases = json.loads((folder / f"fold_{fold}.aliases.json").read_text())
-    return tensors | {name: tensors[source] for name, source in aliases.items()}
+    aliases = _read_json(folder / f"fold_{fold}.aliases.json")
+    try:
+        return tensors | {name: tensors[source] for name, source in aliases.items()}
+    except (KeyError, TypeError) as error:
+        raise _incomplete(f"fold_{fold}.aliases.json") from error
 
 
 def write_nnunet_folder(source: Path, folder: Path) -> None:
@@ -285,7 +288,8 @@ def _unzip(path: Path, folder: Path) -> None:
                 with archive.open(entry) as source, target.open("wb") as file:
                     while chunk := source.read(1 << 20):
                         file.write(chunk)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+    except zip_errors.RAISED as error:
+        zip_errors.require_zips_fault(error)
         raise InvalidInput(
             "model_incomplete", "This is no model folder and no readable zip of one."
         ) from error

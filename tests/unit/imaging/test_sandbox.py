@@ -56,6 +56,24 @@ def test_a_reader_that_dies_or_takes_too_long_is_a_refusal_and_no_crash(tmp_path
         assert _code(sandbox, _input(folder, np.zeros((4, 4, 4), np.int16))) == "parse_failed"
 
 
+def test_of_a_crash_the_log_has_type_and_place_and_nothing_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Libraries quote in their errors what they can't read, over several lines if need be."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "def crash(event, arguments):\n"
+        "    if event == 'open' and str(arguments[0]).endswith('/input'):\n"
+        "        print('Canary^Carla', file=sys.stderr)\n"
+        "        raise ValueError('can not read\\nCanary^Carla')\n"
+        "sys.addaudithook(crash)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    folder = _input(tmp_path, np.zeros((4, 4, 4), np.int16))
+    assert _code(Sandbox(memory_bytes=2 * GIB, limit_s=60), folder) == "parse_failed"
+    assert "ValueError at " in caplog.text and "Canary" not in caplog.text
+
+
 def test_the_child_knows_no_secret_of_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEGLOOP_TOKEN", "a secret that nobody may see")
     monkeypatch.setenv("PYTHONSTARTUP", "/nowhere")

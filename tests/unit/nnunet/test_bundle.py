@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,50 @@ def test_an_archive_that_grows_without_measure_is_refused(tmp_path: Path) -> Non
     with zipfile.ZipFile(tmp_path / "model.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("plans.json", b"0" * 5_000_000)
     assert _refusal(tmp_path / "model.zip", tmp_path / "bundle") == "model_unsafe"
+
+
+def test_links_and_zips_within_a_model_are_not_followed(model: Path, tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("model/plans.json")
+    link.create_system, link.external_attr = 3, 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "linked.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    assert _refusal(tmp_path / "linked.zip", tmp_path / "bundle") == "model_unsafe"
+    with zipfile.ZipFile(tmp_path / "inner.zip", "w") as archive:
+        for file in sorted(model.rglob("*")):
+            archive.write(file, file.relative_to(model.parent))
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
+        archive.write(tmp_path / "inner.zip", "inner.zip")
+    assert _refusal(tmp_path / "outer.zip", tmp_path / "bundle") == "model_incomplete"
+
+
+def test_code_and_pickles_beside_a_model_are_neither_run_nor_kept(model: Path, tmp_path: Path) -> None:
+    command = f"import os\nos.mkdir({str(tmp_path / 'ran')!r})\n"
+    for name in ("nnUNetTrainer.py", "__init__.py", "conftest.py", "fold_0/postprocessing.py"):
+        (model / name).write_text(command)
+    for name in ("postprocessing.pkl", "fold_0/checkpoint_best.pkl"):
+        (model / name).write_bytes(pickle.dumps(_Command(tmp_path / "ran")))
+    import_model(model, tmp_path / "bundle")
+    assert not (tmp_path / "ran").exists()
+    assert {file.suffix for file in (tmp_path / "bundle").iterdir()} == {".json", ".safetensors"}
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "bzip2", "lzma"])
+def test_a_damaged_archive_of_a_model_is_incomplete(model: Path, tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "model.zip"
+    method = {"bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}.get(damage, zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.write(model / "plans.json", "model/plans.json")
+    body = bytearray(file.read_bytes())
+    body[60:80] = bytes(value ^ 0x55 for value in body[60:80])
+    file.write_bytes(body[: len(body) // 2] if damage == "cut" else body)
+    assert _refusal(file, tmp_path / "bundle") == "model_incomplete"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": "nowhere"}', '{"a": {}}'])
+def test_a_bundle_whose_aliases_lead_nowhere_is_incomplete(model: Path, tmp_path: Path, text: str) -> None:
+    import_model(model, tmp_path / "bundle")
+    (tmp_path / "bundle" / "fold_0.aliases.json").write_text(text)
+    assert _refusal(tmp_path / "bundle", tmp_path / "copy") == "model_incomplete"
 
 
 def _export(

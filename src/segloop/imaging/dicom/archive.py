@@ -1,7 +1,6 @@
 """A zip of DICOM files: unpacked within limits, under names of ours, and sorted into series by their headers."""
 
 import zipfile
-import zlib
 from collections import defaultdict
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from segloop.errors import InvalidInput
+from segloop.imaging import zip_errors
 from segloop.imaging.dicom.signature import HEAD_BYTES, is_dicom_head
 
 MAX_FILES, MAX_FILE_BYTES, MAX_BYTES, MAX_RATIO = 20_000, 1 << 30, 8 << 30, 100
@@ -68,7 +68,8 @@ def unpack(path: Path, folder: Path) -> list[Path]:
                                 raise _excessive()
                             target.write(piece)
                     found.append(file)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except zip_errors.RAISED as error:
+        zip_errors.require_zips_fault(error)
         raise InvalidInput(
             "zip_broken",
             "The zip is broken, encrypted or packed in an unusual way; make it again and upload it.",

@@ -4,6 +4,7 @@ The reasons for refusal are those that make other converters answer with wrong g
 changes, a tilted gantry, a localizer among the slices, two phases in one series (DICOM PS3.3 C.7.6.2 and C.8.2.1).
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pydicom.uid import UID
 from segloop.errors import InvalidInput
 from segloop.imaging.dicom.archive import Header
 from segloop.imaging.geometry import Geometry
+from segloop.imaging.nifti_header import MAX_VOXELS
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MULTI_FRAME = {"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"}
@@ -28,7 +30,11 @@ SYNTAXES = {
     *(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 201, 202)),
 }
 """Uncompressed, deflated, RLE, and JPEG, JPEG-LS, JPEG 2000 and HTJ2K; lossy ones are taken with a warning."""
-FEWEST = 3
+FEWEST, MOST_SIDE = 3, 32767
+"""Slices at least; rows, columns and slices at most: more a NIfTI header can't count."""
+_GREY = {"MONOCHROME1", "MONOCHROME2"}
+_UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+_UID = re.compile(r"[0-9.]{1,64}")
 GAP, TILT_DEG, SAME_MM, ASIDE_MM, ANGLE = 0.01, 0.1, 1e-3, 0.1, 1e-4
 """How far slices may stray: share of the spacing, degrees, mm along and mm beside, and components of the direction cosines."""
 
@@ -120,7 +126,7 @@ def _kinds(header: Header) -> list[str]:
 
 def _of_ct(headers: Sequence[Header], warnings: list[str]) -> list[Header]:
     """Return the CT slices: whole identities, one series, no localizer."""
-    for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+    for keyword in _UIDS:
         n = sum(not header.get(keyword) for header in headers)
         if n:
             raise _refusal(
@@ -132,6 +138,12 @@ def _of_ct(headers: Sequence[Header], warnings: list[str]) -> list[Header]:
     others = Counter(UID(header.SOPClassUID).name for header in headers if header.SOPClassUID != CT)
     if others:
         raise _refusal("not_ct", f"it holds {', '.join(sorted(others))}. Send a CT series")
+    if not all(_UID.fullmatch(str(header.get(keyword))) for header in headers for keyword in _UIDS):
+        raise _refusal("invalid_uid", "a UID holds more than digits and dots, or too many. Export it again")
+    if len({str(header.get("PatientID") or "") for header in headers}) > 1:
+        raise _refusal(
+            "mixed_patients", "its files name several patients. Export each patient's series alone"
+        )
     if len({header.SOPInstanceUID for header in headers}) < len(headers):
         raise _refusal("duplicate_instance", "an instance is there twice. Export the series again")
     slices = [header for header in headers if "LOCALIZER" not in _kinds(header)]
@@ -166,6 +178,17 @@ def _require_alike(slices: Sequence[Header], warnings: list[str]) -> None:
             )
     if len({(header.Rows, header.Columns) for header in slices}) > 1:
         raise _refusal("mixed_matrix", "its slices differ in size. Send one reconstruction")
+    sides = (int(slices[0].Columns), int(slices[0].Rows), len(slices))
+    if min(sides) < 1:
+        raise _refusal("no_geometry", "its slices have no pixels. Export it from the scanner or PACS again")
+    if max(sides) > MOST_SIDE or sides[0] * sides[1] * sides[2] > MAX_VOXELS:
+        raise _refusal("too_large", "it has more voxels than any CT. Export it again")
+    kinds = {
+        (header.get("SamplesPerPixel"), header.get("PhotometricInterpretation", "MONOCHROME2"))
+        for header in slices
+    }
+    if any(samples not in (None, 1) or meaning not in _GREY for samples, meaning in kinds):
+        raise _refusal("not_grey", "its pixels are colours, which have no HU. Send the CT itself")
     spacings = np.array([_numbers(header, "PixelSpacing", 2) for header in slices])
     if np.abs(spacings - spacings[0]).max() > 1e-5 * spacings[0].max():
         raise _refusal("mixed_pixel_spacing", "its slices differ in pixel spacing. Send one reconstruction")
