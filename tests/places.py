@@ -16,4 +16,4 @@ def project(slug: str = "default", project_id: str = "p") -> Project:
 
 def here(role: Role = Role.ADMIN, permissions: Sequence[str] = (), *, is_site_admin: bool = False) -> Here:
     """Return somebody's place in the one project that they have."""
-    return Here(project(), role, frozenset(permissions), is_site_admin, (project(),))
+    return Here("pia", project(), role, frozenset(permissions), is_site_admin, (project(),))

@@ -1,5 +1,7 @@
 """The pages of Segloop."""
 
+from typing import Literal
+
 import streamlit as st
 
 from segloop.accounts.roles import Role
@@ -9,6 +11,7 @@ from ui.api_client import ApiClient, connect
 from ui.sign_in import COOKIE, unseal
 from ui.views import audit, compare, here, jobs, segment, studies, worklist
 from ui.views.models import page as models
+from ui.views.people import page as people
 from ui.views.text import explain
 
 
@@ -68,11 +71,10 @@ COMPARE = st.Page(lambda: compare.page(client(), HERE, open_case), title="Compar
 MODELS = st.Page(lambda: models.page(client(), HERE), title="Models & training", url_path="models")
 STUDIES = st.Page(lambda: studies.page(client(), HERE, open_case), title="Studies", url_path="studies")
 JOBS = st.Page(lambda: jobs.page(client(), HERE), title="Jobs", url_path="jobs")
-AUDIT = st.Page(
-    lambda: audit.page(client(), HERE),
-    title="Audit",
-    url_path="audit",
-    # Whoever types its address is told whose it is.
-    visibility="visible" if HERE.may(Role.ADMIN) else "hidden",
+# Whoever types the address of what isn't theirs is told whose it is.
+FOR_ADMINS: Literal["visible", "hidden"] = "visible" if HERE.may(Role.ADMIN) else "hidden"
+PEOPLE = st.Page(
+    lambda: people.page(client(), HERE), title="People", url_path="people", visibility=FOR_ADMINS
 )
-st.navigation([WORKLIST, CASE, COMPARE, MODELS, STUDIES, JOBS, AUDIT], position="top").run()
+AUDIT = st.Page(lambda: audit.page(client(), HERE), title="Audit", url_path="audit", visibility=FOR_ADMINS)
+st.navigation([WORKLIST, CASE, COMPARE, MODELS, STUDIES, JOBS, PEOPLE, AUDIT], position="top").run()

@@ -51,6 +51,7 @@ RULES: dict[str, Rule] = {
     "people.list_people": _SITE,
     "people.create_person": _SITE,
     "people.change_person": _SITE,
+    "people.end_sessions": _SITE,
     "people.create_link": _SITE,
     "members.list_members": _ADMINISTER,
     "members.save_member": _ADMINISTER,

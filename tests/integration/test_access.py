@@ -32,6 +32,7 @@ EXPECTED = {
     "people.list_people": SITE,
     "people.create_person": SITE,
     "people.change_person": SITE,
+    "people.end_sessions": SITE,
     "people.create_link": SITE,
     "members.list_members": ADMIN,
     "members.save_member": ADMIN,

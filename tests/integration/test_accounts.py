@@ -98,6 +98,39 @@ def test_a_session_ends_by_signing_out_by_time_and_by_switching_off(http: TestCl
     assert status(http, sign_in(http, "ben")) == 200
 
 
+def test_a_site_admin_signs_somebody_out_everywhere_and_they_can_come_back(
+    http: TestClient, owner: Any
+) -> None:
+    one, other, apart = sign_in(http, "dora"), sign_in(http, "dora"), sign_in(http, "emil")
+    assert http.delete("/v1/people/dora/sessions", headers=as_(other)).status_code == 403
+    assert http.delete("/v1/people/dora/sessions").status_code == 204
+    assert [status(http, value) for value in (one, other, apart)] == [401, 401, 200]
+    assert status(http, sign_in(http, "dora")) == 200
+    assert http.delete("/v1/people/nobody/sessions").json()["code"] == "person_unknown"
+    assert owner("SELECT count(*) FROM audit_events WHERE action = 'person.signed_out'") == [(1,)]
+
+
+def test_a_project_admin_leaves_a_permission_that_they_could_not_give(http: TestClient) -> None:
+    key = sign_in(http, "hal")
+    sign_in(http, "ida")
+    members = "/v1/projects/default/members"
+    assert http.put(f"{members}/hal", json={"role": "admin"}).status_code == 200
+    assert http.put(f"{members}/ida", json={"role": "viewer", "permissions": ["identity"]}).status_code == 200
+    kept = {"role": "reviewer", "permissions": ["identity"]}
+    assert http.put(f"{members}/ida", json=kept, headers=as_(key)).json()["role"] == "reviewer"
+    more = {"role": "reviewer", "permissions": ["identity", "export"]}
+    refused = http.put(f"{members}/ida", json=more, headers=as_(key))
+    assert (refused.status_code, refused.json()["permission"]) == (403, "export")
+    assert (
+        http.put(
+            f"{members}/hal", json={"role": "admin", "permissions": ["identity"]}, headers=as_(key)
+        ).status_code
+        == 403
+    )
+    for name in ("hal", "ida"):
+        assert http.delete(f"{members}/{name}").status_code == 204
+
+
 def test_a_link_made_before_somebody_was_switched_off_does_not_open(http: TestClient) -> None:
     http.post("/v1/people", json={"name": "cleo"})
     code = http.post("/v1/people/cleo/links").json()["code"]

@@ -21,6 +21,7 @@ FIRST = "default"
 class Here:
     """A project with a person's role and permissions in it, and all projects that they may choose from."""
 
+    person: str
     project: Project
     role: Role
     permissions: frozenset[str]
@@ -91,7 +92,7 @@ def _here(me: Me, mine: Sequence[Project], chosen: Project) -> Here:
     else:
         role = membership.role if membership else Role.VIEWER
         permissions = membership.permissions if membership else []
-    return Here(chosen, role, frozenset(permissions), me.is_site_admin, tuple(mine))
+    return Here(me.name, chosen, role, frozenset(permissions), me.is_site_admin, tuple(mine))
 
 
 def _enter(slug: str) -> None:

@@ -21,9 +21,10 @@ def list_members(project: str, conn: ConnectionDep, actor: ActorDep) -> schemas.
 def save_member(
     project: str, name: str, body: schemas.MemberChange, conn: ConnectionDep, actor: ActorDep
 ) -> schemas.Member:
-    """Make a person a member or change what they are; nobody gives a permission that they don't have."""
+    """Make a person a member or change what they are; nobody gives a permission that they don't have, but may leave one."""
     project_id = projects_table.get(conn, project).id
-    for permission in body.permissions:
+    present = next((row for row in table.list_by_project(conn, project_id) if row.name == name), None)
+    for permission in set(body.permissions).difference(present.permissions if present else ()):
         actor.require_permission(permission, project_id)
     row = membership.save(
         conn,

@@ -33,6 +33,12 @@ def change_person(
     return schemas.Person.model_validate(row)
 
 
+@router.delete("/people/{name}/sessions", status_code=204)
+def end_sessions(name: str, conn: ConnectionDep, actor: ActorDep) -> None:
+    """Sign a person out everywhere; they can sign in again."""
+    person.end_sessions(conn, name, actor=actor.name)
+
+
 @router.post("/people/{name}/links", status_code=201)
 def create_link(name: str, conn: ConnectionDep, actor: ActorDep, response: Response) -> schemas.SignInLink:
     """Make a link that signs the person in, once, within a day; its code is shown this once."""

@@ -79,6 +79,17 @@ def change(conn: Connection, name: str, *, actor: str, is_on: bool | None, **val
     return row
 
 
+def end_sessions(conn: Connection, name: str, *, actor: str) -> None:
+    """Sign a person out everywhere.
+
+    Raises:
+        NotFound: `person_unknown`.
+    """
+    row = table.get(conn, name)
+    sessions.end_all(conn, row.id)
+    record(conn, actor=actor, action="person.signed_out", object_type="person", object_id=row.id)
+
+
 def _taken(error: IntegrityError) -> Exception:
     """Return what an error of the database says to the user, or itself."""
     constraint = constraint_of(error)
