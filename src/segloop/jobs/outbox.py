@@ -10,6 +10,8 @@ from segloop.jobs.job import TASKS, Job, JobState
 from segloop.jobs.tell import tell
 
 log = logging.getLogger(__name__)
+BLAMELESS = {"storage_unavailable", "database_unavailable"}
+"""What every job needs: that it is away says nothing about the job that met it, and is not counted against it."""
 Send = Callable[[str, str, str], None]
 """Rings one bell: (task, queue, job_id); raises `Unavailable` when the broker is away."""
 
@@ -46,6 +48,7 @@ def interrupt(conn: Connection, job: Job, *, reason: str, max_interruptions: int
 
     A job that was asked to stop is cancelled instead; one interrupted too often fails as a dead letter.
     """
+    interruptions = job.interruptions + (reason not in BLAMELESS)
     if job.cancel_requested_at is not None:
         ended = table.end(
             conn,
@@ -54,7 +57,7 @@ def interrupt(conn: Connection, job: Job, *, reason: str, max_interruptions: int
             state=JobState.CANCELLED,
             stage="cancelled",
         )
-    elif job.interruptions + 1 > max_interruptions:
+    elif interruptions > max_interruptions:
         ended = table.end(
             conn,
             job_id=job.id,
@@ -62,16 +65,16 @@ def interrupt(conn: Connection, job: Job, *, reason: str, max_interruptions: int
             state=JobState.FAILED,
             stage="failed",
             error_code=reason,
-            error_message="The worker was lost too often while doing this job; tell operations, then try again.",
+            error_message=f"This job was interrupted too often ({reason}); tell operations, then try again.",
             dead_letter=True,
-            interruptions=job.interruptions + 1,
+            interruptions=interruptions,
         )
     else:
         ended = table.requeue(
             conn,
             job_id=job.id,
             attempt=job.attempt,
-            interruptions=job.interruptions + 1,
+            interruptions=interruptions,
         )
         if ended is not None:
             table.add_to_outbox(conn, ended, task=TASKS[ended.kind])

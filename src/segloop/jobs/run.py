@@ -1,6 +1,8 @@
 """Run jobs in a worker: claim, keep the lease alive, do the work, finish only if the attempt is still ours."""
 
+import errno
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +18,8 @@ from segloop.jobs.job import TASKS, Job, JobState, Priority
 from segloop.jobs.tell import tell
 
 log = logging.getLogger(__name__)
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FINISH_AGAIN_S = 1.0
 
 
 class Stopped(Exception):
@@ -31,6 +35,7 @@ class Attempt:
     progress: float = 0.0
     timings: dict[str, float] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
+    _lease_until: float = math.inf
     _since: float = field(default_factory=time.monotonic)
 
     def report(self, stage: str, progress: float) -> None:
@@ -43,7 +48,19 @@ class Attempt:
 
     def stopped(self) -> bool:
         """Say whether the work should stop now: check it between tiles and stages."""
-        return self._stop.is_set()
+        return self._stop.is_set() or self.is_lease_over()
+
+    def is_lease_over(self) -> bool:
+        """Say whether nobody renewed the lease in time, by this host's monotonic clock: a heartbeat may hang with its database."""
+        return time.monotonic() > self._lease_until
+
+    def renewed(self, at: float, lease_s: float) -> None:
+        """Note a lease of `lease_s` seconds that was asked for when `time.monotonic()` was `at`."""
+        self._lease_until = at + lease_s
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than until the work is told to stop."""
+        self._stop.wait(seconds)
 
     def check(self) -> None:
         """Raise `Stopped` when the work should stop."""
@@ -100,6 +117,7 @@ def run_next(
     job overtakes routine ones whose bells rang earlier. Where the work leaves a rest and there is an `aside`, that does it and
     ends the job, and what is returned is the job as it was claimed.
     """
+    asked = time.monotonic()
     with transaction(engine) as conn:
         job = table.claim_next(
             conn,
@@ -114,15 +132,18 @@ def run_next(
         table.add_event(conn, job, reason="claimed")
     with _bound(job):
         log.info("took a job of kind %s", job.kind)
-        return _run(engine, job, works[job.kind], limits, aside, beat)
+        attempt = Attempt(job)
+        attempt.renewed(asked, limits.lease_s)
+        return _run(engine, attempt, works[job.kind], limits, aside, beat)
 
 
 def _bound(job: Job) -> AbstractContextManager[None]:
     return logs.bind(job_id=job.id, attempt=str(job.attempt), request_id=job.request_id)
 
 
-def _run(engine: Engine, job: Job, work: Work, limits: Limits, aside: Aside | None, beat: Beat) -> Job | None:
-    attempt = Attempt(job)
+def _run(
+    engine: Engine, attempt: Attempt, work: Work, limits: Limits, aside: Aside | None, beat: Beat
+) -> Job | None:
     done = threading.Event()
     # In a copy of this context: what it logs belongs to the job, too.
     keep = (_keep_alive, engine, attempt, done, limits, beat)
@@ -142,7 +163,7 @@ def _run(engine: Engine, job: Job, work: Work, limits: Limits, aside: Aside | No
     rest = left.do
 
     def end() -> None:
-        with _bound(job):
+        with _bound(attempt.job):
             try:
                 _attempt(engine, attempt, limits, rest)
             finally:
@@ -154,7 +175,7 @@ def _run(engine: Engine, job: Job, work: Work, limits: Limits, aside: Aside | No
     except BaseException:
         done.set()  # nobody will end it: its lease must
         raise
-    return job
+    return attempt.job
 
 
 def _attempt(
@@ -167,9 +188,10 @@ def _attempt(
             return finish
         attempt.check()
         attempt.report("storing", 1.0)
-        with transaction(engine) as conn:
-            return _succeed(conn, attempt, finish)
+        return _finish(engine, attempt, finish)
     except Stopped:
+        if attempt.is_lease_over():
+            log.warning("stopped: the lease was not renewed in time")
         return _after_stop(engine, attempt, limits)
     except Unavailable as error:
         log.warning("interrupted: %s", error.code)
@@ -183,10 +205,31 @@ def _attempt(
             retry=False,
             limits=limits,
         )
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            return _unexpected(engine, attempt, limits)
+        log.warning("interrupted: there is no room on the disk")
+        return _give_back(engine, attempt, reason="scratch_full", limits=limits)
     except Exception:
-        log.exception("job failed")
-        message = "Something unexpected went wrong; the log has the details under this job's id. Try again, or tell operations."
-        return _fail(engine, attempt, code="internal", message=message, retry=True, limits=limits)
+        return _unexpected(engine, attempt, limits)
+
+
+def _unexpected(engine: Engine, attempt: Attempt, limits: Limits) -> Job | None:
+    log.exception("job failed")
+    message = "Something unexpected went wrong; the log has the details under this job's id. Try again, or tell operations."
+    return _fail(engine, attempt, code="internal", message=message, retry=True, limits=limits)
+
+
+def _finish(engine: Engine, attempt: Attempt, finish: Finish) -> Job | None:
+    """End the job with its result; while the database is away, which is no reason to compute it again, keep trying."""
+    while True:
+        try:
+            with transaction(engine) as conn:
+                return _succeed(conn, attempt, finish)
+        except Unavailable as error:
+            log.warning("the result waits: %s", error.code)
+        attempt.wait(FINISH_AGAIN_S)
+        attempt.check()
 
 
 def _succeed(conn: Connection, attempt: Attempt, finish: Finish) -> Job | None:
@@ -255,8 +298,8 @@ def _after_stop(engine: Engine, attempt: Attempt, limits: Limits) -> Job | None:
 
 
 def _give_back(engine: Engine, attempt: Attempt, *, reason: str, limits: Limits) -> Job | None:
-    # A dependency is away: wait a little, so that the same job does not spin through its interruptions.
-    time.sleep(min(2.0, limits.heartbeat_s))
+    # A dependency is away: wait a little, so that job and worker don't spin.
+    attempt.wait(min(5.0, limits.heartbeat_s))
     with transaction(engine) as conn:
         job = table.get(conn, attempt.job.id, lock=True)
         if job.attempt != attempt.job.attempt or job.state is not JobState.RUNNING:
@@ -269,7 +312,6 @@ def _keep_alive(engine: Engine, attempt: Attempt, done: threading.Event, limits:
 
     It beats every second at least, so that people see progress and a cancel is heard soon.
     """
-    renewed = time.monotonic()
     while not done.wait(min(1.0, limits.heartbeat_s)):
         now, state = time.monotonic(), (attempt.stage, attempt.progress)
         try:
@@ -282,11 +324,9 @@ def _keep_alive(engine: Engine, attempt: Attempt, done: threading.Event, limits:
                     stage=state[0],
                     progress=state[1],
                 )
-            renewed = now
+            attempt.renewed(now, limits.lease_s)
             if row is None or row.cancel_requested_at is not None:
                 attempt.stop()
         except SegloopError:
             log.warning("heartbeat failed")
-            if now - renewed > limits.lease_s:
-                attempt.stop()
         beat()
