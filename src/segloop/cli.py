@@ -72,6 +72,17 @@ def _parser() -> argparse.ArgumentParser:
         run=lambda *_: checks.check()
     )
 
+    faults = commands.add_parser(
+        "faults",
+        help="kill, cut off, fill and empty things, and check that nothing is lost; options go to pytest",
+    )
+    faults.add_argument("--long", action="store_true", help="with the numbers of the goals; about 20 minutes")
+    faults.add_argument("--seed", type=int, help="repeat a run")
+    faults.add_argument(
+        "--folder", type=Path, help="where the report goes; the data folder's faults/ if left out"
+    )
+    faults.set_defaults(run=_faults, rest=[])
+
     bench = commands.add_parser("bench", help="measure and record")
     bench.add_argument(
         "what", choices=["demo", "viewer", "inference", "dicom", "partial", "learning", "restore"]
@@ -182,6 +193,13 @@ def _demo(root: Path, options: argparse.Namespace) -> None:
     ct = real_ct.fetch(root, _say) if options.real else options.ct
     demo.run(root, ct, _say, hu_offset=options.hu_offset)
     _say(_addresses(root))
+
+
+def _faults(root: Path, options: argparse.Namespace) -> int:
+    from segloop.stack import faults
+
+    folder = options.folder or root / "faults"
+    return faults.run(folder, _say, long=options.long, seed=options.seed, arguments=options.rest)
 
 
 def _bench(root: Path, options: argparse.Namespace) -> None:
