@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from segloop.settings import Settings
 from services.api.main import create_app
+from services.api.routes import volume_upload
 from services.dicom_gateway.zipped import zip_stream
 from tests.dicom_series import BROKEN, slices, voxels, write
 from tests.integration.test_uploads import announce, ct_bytes, send
@@ -91,3 +92,21 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_all_there(settings: Set
             began = time.monotonic()
             assert client.post(PATH, content=b"no CT").status_code == 422
             assert time.monotonic() - began < 50
+
+
+@pytest.mark.usefixtures("scratch_is_empty")
+def test_a_body_that_comes_drop_by_drop_gives_its_place_to_others(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(volume_upload, "SILENCE_S", 0.5)
+    monkeypatch.setattr(volume_upload, "LEAST_BYTES_PER_S", 2**30)
+
+    def drops() -> Iterator[bytes]:
+        for _ in range(200):
+            yield b"x"
+            time.sleep(0.01)
+
+    refused = client.post(PATH, content=drops())
+    assert (refused.status_code, refused.json()["code"]) == (422, "upload_stalled")
+    monkeypatch.undo()
+    assert client.post(PATH, content=ct_bytes(78)).status_code == 201

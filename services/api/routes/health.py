@@ -10,8 +10,8 @@ router = APIRouter(tags=["operations"])
 
 
 @router.get("/health")
-def health() -> dict[str, str]:
-    """Say that the process answers."""
+async def health() -> dict[str, str]:
+    """Say that the process answers, also while all of its threads are busy."""
     return {"status": "ok"}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from segloop import schemas
 from segloop.database import transaction
 from segloop.errors import InvalidInput, Unavailable
+from segloop.imaging.sandbox import PLACE_WAIT_S, Sandbox
 from segloop.projects import table as projects_table
 from segloop.volumes import upload
 from services.api import completion
@@ -23,6 +25,8 @@ from services.api.deps import ActorDep, Parts, PartsDep
 router = APIRouter(tags=["uploads"])
 SILENCE_S = 60.0
 """How long a body may stop coming before its place is given to others."""
+LEAST_BYTES_PER_S = 32 * 1024
+"""How slowly a body may come on average once `SILENCE_S` have passed: drop by drop it would hold its place for hours."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +49,28 @@ async def received_body(
     """
     await run_in_threadpool(_require_project, parts, project)
     async with AsyncExitStack() as stack:
-        place = parts.sandbox.place()
-        await run_in_threadpool(place.__enter__)
-        stack.callback(place.__exit__, None, None, None)
+        await _enter_place(stack, parts.sandbox)
         folder = Path(
             stack.enter_context(TemporaryDirectory(dir=parts.settings.scratch, prefix="segloop-upload-"))
         )
         yield await _write(request, folder, parts.settings.max_upload_bytes)
 
 
+async def _enter_place(stack: AsyncExitStack, sandbox: Sandbox) -> None:
+    # Without a thread: the API has few, and as many as wait here would leave none for anything else.
+    end = time.monotonic() + PLACE_WAIT_S
+    while True:
+        try:
+            stack.enter_context(sandbox.place(wait_s=0.0))
+            return
+        except Unavailable:
+            if time.monotonic() > end:
+                raise
+        await asyncio.sleep(0.1)
+
+
 async def _write(request: Request, folder: Path, most: int) -> Received:
-    digest, size = hashlib.sha256(), 0
+    digest, size, began = hashlib.sha256(), 0, time.monotonic()
     chunks = request.stream().__aiter__()
     try:
         with (folder / "input").open("xb") as file:
@@ -65,12 +80,17 @@ async def _write(request: Request, folder: Path, most: int) -> Received:
                 if chunk is None:
                     return Received(folder, digest.hexdigest(), size)
                 size += len(chunk)
+                if size < (time.monotonic() - began - SILENCE_S) * LEAST_BYTES_PER_S:
+                    raise TimeoutError
                 if size > most:
                     raise InvalidInput("file_too_large", f"Files may have {most // 2**20} MiB at most.")
                 digest.update(chunk)
                 file.write(chunk)
     except TimeoutError as error:  # before OSError, whose kind it is
-        raise InvalidInput("upload_stalled", "The body stopped coming. Send the file again.") from error
+        raise InvalidInput(
+            "upload_stalled",
+            "The body stopped coming, or came too slowly. Send the file again, or use an upload in parts.",
+        ) from error
     except OSError as error:
         raise Unavailable(
             "scratch_full", "The server has no room for this file at the moment; send it again later."

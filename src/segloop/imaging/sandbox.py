@@ -28,6 +28,9 @@ from segloop.imaging.confine import confine, is_possible
 log = logging.getLogger(__name__)
 
 READY = "--ready"
+EXIT_NO_ROOM = 4
+"""The exit status of a child that found no room on the disk, where there may be none to write an answer."""
+_NOT_THE_FILE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 PLACE_WAIT_S = 60.0
 """How long a caller waits for its turn before it is told to come back; the client's own time limit is longer."""
 
@@ -72,13 +75,13 @@ class Sandbox:
             child.communicate()  # its input ends, and so does it
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self, *, wait_s: float = PLACE_WAIT_S) -> Iterator[None]:
         """Hold one of the places from before the file is on scratch until its child has ended.
 
         Raises:
             Unavailable: `parser_busy` when none became free in time.
         """
-        if not self._places.acquire(timeout=PLACE_WAIT_S):
+        if not self._places.acquire(timeout=wait_s):
             raise Unavailable(
                 "parser_busy", "Many files are being checked; complete the upload again in a minute."
             )
@@ -96,10 +99,10 @@ class Sandbox:
             InvalidInput: what the task found; `volume_too_large` or `parse_failed` where it met a limit or crashed.
             Unavailable: `parser_unavailable` where the server, not the file, is to blame.
         """
-        (folder / "output").mkdir()
         request = {"task": task, "arguments": arguments, "memory_bytes": self._memory_bytes}
-        (folder / "request.json").write_text(json.dumps(request | {"limit_s": self._limit_s}))
         try:
+            (folder / "output").mkdir()
+            (folder / "request.json").write_text(json.dumps(request | {"limit_s": self._limit_s}))
             child = self._take()
         except OSError as error:
             raise _not_the_files_fault() from error
@@ -154,8 +157,8 @@ def _answer(folder: Path, status: int) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads((folder / "answer.json").read_text())
     except (FileNotFoundError, ValueError):
         answer = {"crashed": f"status {status}"}
-        if status == -signal.SIGKILL:  # the host ran out of memory
-            log.error("the reader of an upload was killed")
+        if status in (-signal.SIGKILL, EXIT_NO_ROOM):  # the host ran out of memory, or of room
+            log.error("the reader of an upload ended with %s", status)
             raise _not_the_files_fault() from None
     if "crashed" in answer:
         log.error("the reader of an upload ended with %s", answer["crashed"])
@@ -209,7 +212,7 @@ def main(*, ready: bool) -> None:
         text = "This file needs more memory than one upload may use. Crop the CT to the region of interest and try again."
         answer = {"code": "volume_too_large", "message": text, "details": {}}
     except OSError as error:
-        is_disks = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+        is_disks = error.errno in _NOT_THE_FILE
         answer = {"server": str(error.strerror)} if is_disks else {"crashed": _where(error)}
     except Exception as error:
         answer = {"crashed": _where(error)}
@@ -224,8 +227,11 @@ def _where(error: Exception) -> str:
 
 def _write(folder: Path, answer: Mapping[str, Any]) -> None:
     draft = folder / "answer.new"
-    draft.write_text(json.dumps(answer))
-    draft.rename(folder / "answer.json")
+    try:
+        draft.write_text(json.dumps(answer))
+        draft.rename(folder / "answer.json")
+    except OSError:
+        sys.exit(EXIT_NO_ROOM)
 
 
 if __name__ == "__main__":
