@@ -96,7 +96,8 @@ class Proxy:
 
     async def _set(self, fault: Fault) -> None:
         self.fault = fault
-        await self._reset_links(lambda link: fault.refuse or (link.lost and not fault.lose))
+        cut = fault.refuse or fault.answer is not None
+        await self._reset_links(lambda link: cut or (link.lost and not fault.lose))
 
     async def _reset_links(self, which: Any) -> None:
         for link in [link for link in self._links if which(link)]:
