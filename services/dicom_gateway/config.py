@@ -60,11 +60,16 @@ def read_config(path: Path) -> Config:
         found = Config(**body, rules=rules, destinations=destinations, stow=stow, sources=sources, tls=tls)
         aet(found.aet)
         port(found.port)
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, re.error) as error:
+        are_times_sound = found.quiet_s > 0 and found.settle_s >= 0 and found.keep_s >= 0
+    except (OSError, yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError, re.error) as error:
         raise InvalidInput(
             "gateway_config", f"{path} can't be used: {error}. Correct it and start again."
         ) from error
-    if found.quiet_s <= 0 or found.settle_s < 0 or found.keep_s < 0:
+    except (OverflowError, RecursionError) as error:
+        raise InvalidInput(
+            "gateway_config", f"{path} holds numbers or nesting beyond measure. Correct it and start again."
+        ) from error
+    if not are_times_sound:
         raise InvalidInput(
             "gateway_config", f"{path}: quiet_s must be above 0, and settle_s and keep_s not below."
         )

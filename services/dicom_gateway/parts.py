@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
@@ -43,7 +43,11 @@ def boundary_of(content_type: str) -> bytes:
 
 
 class PartWriter:
-    """Cuts a body into files whose names `new_path` gives. Whoever takes a `Part` owns its file; `close` removes what is unfinished."""
+    """Cuts a body into files whose names `new_path` gives. Whoever takes a `Part` owns its file; `close` removes what is unfinished.
+
+    Raises:
+        InvalidInput: `multipart_broken` for a boundary that can't be one.
+    """
 
     def __init__(self, boundary: bytes, new_path: Callable[[], Path], limits: Limits) -> None:
         self._new_path, self._limits = new_path, limits
@@ -51,15 +55,16 @@ class PartWriter:
         self._file: BinaryIO | None = None
         self._n_begun = self._n_bytes = 0
         self._is_over = False
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_part_data": self._write,
-                "on_part_end": self._end,
-                "on_end": self._finish,
-            },
-        )
+        callbacks: Any = {
+            "on_part_begin": self._begin,
+            "on_part_data": self._write,
+            "on_part_end": self._end,
+            "on_end": self._finish,
+        }
+        try:
+            self._parser = MultipartParser(boundary, callbacks)
+        except FormParserError as error:  # a boundary longer than any
+            raise _broken() from error
 
     def feed(self, data: bytes) -> list[Part]:
         """Take the next bytes and return the parts that they complete.

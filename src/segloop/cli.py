@@ -83,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     faults.set_defaults(run=_faults, rest=[])
 
+    fuzz = commands.add_parser(
+        "fuzz", help="inputs nobody wrote, for parsers and API: --inputs, --seed, --folder"
+    )
+    fuzz.set_defaults(run=lambda _, options: checks.fuzz(options.rest), rest=[])
+
     bench = commands.add_parser("bench", help="measure and record")
     bench.add_argument(
         "what", choices=["demo", "viewer", "inference", "dicom", "partial", "learning", "restore"]

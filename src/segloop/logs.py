@@ -4,10 +4,13 @@ import json
 import logging
 import re
 import sys
+import traceback
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+from segloop.errors import SegloopError
 
 # Tickets, sign-in keys and what people search for travel in addresses, which access logs quote.
 _SECRETS = re.compile(r"([?&](?:ticket|key|search)=)[^&\s\"']+")
@@ -43,8 +46,22 @@ class JsonFormatter(logging.Formatter):
             **(_bound.get() or {}),
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = _places(record.exc_info[1])
         return json.dumps(line, default=str)
+
+
+def _places(error: BaseException | None) -> str:
+    """Return types and places of an error and of those that led to it, newest first.
+
+    Their texts are left out, but for our own: a database quotes the statement's values, a parser what it could not read.
+    """
+    lines: list[str] = []
+    while error is not None:
+        lines += traceback.format_tb(error.__traceback__)
+        text = f": {error}" if isinstance(error, SegloopError) else ""
+        lines.append(f"{type(error).__module__}.{type(error).__qualname__}{text}\n")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "".join(lines)
 
 
 def configure(level: str = "INFO") -> None:

@@ -311,3 +311,10 @@ def _wait_for(client: httpx.Client) -> None:
             time.sleep(0.1)
         else:
             return
+
+
+def test_an_upload_of_a_volume_belongs_to_no_other_volume_whatever_is_said(client: TestClient) -> None:
+    """Found by fuzzing: it was an internal error."""
+    for named in ("", "x", "0" * 36):
+        body = {"size_bytes": 10, "volume_id": named}
+        assert client.post("/v1/projects/default/uploads", json=body).status_code == 201

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 from segloop.logs import JsonFormatter
 
@@ -22,3 +23,21 @@ def test_what_people_search_for_is_cut_out_of_addresses() -> None:
         record = logging.LogRecord("httpx", logging.INFO, "", 0, line, None, None)
         message = json.loads(JsonFormatter().format(record))["message"]
         assert "Canary" not in message and "Carla" not in message and "worklist" in message
+
+
+def test_of_an_error_types_and_places_are_written_and_no_text_that_may_quote_a_patient() -> None:
+    try:
+        try:
+            raise ValueError("LINE 1: ... 'Canary^Carla'")
+        except ValueError as error:
+            raise RuntimeError("[SQL: INSERT ... 'Canary^Carla']") from error
+    except RuntimeError:
+        found = sys.exc_info()
+    record = logging.LogRecord("segloop", logging.ERROR, "", 0, "unexpected error", None, found)
+    line = json.loads(JsonFormatter().format(record))
+    assert "builtins.RuntimeError" in line["traceback"] and "builtins.ValueError" in line["traceback"]
+    assert "test_logs.py" in line["traceback"]
+    texts = [
+        one for one in line["traceback"].splitlines() if not one.startswith(" ")
+    ]  # without lines of source
+    assert not [one for one in texts if "Canary" in one]

@@ -40,7 +40,7 @@ def start_upload(
         pseudonym_key=parts.settings.pseudonym_key,
         patient_reference=body.patient_reference,
         case_reference=body.case_reference,
-        volume_id=body.volume_id,
+        volume_id=body.volume_id if is_mask else None,
         options=options,
     )
     response.headers["Location"] = f"/v1/uploads/{row.id}"

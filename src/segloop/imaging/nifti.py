@@ -184,15 +184,15 @@ def describe(path: Path, text: str) -> None:
 def _finite_slabs(path: Path, header: NiftiHeader) -> Iterator[NDArray[np.generic]]:
     """Yield stored values in native byte order, x fastest; count what isn't finite and raise at the end."""
     native = header.dtype.newbyteorder("=")
-    scale = abs(header.slope)
+    may_overflow = native.kind == "f" or max(abs(header.slope), abs(header.inter)) > 1e18
     n_bad = 0
     for data in nifti_stream.body(
         path, header.offset_bytes, header.body_bytes, _SLAB_VOXELS * header.dtype.itemsize
     ):
         slab = np.frombuffer(data, header.dtype).astype(native, copy=False)
-        if native.kind == "f" or scale > 1e18:
+        if may_overflow:
             with np.errstate(over="ignore", invalid="ignore"):
-                bad = ~(np.abs(slab.astype(np.float64) * scale) < _FLOAT32_MAX)
+                bad = ~(np.abs(slab.astype(np.float64) * header.slope + header.inter) < _FLOAT32_MAX)
             n_bad += int(bad.sum())
         if not n_bad:
             yield slab

@@ -9,6 +9,7 @@ import zlib
 RAISED: tuple[type[Exception], ...] = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, RuntimeError, NotImplementedError, ValueError, OverflowError, OSError),
+    LookupError,  # an entry without a name
 )
 """To be caught; `require_zips_fault` then lets through what is not about the archive."""
 _OF_A_ZIP = (None, errno.EINVAL, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)

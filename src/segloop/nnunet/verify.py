@@ -100,7 +100,7 @@ def require_one_channel(dataset: dict[str, Any]) -> None:
     Raises:
         InvalidInput: `model_unsupported` for several channels, `model_incomplete` when it does not say.
     """
-    channels = dataset.get("channel_names")
+    channels = dataset.get("channel_names") if isinstance(dataset, dict) else None
     if not isinstance(channels, dict) or not channels:
         raise InvalidInput(
             "model_incomplete",

@@ -56,6 +56,12 @@ def test(arguments: Sequence[str]) -> int:
     return code
 
 
+def fuzz(arguments: Sequence[str]) -> int:
+    """Give parsers and API inputs that nobody wrote; 0 when none is a crash, a hang or an internal error."""
+    command = [sys.executable, "-m", "tests.fuzz", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
 def find_browser() -> str | None:
     """Return the Chromium that the environment names, or else the one of this machine, if there is one."""
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), None)

@@ -95,6 +95,9 @@ def test_what_is_not_said_has_its_default_and_nobody_may_send(tmp_path: Path) ->
         "destinations: [a]",
         "{",
         "- a",
+        "quiet_s: soon",  # from here on found by fuzzing
+        "rules: [{name: a, if: {fewest_slices: .inf}}]",
+        "[" * 2000,
     ],
 )
 def test_what_is_not_understood_is_refused(tmp_path: Path, body: str) -> None:

@@ -12,6 +12,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from segloop.errors import InvalidInput
 from services.dicom_gateway.head import read_head
+from services.dicom_gateway.parts import Limits, PartWriter
 from tests.dicom_series import slices, voxels, write
 
 
@@ -59,3 +60,10 @@ def test_a_deflated_bomb_is_inflated_no_further_than_its_head(tmp_path: Path) ->
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 32 << 20
+
+
+def test_a_boundary_longer_than_any_is_refused(tmp_path: Path) -> None:
+    """Found by fuzzing: it was an internal error."""
+    with pytest.raises(InvalidInput) as refused:
+        PartWriter(b"x" * 300, lambda: tmp_path / "part", Limits())
+    assert refused.value.code == "multipart_broken"

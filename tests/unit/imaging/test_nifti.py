@@ -129,6 +129,10 @@ BAD_HEADERS: list[tuple[str, bytes]] = [
     ("not_finite", nifti_bytes(change=setting(scl_slope=np.inf))),
     ("not_finite", nifti_bytes(change=setting(scl_slope=1, scl_inter=np.nan))),
     ("not_finite", nifti_bytes(change=setting(scl_slope=1e38, scl_inter=0))),
+    (
+        "not_finite",  # found by fuzzing: beyond the range of what the volume is kept in
+        nifti_bytes(kind=nib.Nifti2Header, change=setting(scl_slope=1, scl_inter=-5e303)),
+    ),
 ]
 
 

@@ -135,6 +135,13 @@ def test_a_bundle_whose_aliases_lead_nowhere_is_incomplete(model: Path, tmp_path
     assert _refusal(tmp_path / "bundle", tmp_path / "copy") == "model_incomplete"
 
 
+def test_a_bundle_whose_dataset_is_none_is_incomplete(model: Path, tmp_path: Path) -> None:
+    """Found by fuzzing."""
+    import_model(model, tmp_path / "bundle")
+    _edit(tmp_path / "bundle" / "model.json", lambda body: body.update(dataset=[]))
+    assert _refusal(tmp_path / "bundle", tmp_path / "copy") == "model_incomplete"
+
+
 def _export(
     results: Path, out: Path, monkeypatch: pytest.MonkeyPatch, configurations: tuple[str, ...]
 ) -> Path:

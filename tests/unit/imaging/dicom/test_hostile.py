@@ -272,6 +272,12 @@ def _offset(body: bytes, value: int) -> bytes:
     return body[: at + 42] + struct.pack("<I", value) + body[at + 46 :]
 
 
+def _nameless(body: bytes) -> bytes:
+    at = body.index(b"PK\x01\x02")
+    n = struct.unpack("<H", body[at + 28 : at + 30])[0]
+    return body[: at + 28] + struct.pack("<HH", 0, n) + body[at + 32 :]
+
+
 ARCHIVES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "encrypted": ("zip_broken", _flagged),
     "cut off": ("zip_broken", lambda body: body[: len(body) // 2]),
@@ -280,6 +286,7 @@ ARCHIVES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "bzip2 that is none": ("zip_broken", lambda body: _method(body, 12)),
     "LZMA that is none": ("zip_broken", lambda body: _method(body, 14)),
     "an entry beyond the end": ("zip_broken", lambda body: _offset(body, 0x7FFFFFFF)),
+    "an entry without a name": ("zip_broken", lambda body: _nameless(body)),  # found by fuzzing
     "an entry that is another's middle": ("zip_broken", lambda body: _offset(body, 50)),
 }
 
