@@ -8,8 +8,8 @@ from segloop.accounts.roles import Role
 from segloop.errors import SegloopError
 from segloop.settings import Settings
 from ui.api_client import ApiClient, connect
-from ui.sign_in import COOKIE, unseal
-from ui.views import audit, compare, here, jobs, segment, studies, worklist
+from ui.cookies import Cookies
+from ui.views import account, audit, compare, here, jobs, segment, studies, worklist
 from ui.views.models import page as models
 from ui.views.people import page as people
 from ui.views.text import explain
@@ -23,8 +23,8 @@ def _client_of(api_url: str, session: str) -> ApiClient:
 def client() -> ApiClient:
     """Return the client that acts as the person whose browser this is."""
     settings = Settings.from_env()
-    session = unseal(st.context.cookies.get(COOKIE, ""), settings.ticket_key)
-    return _client_of(settings.api_url, session or "")
+    session = Cookies.of(settings).session(st.context.cookies)
+    return _client_of(settings.api_url, "" if session is None else session.key)
 
 
 def require_project() -> here.Here:
@@ -32,10 +32,10 @@ def require_project() -> here.Here:
     try:
         found = here.find(client())
     except SegloopError as error:
-        signed_out = (
-            "You are signed out. Open a fresh link; on the machine that runs Segloop: ./segloop admin link"
-        )
-        st.error(signed_out if error.code == "unauthorized" else explain(error))
+        if error.code == "unauthorized":
+            account.signed_out(has_provider=bool(Settings.from_env().oidc_issuer))
+        else:
+            st.error(explain(error))
         st.stop()
     if found is None:
         st.stop()
@@ -60,6 +60,7 @@ def open_worklist() -> None:
 st.set_page_config(page_title="Segloop", layout="wide")
 # The viewer needs the room that Streamlit leaves empty above a page.
 st.html("<style>.stMainBlockContainer { padding: 4.2rem 1.5rem 0.5rem }</style>")
+account.corner(client())
 HERE = require_project()
 WORKLIST = st.Page(lambda: worklist.page(client(), HERE, open_case), title="Worklist", default=True)
 CASE = st.Page(

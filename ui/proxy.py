@@ -1,6 +1,7 @@
 """One origin for the browser: streams /api to the API and serves the pages, both for signed-in sessions only."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,9 @@ from streamlit.web.server.starlette import App
 
 from segloop import logs
 from segloop.settings import Settings
+from ui.cookies import Cookies
+from ui.notice import Notice
+from ui.oidc import Oidc
 from ui.sign_in import SCOPE_KEY, SignIn
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE"]
@@ -79,10 +83,25 @@ def make_app(settings: Settings) -> App:
     """Return the UI: pages at /, the API at /api."""
     timeout = httpx.Timeout(10.0, read=300.0, write=300.0)
     api = httpx.AsyncClient(base_url=settings.api_url, timeout=timeout)
+    middleware = Middleware(
+        SignIn,
+        cookies=Cookies.of(settings),
+        notice=Notice.of(settings),
+        api=api,
+        oidc=Oidc(settings) if settings.oidc_issuer else None,
+    )
+
+    @asynccontextmanager
+    async def start(app: App) -> AsyncIterator[None]:
+        # Once more: Streamlit, on its start, gave the server's loggers handlers that write addresses in full.
+        logs.configure(settings.log_level)
+        yield
+
     return App(
         Path(__file__).with_name("app.py"),
         routes=[Mount("/api", app=make_api_proxy(api))],
-        middleware=[Middleware(SignIn, key=settings.ticket_key, api=api)],
+        middleware=[middleware],
+        lifespan=start,
     )
 
 

@@ -1,57 +1,43 @@
-"""Signing in to the pages: a one-time link gives a session of the API, whose key the browser carries sealed in a cookie."""
+"""The front door: lets signed-in browsers in, signs others in by a one-time link or the identity provider, and out again."""
 
-import base64
-import hashlib
-import json
-import os
-import time
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs
+import logging
+from dataclasses import asdict
+from urllib.parse import parse_qs, urlencode
 
 import httpx
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from starlette.datastructures import Headers
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-COOKIE = "segloop_session"
-LIFETIME_S = 12 * 3600
+from segloop.errors import SegloopError, Unavailable
+from ui import cookies, oidc
+from ui.cookies import PENDING, SESSION, Cookies, Session
+from ui.notice import HEADERS, Notice, safe_path
+from ui.oidc import Oidc, Pending
+
+log = logging.getLogger(__name__)
 SCOPE_KEY = "segloop.session"
 """Under which the session key of a signed-in browser is in the ASGI scope."""
-_NONCE_BYTES = 12
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Segloop</title>
-<body style="font-family:system-ui;max-width:34rem;margin:18vh auto;padding:0 1rem;line-height:1.5">
-<h1>Segloop</h1><p><strong>{reason}</strong></p>
-<p>Get a fresh link on the machine that runs Segloop:</p><pre>./segloop admin link</pre>
-<p>Each link opens once. Research use only; not a medical device.</p></body></html>"""
-USED, SIGNED_OUT = "This link was used already, or is not valid.", "You are not signed in."
-AWAY = "The API can't be reached; it may be starting. Try the same link again in a few seconds."
-
-
-def seal(session: str, key: str, *, now: float | None = None) -> str:
-    """Return a session key as a cookie's value, which is good for twelve hours and tells the browser nothing."""
-    expires = (time.time() if now is None else now) + LIFETIME_S
-    nonce = os.urandom(_NONCE_BYTES)
-    sealed = _cipher(key).encrypt(nonce, json.dumps([session, expires]).encode(), None)
-    return base64.urlsafe_b64encode(nonce + sealed).decode()
-
-
-def unseal(value: str, key: str, *, now: float | None = None) -> str | None:
-    """Return the session key of a cookie's value, or None where it is not ours or over."""
-    try:
-        raw = base64.urlsafe_b64decode(value.encode())
-        session, expires = json.loads(_cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None))
-    except (InvalidTag, ValueError):
-        return None
-    return str(session) if expires > (time.time() if now is None else now) else None
+USED, NOT_SIGNED_IN = "This link was used already, or is not valid.", "You are not signed in."
+AWAY = "The API can't be reached; it may be starting. Try again in a few seconds."
+AWAY_FOR_LINK = AWAY.replace("Try again", "Try the same link again")
+BYE = "You are signed out."
 
 
 class SignIn:
     """ASGI middleware: lets signed-in browsers through, HTTP and websocket alike, and explains itself to others."""
 
-    def __init__(self, app: ASGIApp, *, key: str, api: httpx.AsyncClient) -> None:
-        self._app, self._key, self._api = app, key, api
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        cookies: Cookies,
+        notice: Notice,
+        api: httpx.AsyncClient,
+        oidc: Oidc | None = None,
+    ) -> None:
+        self._app, self._cookies, self._notice, self._api, self._oidc = app, cookies, notice, api, oidc
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request or connection."""
@@ -59,45 +45,108 @@ class SignIn:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        session = unseal(_cookie(headers), self._key)
-        link = parse_qs(scope["query_string"].decode("latin-1")).get("key", [""])[0]
-        if scope["type"] == "http" and link and scope["path"] == "/":
-            await (await self._open(link))(scope, receive, send)
+        session = self._cookies.session(cookies.read(headers.get("cookie", "")))
+        own = await self._own(Request(scope, receive), session) if scope["type"] == "http" else None
+        if own is not None:
+            await own(scope, receive, send)
         elif session is not None and _same_origin(scope, headers):
-            await self._app({**scope, SCOPE_KEY: session}, receive, send)
+            await self._app({**scope, SCOPE_KEY: session.key}, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 4401})
         else:
-            await _refusal(SIGNED_OUT)(scope, receive, send)
+            await self._notice.page(NOT_SIGNED_IN, to=_wanted(scope))(scope, receive, send)
 
-    async def _open(self, link: str) -> Response:
+    async def _own(self, request: Request, session: Session | None) -> Response | None:
+        """Answer what the front door itself is asked for; None for all else."""
+        path, method = request.scope["path"], request.method
+        if path == "/" and "key" in request.query_params:
+            return await self._open_link(request.query_params["key"])
+        if path == oidc.SIGNED_OUT:
+            return self._notice.page(BYE, 200)
+        if path == "/sign-out" and method == "POST" and _same_origin(request.scope, request.headers):
+            return await self._sign_out(session)
+        if self._oidc is None or method != "GET" or path not in ("/sign-in", oidc.CALLBACK):
+            return None
         try:
-            answer = await self._api.post("/v1/sessions", json={"code": link})
+            if path == "/sign-in":
+                return await self._start(self._oidc, safe_path(request.query_params.get("to", "/")))
+            return await self._finish(self._oidc, request)
+        except SegloopError as error:
+            status = 503 if isinstance(error, Unavailable) else 401
+            return self._notice.page(error.message, status, again=True)
+
+    async def _start(self, provider: Oidc, to: str) -> Response:
+        url, pending = await provider.start(to)
+        response = RedirectResponse(url, 303, HEADERS)
+        self._cookies.set(response, PENDING, asdict(pending))
+        return response
+
+    async def _finish(self, provider: Oidc, request: Request) -> Response:
+        kept = self._cookies.unseal(PENDING, request.cookies.get(self._cookies.name(PENDING), ""))
+        if kept is None:
+            raise oidc.unknown()
+        pending = Pending(**kept)
+        id_token = await provider.finish(request.query_params, pending)
+        body = {"id_token": id_token, "nonce": pending.nonce}
+        answer = await self._begin("/v1/sessions/oidc", body)
+        if answer is None or answer.status_code != 201:
+            status = 503 if answer is None or answer.status_code >= 500 else answer.status_code
+            reason = AWAY if answer is None else _detail(answer)
+            return self._notice.page(reason, status, to=pending.to, again=True)
+        response = self._let_in(answer, pending.to, by_provider=True)
+        self._cookies.drop(response, PENDING)
+        return response
+
+    async def _open_link(self, code: str) -> Response:
+        answer = await self._begin("/v1/sessions", {"code": code})
+        if answer is None or answer.status_code >= 500:
+            return self._notice.page(AWAY_FOR_LINK, 503)
+        return self._notice.page(USED) if answer.status_code != 201 else self._let_in(answer)
+
+    async def _begin(self, path: str, body: dict[str, str]) -> httpx.Response | None:
+        """Ask the API for a session; None where it can't be reached."""
+        try:
+            return await self._api.post(path, json=body)
         except httpx.TransportError:
-            return _refusal(AWAY, 503)
-        if answer.status_code != 201:
-            return _refusal(AWAY, 503) if answer.status_code >= 500 else _refusal(USED)
-        response = RedirectResponse("/", status_code=303)
-        value = seal(answer.json()["key"], self._key)
-        response.set_cookie(COOKIE, value, max_age=LIFETIME_S, httponly=True, samesite="strict", path="/")
+            return None
+
+    def _let_in(self, answer: httpx.Response, to: str = "/", *, by_provider: bool = False) -> Response:
+        response = RedirectResponse(to, 303, HEADERS)
+        self._cookies.set(response, SESSION, [answer.json()["key"], by_provider])
+        return response
+
+    async def _sign_out(self, session: Session | None) -> Response:
+        end = oidc.SIGNED_OUT
+        if session is not None:
+            headers = {"Authorization": f"Bearer {session.key}"}
+            try:
+                await self._api.delete("/v1/sessions/current", headers=headers)
+            except httpx.TransportError:
+                log.warning("a session was not ended: the API can't be reached")
+                return self._notice.page(
+                    "You are not signed out: the API can't be reached. Go back and try again in a few seconds.",
+                    503,
+                )
+            if session.by_provider and self._oidc is not None:
+                end = await self._oidc.end() or end
+        response = RedirectResponse(end, 303, HEADERS)
+        self._cookies.drop(response, SESSION)
         return response
 
 
-def _refusal(reason: str, status_code: int = 401) -> HTMLResponse:
-    return HTMLResponse(PAGE.format(reason=reason), status_code=status_code)
-
-
-def _cipher(key: str) -> AESGCM:
-    return AESGCM(hashlib.sha256(f"ui-session:{key}".encode()).digest())
-
-
-def _cookie(headers: Headers) -> str:
+def _detail(answer: httpx.Response) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found else ""
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return "The API gave an error. Try again in a minute."
+
+
+def _wanted(scope: Scope) -> str:
+    """Return the page that somebody wanted to see, without what other doors take."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    kept = urlencode({name: values for name, values in query.items() if name != "key"}, doseq=True)
+    return safe_path(f"{scope['path']}?{kept}" if kept else scope["path"])
 
 
 def _same_origin(scope: Scope, headers: Headers) -> bool:

@@ -12,8 +12,8 @@ from contextvars import ContextVar
 
 from segloop.errors import SegloopError
 
-# Tickets, sign-in keys and what people search for travel in addresses, which access logs quote.
-_SECRETS = re.compile(r"([?&](?:ticket|key|search)=)[^&\s\"']+")
+# Tickets, sign-in keys, a provider's codes and what people search for travel in addresses, which access logs quote.
+_SECRETS = re.compile(r"([?&](?:ticket|key|search|code)=)[^&\s\"']+")
 _REQUEST_ID = re.compile(r"[0-9a-f-]{16,64}")
 _bound: ContextVar[dict[str, str] | None] = ContextVar("segloop_log_fields", default=None)
 

@@ -57,7 +57,8 @@ def test_without_a_secret_it_does_not_start_and_says_which(tmp_path: Path) -> No
     assert "deploy/compose.env.example" in done.stderr
 
 
-NO_SECRETS = {"SEGLOOP_TICKET_LIFETIME_S", "SEGLOOP_TOKEN_PERMISSIONS"}
+# The client of an identity provider has no secret where there is no provider.
+NO_SECRETS = {"SEGLOOP_TICKET_LIFETIME_S", "SEGLOOP_TOKEN_PERMISSIONS", "SEGLOOP_OIDC_CLIENT_SECRET"}
 
 
 def test_no_secret_has_a_default() -> None:

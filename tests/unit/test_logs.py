@@ -8,10 +8,10 @@ from segloop.logs import JsonFormatter
 
 
 def test_tickets_and_sign_in_keys_are_cut_out_of_addresses() -> None:
-    line = 'GET /v1/masks/1/content?ticket=abc.def-1 HTTP/1.1" 200, GET /?key=s3cret&volume=7'
+    line = 'GET /v1/masks/1/content?ticket=abc.def-1 HTTP/1.1" 200, GET /?key=s3cret&volume=7, GET /sign-in/callback?code=c0de&state=x'
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, line, None, None)
     message = json.loads(JsonFormatter().format(record))["message"]
-    assert "abc.def" not in message and "s3cret" not in message
+    assert "abc.def" not in message and "s3cret" not in message and "c0de" not in message
     assert "/v1/masks/1/content?ticket=..." in message and "volume=7" in message
 
 

@@ -49,7 +49,9 @@ def environment(servers: Servers, environ: Mapping[str, str]) -> dict[str, str]:
 
 def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
     """Describe migrations, API, relay, both workers, UI and Flower, and the DICOM gateway where it is configured."""
-    full, ports = environment(servers, environ), servers.ports
+    for_pages, ports = environment(servers, environ), servers.ports
+    # The pages alone speak to the identity provider as its client.
+    full = {name: value for name, value in for_pages.items() if name != "SEGLOOP_OIDC_CLIENT_SECRET"}
     # Who a patient is, only the API can find out; webhooks' secrets are opened by who shows and who uses them.
     nameless = {name: value for name, value in full.items() if not name.startswith("SEGLOOP_IDENTITY_")}
     plain = {name: value for name, value in nameless.items() if name != "SEGLOOP_WEBHOOK_KEY"}
@@ -61,6 +63,8 @@ def services(servers: Servers, environ: Mapping[str, str]) -> list[Service]:
     for worker_name in ("worker_gpu", "trainer"):
         environments[worker_name] = _with_database(plain, worker=True)
     plain = _with_database(plain) | {"SEGLOOP_DATABASE_URL": "unused"}
+    if secret := for_pages.get("SEGLOOP_OIDC_CLIENT_SECRET"):
+        environments["ui"] = plain | {"SEGLOOP_OIDC_CLIENT_SECRET": secret}
     own = tuple(service.name for service in servers.services)
 
     def python(name: str, *arguments: str, after: tuple[str, ...] = (MIGRATIONS,)) -> Service:

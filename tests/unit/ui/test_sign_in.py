@@ -12,8 +12,11 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from ui import sign_in
+from ui import cookies, sign_in
+from ui.cookies import Cookies
+from ui.notice import Notice, safe_path
 
+COOKIES = Cookies("secret", is_secure=False)
 SESSION = "sgs_00000000000000000000000000000001_hidden"
 
 
@@ -38,7 +41,7 @@ def client() -> Iterator[TestClient]:
     api = httpx.AsyncClient(base_url="http://api", transport=httpx.MockTransport(answer))
     app = Starlette(
         routes=[Route("/{path:path}", inside, methods=["GET", "POST"])],
-        middleware=[Middleware(sign_in.SignIn, key="secret", api=api)],
+        middleware=[Middleware(sign_in.SignIn, cookies=COOKIES, notice=Notice(False, "", "us"), api=api)],
     )
     with TestClient(app, base_url="http://127.0.0.1:1", follow_redirects=False) as client:
         yield client
@@ -55,7 +58,7 @@ def test_a_link_opens_once_and_the_browser_gets_no_key_that_it_could_read(client
     assert (opened.status_code, opened.headers["location"]) == (303, "/")
     cookie = opened.headers["set-cookie"]
     assert "httponly" in cookie.lower()
-    assert "samesite=strict" in cookie.lower()
+    assert "samesite=lax" in cookie.lower()
     assert "sgs" not in cookie and "hidden" not in cookie
     assert client.get("/segment").text == SESSION
     client.cookies.clear()
@@ -72,18 +75,31 @@ def test_a_link_is_not_called_used_while_the_api_is_away(client: TestClient, lin
 
 @pytest.mark.parametrize("value", ["", "x", SESSION, "AAAA", "é.é", "A" * 200])
 def test_a_forged_cookie_is_refused(value: str) -> None:
-    assert sign_in.unseal(value, "secret") is None
+    assert COOKIES.session({cookies.SESSION: value}) is None
 
 
-def test_a_cookie_ends_and_opens_with_its_own_key_only() -> None:
-    value = sign_in.seal(SESSION, "secret", now=0)
-    assert sign_in.unseal(value, "secret", now=sign_in.LIFETIME_S - 1) == SESSION
-    assert sign_in.unseal(value, "secret", now=sign_in.LIFETIME_S) is None
-    assert sign_in.unseal(value, "another secret", now=1) is None
-    assert sign_in.unseal(value[:-4] + "AAAA", "secret", now=1) is None
+def test_a_cookie_ends_and_opens_with_its_own_key_for_its_own_purpose_only() -> None:
+    value = COOKIES.seal(cookies.SESSION, SESSION, now=0)
+    lifetime_s = cookies.LIFETIMES_S[cookies.SESSION]
+    assert COOKIES.unseal(cookies.SESSION, value, now=lifetime_s - 1) == SESSION
+    assert COOKIES.unseal(cookies.SESSION, value, now=lifetime_s) is None
+    assert COOKIES.unseal(cookies.PENDING, value, now=1) is None
+    assert Cookies("another secret", is_secure=False).unseal(cookies.SESSION, value, now=1) is None
+    assert COOKIES.unseal(cookies.SESSION, value[:-4] + "AAAA", now=1) is None
 
 
 def test_another_origin_may_not_change_anything(client: TestClient) -> None:
-    client.cookies.set(sign_in.COOKIE, sign_in.seal(SESSION, "secret"))
+    client.cookies.set(cookies.SESSION, COOKIES.seal(cookies.SESSION, [SESSION, False]))
     assert client.post("/api/v1/jobs", headers={"Origin": "http://evil.example"}).status_code == 401
     assert client.post("/api/v1/jobs", headers={"Origin": "http://127.0.0.1:1"}).text == SESSION
+
+
+@pytest.mark.parametrize("path", ["/", "/segment?volume=1", "/models", "/a/b?c=%2F%2Fevil.example"])
+def test_a_path_of_ours_is_gone_back_to(path: str) -> None:
+    assert safe_path(path) == path
+
+
+@pytest.mark.parametrize("path", ["", "https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "evil.example", " /x",
+    "/\t/evil.example", "/x\r\nSet-Cookie: a=b", "javascript:alert(1)", "/sign-in", "/sign-out", "/signed-out", "/api/v1/me", "/" + "x" * 2000])  # fmt: skip
+def test_nobody_is_led_elsewhere_after_signing_in(path: str) -> None:
+    assert safe_path(path) == "/"

@@ -1,6 +1,5 @@
 """What an identity provider says of itself (OpenID Connect Discovery 1.0)."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,10 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class Provider:
-    """An identity provider's addresses; `end_session_endpoint` is None where it has no sign-out."""
+    """An identity provider's addresses and habits; `end_session_endpoint` is None where it has no sign-out.
+
+    With `takes_claims` single claims can be asked for in the ID token (OpenID Connect Core 1.0, 5.5).
+    """
 
     issuer: str
     authorization_endpoint: str
@@ -23,6 +25,7 @@ class Provider:
     jwks_uri: str
     end_session_endpoint: str | None
     takes_secret_in_body: bool
+    takes_claims: bool
 
 
 def check_issuer(issuer: str, client_id: str) -> None:
@@ -45,20 +48,6 @@ def check_issuer(issuer: str, client_id: str) -> None:
 def address(issuer: str) -> str:
     """Return where a provider describes itself."""
     return issuer.rstrip("/") + "/.well-known/openid-configuration"
-
-
-def read(status_code: int, body: bytes) -> Any:
-    """Return what a provider answered as JSON.
-
-    Raises:
-        Unavailable: `provider_unavailable` where it has trouble of its own, `provider_invalid` where it isn't JSON.
-    """
-    if status_code >= 500:
-        raise away()
-    try:
-        return json.loads(body) if status_code == 200 else None
-    except ValueError:
-        raise invalid() from None
 
 
 def parse(document: Any, issuer: str) -> Provider:
@@ -104,6 +93,7 @@ def _read(document: Mapping[str, Any]) -> Provider:
         jwks_uri=str(document["jwks_uri"]),
         end_session_endpoint=None if end is None else str(end),
         takes_secret_in_body="client_secret_basic" not in methods,
+        takes_claims=document.get("claims_parameter_supported") is True,
     )
 
 

@@ -1,5 +1,6 @@
 """An identity provider's public keys, fetched when they are needed and kept for a while."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -72,7 +73,12 @@ def _get(http: httpx.Client, url: str) -> Any:
                     raise discovery.invalid()
     except httpx.HTTPError:
         raise discovery.away() from None
-    return discovery.read(answer.status_code, body)
+    if answer.status_code >= 500:
+        raise discovery.away()
+    try:
+        return json.loads(body) if answer.status_code == 200 else None
+    except ValueError:
+        raise discovery.invalid() from None
 
 
 def _parse(document: Any) -> Keys:

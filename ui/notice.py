@@ -1,0 +1,85 @@
+"""The page that whoever is not signed in sees: why, and what to do."""
+
+from dataclasses import dataclass
+from html import escape
+from urllib.parse import quote
+
+from starlette.responses import HTMLResponse
+
+from segloop.settings import Settings
+
+STYLE = """
+:root { color-scheme: light dark; --text: #1c2530; --soft: #5a6673; --line: #d5dbe2; --ground: #f4f6f8; --card: #fff;
+  --act: #1559b7; --act-text: #fff }
+@media (prefers-color-scheme: dark) { :root { --text: #e8ecf1; --soft: #a3aebb; --line: #333c47; --ground: #0f1318;
+  --card: #181e25; --act: #8ab8ff; --act-text: #0f1318 } }
+* { box-sizing: border-box }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem; background: var(--ground);
+  color: var(--text); font: 1rem/1.55 system-ui, sans-serif }
+main { width: 100%; max-width: 27rem; padding: 2.25rem; background: var(--card); border: 1px solid var(--line);
+  border-radius: 12px }
+h1 { margin: 0 0 .25rem; font-size: 1.6rem; letter-spacing: -.01em }
+p { margin: 0 0 1rem } .soft { color: var(--soft); font-size: .9rem }
+.reason { margin: 1.25rem 0; font-weight: 600 }
+.act { display: block; margin: 0 0 1.25rem; padding: .7rem 1rem; border-radius: 8px; background: var(--act);
+  color: var(--act-text); text-align: center; text-decoration: none; font-weight: 600 }
+.act:focus-visible { outline: 3px solid var(--text); outline-offset: 2px }
+pre { margin: 0 0 1rem; padding: .6rem .8rem; border: 1px solid var(--line); border-radius: 8px; overflow-x: auto;
+  font-size: .9rem }
+footer { border-top: 1px solid var(--line); padding-top: 1rem } footer p { margin: 0 }
+"""
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Segloop: sign in</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>
+<body><main><h1>Segloop</h1><p class="soft">Interactive CT segmentation</p><p class="reason" role="status">{reason}</p>
+{ways}<footer><p class="soft">Research use only; not a medical device.</p></footer></main></body></html>"""
+BY_PROVIDER = '<a class="act" href="{href}">{text}</a><p class="soft">No access? Ask {contact}.</p>'
+BY_LINK = """<p class="soft">{lead} on the machine that runs Segloop (each opens once):</p>
+<pre>./segloop admin link</pre>"""
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Writes the page for an installation."""
+
+    has_provider: bool
+    provider: str
+    contact: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Notice":
+        """Return what an installation's settings make of it."""
+        contact = settings.contact or "a site admin of this installation"
+        return cls(bool(settings.oidc_issuer), settings.oidc_name, contact)
+
+    def page(
+        self, reason: str, status_code: int = 401, *, to: str = "/", again: bool = False
+    ) -> HTMLResponse:
+        """Return the page; its button leads to the provider and from there to the path `to`."""
+        ways = ""
+        if self.has_provider:
+            href = "/sign-in" if to == "/" else f"/sign-in?to={quote(to, safe='')}"
+            text = "Try again" if again else f"Sign in with {self.provider}" if self.provider else "Sign in"
+            ways = BY_PROVIDER.format(href=escape(href), text=escape(text), contact=escape(self.contact))
+        lead = "Or with a link, made" if self.has_provider else "Get a fresh link"
+        ways += BY_LINK.format(lead=lead)
+        headers = HEADERS | ({"Retry-After": "30"} if status_code == 503 else {})
+        return HTMLResponse(
+            PAGE.format(style=STYLE, reason=escape(reason), ways=ways),
+            status_code=status_code,
+            headers=headers,
+        )
+
+
+def safe_path(to: str) -> str:
+    """Return a path of these pages as it is, and the start page for everything that could lead elsewhere."""
+    is_ours = to.startswith("/") and not to.startswith("//") and to.isprintable() and "\\" not in to
+    return (
+        to if is_ours and len(to) <= 2000 and not to.startswith(("/sign-", "/signed-out", "/api/")) else "/"
+    )

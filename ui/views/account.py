@@ -1,0 +1,41 @@
+"""Who is signed in, and the way out, in the corner of every page."""
+
+from html import escape
+
+import streamlit as st
+
+from segloop.errors import SegloopError
+from ui.api_client import ApiClient
+
+_NAME = "signed_in_as"
+# A form, not a link: signing out changes something, and a link can be followed without a person.
+_CORNER = """<style>
+.segloop-account {{ position: fixed; top: 0; right: 1rem; height: 3.75rem; z-index: 1000000; display: flex; align-items: center;
+  gap: .6rem; font-size: .85rem }}
+.segloop-account span {{ opacity: .75; max-width: 11rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }}
+.segloop-account button {{ font: inherit; color: inherit; background: none; border: 1px solid currentColor; border-radius: .4rem;
+  padding: .15rem .6rem; cursor: pointer; opacity: .85 }}
+.segloop-account button:hover, .segloop-account button:focus-visible {{ opacity: 1; text-decoration: underline }}
+</style><form class="segloop-account" method="post" action="/sign-out"><span title="{name}">{name}</span>
+<button type="submit">Sign out</button></form>"""
+
+
+def corner(api: ApiClient) -> None:
+    """Say who is signed in and offer to sign out."""
+    if _NAME not in st.session_state:
+        try:
+            st.session_state[_NAME] = api.me().name
+        except SegloopError:
+            return  # the page itself says what is wrong
+    st.html(_CORNER.format(name=escape(st.session_state[_NAME])))
+
+
+def signed_out(*, has_provider: bool) -> None:
+    """Tell whoever was signed out or switched off while the page was open, and how to come back."""
+    if not has_provider:
+        st.error(
+            "You are signed out. Open a fresh link; on the machine that runs Segloop: ./segloop admin link"
+        )
+        return
+    st.error("You are signed out.")
+    st.html('<a href="/sign-in" target="_self">Sign in again</a>')
