@@ -16,7 +16,6 @@ from segloop.masks import table as masks_table
 from segloop.volumes import ingest, table, upload
 from services.api import mask_import
 from services.api.deps import Parts
-from services.api.mask_import import LabelMap
 
 RoleIn = Callable[[str], str]
 Insert = Callable[[Connection], tuple[str, bool, str | None]]
@@ -24,11 +23,16 @@ Insert = Callable[[Connection], tuple[str, bool, str | None]]
 
 
 def complete(
-    parts: Parts, upload_id: str, label_map: LabelMap | None, *, actor: str, role_in: RoleIn | None = None
+    parts: Parts,
+    upload_id: str,
+    answer: schemas.UploadCompletion,
+    *,
+    actor: str,
+    role_in: RoleIn | None = None,
 ) -> tuple[schemas.Volume | schemas.Mask, bool]:
     """Check the file and return (the volume or mask it is, whether that is new); a repeat returns the same.
 
-    `role_in` says what the actor is in a project, for what a mask says of who made it.
+    `answer` is what is said in place of what was announced; `role_in` says what the actor is in a project, for what a mask says of who made it.
 
     Raises:
         InvalidInput: the file can't become one; it is refused for good.
@@ -41,7 +45,7 @@ def complete(
             return _result(conn, row), False
         pieces = upload.list_complete(conn, row)
     try:
-        result, new = _complete(parts, row, pieces, label_map, actor, role_in)
+        result, new = _complete(parts, row, pieces, answer, actor, role_in)
     except InvalidInput:
         # A file that can't become a volume is refused for good: its parts are not kept.
         with transaction(parts.engine) as conn:
@@ -82,7 +86,7 @@ def _complete(
     parts: Parts,
     row: Row[Any],
     pieces: Sequence[Row[Any]],
-    label_map: LabelMap | None,
+    answer: schemas.UploadCompletion,
     actor: str,
     role_in: RoleIn | None,
 ) -> tuple[schemas.Volume | schemas.Mask, bool]:
@@ -91,7 +95,7 @@ def _complete(
     with parts.sandbox.place(), scratch as folder:
         digest = upload.assemble(parts.store, pieces, Path(folder) / "input")
         if row.purpose == "mask":
-            insert, prefix = _prepare_mask(parts, row, Path(folder), label_map, actor, role_in)
+            insert, prefix = _prepare_mask(parts, row, Path(folder), answer, actor, role_in)
         else:
             insert, prefix = _prepare_volume(parts, row, Path(folder), digest, actor)
     return _insert(parts, row, insert, prefix)
@@ -181,11 +185,11 @@ def _prepare_mask(
     parts: Parts,
     row: Row[Any],
     folder: Path,
-    label_map: LabelMap | None,
+    answer: schemas.UploadCompletion,
     actor: str,
     role_in: RoleIn | None,
 ) -> tuple[Insert, str | None]:
-    stored, values = mask_import.store(parts, row, folder, label_map)
+    stored, values = mask_import.store(parts, row, folder, answer)
     values["created_by_role"] = role_in and role_in(row.project_id)
 
     def insert(conn: Connection) -> tuple[str, bool, str | None]:

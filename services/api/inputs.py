@@ -37,7 +37,7 @@ def prepare(parts: Parts, given: schemas.JobInput, *, project_id: str, actor: st
         raise NotFound("upload_unknown", "There is no such upload; start a new one.")
     if row.purpose != "volume":
         raise InvalidInput("upload_no_volume", "This upload is a mask; name the upload of a CT.")
-    volume, _ = completion.complete(parts, row.id, None, actor=actor)
+    volume, _ = completion.complete(parts, row.id, schemas.UploadCompletion(), actor=actor)
     return schemas.JobInput(volume_id=volume.id)
 
 

@@ -23,10 +23,8 @@ from segloop.projects import table as projects_table
 from segloop.volumes import table
 from services.api.deps import Parts, require_uuid
 
-RETRIED = {"mask_names", "mask_label_map", "mask_overlap", "mask_empty"}
-"""What another label map can put right: the file is kept for it."""
-
-LabelMap = dict[str, str | None]
+RETRIED = {"mask_names", "mask_label_map", "mask_overlap", "mask_empty", "mask_unreviewed"}
+"""What another answer can put right: the file is kept for it."""
 
 
 def options_of(conn: Connection, body: schemas.NewUpload, *, project_id: str) -> dict[str, Any]:
@@ -59,12 +57,12 @@ def options_of(conn: Connection, body: schemas.NewUpload, *, project_id: str) ->
 
 
 def store(
-    parts: Parts, upload: Row[Any], folder: Path, label_map: LabelMap | None
+    parts: Parts, upload: Row[Any], folder: Path, answer: schemas.UploadCompletion
 ) -> tuple[save.StoredMask, dict[str, Any]]:
     """Check the mask `folder`/input and store its objects; return them with the other values of its row.
 
     Raises:
-        Conflict: `RETRIED` codes, after which the same upload is completed again with a label map.
+        Conflict: `RETRIED` codes, after which the same upload is completed again with an answer.
         InvalidInput: as `save.import_objects`; `mask_ct_not_dicom`, `dicom_not_set_up`, `label_map_unused`.
     """
     with transaction(parts.engine) as conn:
@@ -72,8 +70,8 @@ def store(
         label_sets = projects_table.list_label_sets(conn, project_id=upload.project_id)
     if not label_sets:
         raise InvalidInput("label_set_missing", "This project has no label set yet; append one first.")
-    newest, kind = label_sets[0], upload.options["mask_kind"]
-    said = upload.options.get("label_map") if label_map is None else label_map
+    newest, kind = label_sets[0], answer.mask_kind or upload.options["mask_kind"]
+    said = upload.options.get("label_map") if answer.label_map is None else answer.label_map
     annotated = upload.options.get("annotated_labels")
     _annotated(annotated, kind, newest)
     of_dicom = is_zip(folder / "input") or is_dicom(folder / "input")
@@ -93,6 +91,8 @@ def store(
             volume=volume,
             label_set=newest,
             label_map=(said or {}) if of_dicom else None,
+            # Announced before anybody could know what the file says; what is said on completion is the answer to that.
+            ask_if_doubtful=kind == "ground_truth" and answer.mask_kind is None,
         )
     except InvalidInput as error:
         if error.code not in RETRIED:

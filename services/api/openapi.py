@@ -51,7 +51,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "received": [1, 2, 3],
         "result_id": None,
     },
-    "UploadCompletion": {"label_map": {"Parotis li.": "parotid_left", "BODY": None}},
+    "UploadCompletion": {
+        "label_map": {"Parotis li.": "parotid_left", "BODY": None},
+        "mask_kind": "ground_truth",
+    },
     "Volume": {
         "id": _VOLUME,
         "project_id": _PROJECT,

@@ -93,6 +93,7 @@ def test_ground_truth_is_added_to_a_case_and_what_does_not_fit_is_refused(
         ),
         (truncated, "incomplete"),
     ]
+    page.get_by_label("What the mask is").select_option("ground_truth")
     for path, words in refusals:
         drop.set_input_files(path)
         page.locator(".message.error").get_by_text(words).wait_for(timeout=20_000)
@@ -117,6 +118,7 @@ def test_a_refused_mask_leaves_its_ct_in_the_worklist(page: Page, tmp_path: Path
         saved(tmp_path / "a.nii.gz", values_of(geometry, 90), geometry),
         saved(tmp_path / "a-label.nii.gz", np.ones(geometry.shape, np.uint8), elsewhere),
     ]
+    page.get_by_label("What the mask is").select_option("ground_truth")
     page.locator("input[type=file]").set_input_files(files)
     page.get_by_text("The CT is uploaded and in the worklist. Its mask is not").wait_for(timeout=30_000)
     page.get_by_text("new", exact=True).first.wait_for(timeout=20_000)

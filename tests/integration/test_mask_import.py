@@ -9,7 +9,9 @@ import numpy as np
 import pydicom
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
+from segloop.database import open_engine, transaction
 from segloop.imaging.dicom.archive import series_in
 from segloop.imaging.dicom.series import require_volume
 from segloop.settings import Settings
@@ -76,7 +78,8 @@ def test_a_segmentation_comes_in_by_name_on_the_voxels_it_was_made_of(
     volume, seg = made_of(http, tmp_path, f"in {direction}", direction=direction)
     for item, name in zip(seg.SegmentSequence, ["Parotid RIGHT", "parotid left"], strict=True):
         item.SegmentLabel = name
-    answer = add(http, volume, seg, mask_kind="ground_truth")
+    address = announce(http, volume, seg)
+    answer = http.post(f"{address}/complete", json={"mask_kind": "ground_truth"})
     assert answer.status_code == 201, answer.text
     mask = answer.json()
     np.testing.assert_array_equal(np.asarray(download(http, mask["id"]).dataobj), drawn())
@@ -196,3 +199,39 @@ def test_a_structure_set_comes_in_through_the_same_door(
     expected[2:9, 3:7, 1:3] = 3
     np.testing.assert_array_equal(np.asarray(download(http, mask["id"]).dataobj), expected)
     assert (mask["notes"], mask["reviewed"]["labels"]) == (["1 structure empty in the file"], [3])
+
+
+@pytest.mark.parametrize("kind", ["imported", "ground_truth"])
+def test_what_says_that_nobody_reviewed_it_is_ground_truth_only_if_somebody_says_so(
+    http: TestClient, tmp_path: Path, settings: Settings, kind: str
+) -> None:
+    volume, seg = made_of(http, tmp_path, f"doubt {kind}")
+    seg.SeriesDescription = "AI segmentation starter v2, unreviewed (research use only)"
+    for item in seg.SegmentSequence:
+        item.SegmentAlgorithmType = "AUTOMATIC"
+    address = announce(http, volume, seg, mask_kind="ground_truth", label_map={"Jane Doe": None})
+    for _ in range(2):  # asking again changes nothing
+        asked = http.post(f"{address}/complete", json={"label_map": {}})
+        assert (asked.status_code, asked.json()["code"]) == (409, "mask_unreviewed"), asked.text
+    assert asked.json()["says"] == [
+        "it says that not all of it was reviewed",
+        "it says that a program made it",
+    ]
+    assert [one["kind"] for one in http.get(f"/v1/volumes/{volume['id']}/masks").json()["items"]] == [
+        "imported"  # the one that the Segmentation was made of
+    ]
+    answer = http.post(f"{address}/complete", json={"mask_kind": kind, "label_map": {}})
+    assert (answer.status_code, answer.json()["kind"]) == (201, kind), answer.text
+    owner = open_engine(settings.owner_database_url)
+    with transaction(owner) as conn:
+        options = conn.execute(
+            text("SELECT options FROM uploads WHERE id = :id"), {"id": address.rpartition("/")[2]}
+        ).scalar_one()
+    owner.dispose()
+    assert "label_map" not in options and options["mask_kind"] == "ground_truth"
+
+
+def test_another_tools_result_may_say_of_itself_what_it_likes(http: TestClient, tmp_path: Path) -> None:
+    volume, seg = made_of(http, tmp_path, "no doubt")
+    seg.SeriesDescription = "AI segmentation, unreviewed"
+    assert add(http, volume, seg, mask_kind="imported").status_code == 201

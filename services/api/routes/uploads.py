@@ -99,12 +99,13 @@ def complete_upload(
 ) -> Any:
     """Check the file and make it a volume or a mask: 201, or 200 when the project has these bytes already.
 
-    Of a DICOM mask whose structures are not the project's labels by name (409 `mask_names`), complete it again with a
+    Of a DICOM mask that is to be ground truth and says of itself that a program made it or nobody reviewed it (409
+    `mask_unreviewed`), complete it again with the `mask_kind` that it is. Of one whose structures are not the project's labels by name (409 `mask_names`), complete it again with a
     `label_map`: the file needn't be sent again.
     """
-    label_map = None if body is None else body.label_map
+    answer = body or schemas.UploadCompletion()
     result, new = completion.complete(
-        parts, require_uuid(upload_id), label_map, actor=actor.name, role_in=actor.role_in
+        parts, require_uuid(upload_id), answer, actor=actor.name, role_in=actor.role_in
     )
     response.status_code = 201 if new else 200
     return result

@@ -115,6 +115,7 @@ def derive_dicom_mask(
     affine: list[float],
     labels: list[dict[str, Any]],
     label_map: dict[str, str | None],
+    ask_if_doubtful: bool,
 ) -> dict[str, Any]:
     """Place a DICOM SEG or RTSTRUCT, or the one in a zip, on the CT whose packed headers lie beside `folder`.
 
@@ -128,7 +129,14 @@ def derive_dicom_mask(
     unpacked = folder.parent / "dicom"
     unpacked.mkdir()
     known = LabelSet.from_dicts(labels)
-    found = import_mask(path, folder.parent / HEADERS, unpacked, labels=known, label_map=label_map)
+    found = import_mask(
+        path,
+        folder.parent / HEADERS,
+        unpacked,
+        labels=known,
+        label_map=label_map,
+        ask_if_doubtful=ask_if_doubtful,
+    )
     geometry = Geometry.from_flat(shape, affine)
     if not found.geometry.same_grid(geometry):
         raise InvalidInput(

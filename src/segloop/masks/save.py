@@ -137,10 +137,11 @@ def import_objects(
     volume: Row[Any],
     label_set: Row[Any],
     label_map: dict[str, str | None] | None = None,
+    ask_if_doubtful: bool = False,
 ) -> StoredMask:
     """Check the mask `folder`/input in a process of its own: it must lie on exactly its volume's grid; store it.
 
-    With a label map it is a DICOM object, and the headers of its CT lie beside it.
+    With a label map it is a DICOM object, and the headers of its CT lie beside it; `ask_if_doubtful` as in `import_mask`.
 
     Raises:
         InvalidInput: `mask_grid`, `mask_labels`, `parse_failed`, or whatever `nifti.load_mask` or `import_mask` finds.
@@ -149,7 +150,9 @@ def import_objects(
     if label_map is None:
         found = sandbox.run("mask", folder, **grid)
     else:
-        found = sandbox.run("dicom_mask", folder, **grid, label_map=label_map)
+        found = sandbox.run(
+            "dicom_mask", folder, **grid, label_map=label_map, ask_if_doubtful=ask_if_doubtful
+        )
     labels = LabelSet.from_dicts(label_set.labels)
     stored = _store_files(store, key, folder / "output", found["counts"], geometry_of(volume), labels)
     if label_map is None:

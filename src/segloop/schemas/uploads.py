@@ -47,6 +47,11 @@ class UploadCompletion(Body):
     """What is said when a file is to be read, in place of what was announced."""
 
     label_map: LabelMap | None = None
+    mask_kind: Literal["imported", "ground_truth"] | None = Field(
+        default=None,
+        description="Of a mask: what it is. Needed where a DICOM object is to be ground truth and says of itself that a program "
+        "made it, or that nobody reviewed it.",
+    )
 
 
 class Upload(BaseModel):

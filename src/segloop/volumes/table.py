@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    cast,
     func,
     select,
     tuple_,
@@ -238,11 +239,16 @@ def list_open_uploads(conn: Connection, *, older_than: timedelta) -> list[str]:
 
 
 def finish_upload(conn: Connection, upload_id: str, *, state: str, result_id: str | None = None) -> None:
-    """Close an upload for good."""
+    """Close an upload for good; what structures of its file were called is not kept, for names may say whose it is."""
     conn.execute(
         update(uploads)
         .where(uploads.c.id == upload_id)
-        .values(state=state, result_id=result_id, finished_at=func.clock_timestamp())
+        .values(
+            options=uploads.c.options.op("-")(cast("label_map", Text)),
+            state=state,
+            result_id=result_id,
+            finished_at=func.clock_timestamp(),
+        )
     )
 
 

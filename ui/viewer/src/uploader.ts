@@ -1,5 +1,6 @@
 // Uploads a CT, a CT with its mask, or a mask straight to the API, in parts, with resume after a break.
 import { el } from './dom'
+import { Doubt, type Kind } from './doubt'
 import { Names, type LabelMap, type Structure } from './names'
 import CSS from './uploader.css?inline'
 
@@ -12,8 +13,8 @@ interface Args {
 }
 interface Upload { id: string; state?: string; part_bytes: number; n_parts: number; received: number[] }
 interface Volume { id: string; is_hu_like: boolean; hu_min: number; hu_max: number }
-/** What the API says of a refusal; of a mask whose file is kept for another answer, its structures and the project's labels. */
-interface Problem { code?: string; detail?: unknown; structures?: Structure[]; labels?: string[] }
+/** What the API says of a refusal; of a mask whose file is kept for another answer, its structures and the project's labels, or why it may be no ground truth. */
+interface Problem { code?: string; detail?: unknown; structures?: Structure[]; labels?: string[]; says?: string[] }
 type Call = <T>(path: string, init?: RequestInit) => Promise<T>
 
 const TRIES = 5
@@ -127,8 +128,8 @@ class Uploader {
   private input = el('input', { type: 'file' })
   private choose = el('button', { type: 'button' }, 'Choose a file')
   private what = el('span')
-  private kind = el('select', { 'aria-label': 'What the mask is' }, el('option', { value: 'ground_truth' }, 'ground truth'),
-    el('option', { value: 'imported' }, "another tool's result"))
+  private kind = el('select', { 'aria-label': 'What the mask is' }, el('option', { value: '' }, 'choose ...'),
+    el('option', { value: 'ground_truth' }, 'ground truth'), el('option', { value: 'imported' }, "another tool's result"))
   private corrects = el('input', { type: 'checkbox' })
   private corrected = el('label', { class: 'corrects' }, this.corrects, el('span', {}, 'It corrects the mask that is shown'))
   private annotated = new Annotated()
@@ -141,6 +142,7 @@ class Uploader {
   private cancel = el('button', { type: 'button' }, 'Cancel')
   private progress = el('div', { class: 'progress' }, this.bar, this.text, this.cancel)
   private names = new Names()
+  private doubt = new Doubt()
   private message = el('div', { class: 'message', role: 'status' })
   private running: AbortController | null = null
 
@@ -152,7 +154,7 @@ class Uploader {
       this.fields.append(field('Patient reference (optional, stored as a pseudonym)', this.patient), field('Case reference (optional)', this.caseName))
     } else this.what.textContent = 'Drop a mask here (NIfTI on the CT\'s own grid, DICOM SEG or RTSTRUCT), or'
     this.fields.append(field(data.volumeId === null ? 'A mask that comes with it is' : 'The mask is', this.kind))
-    this.root.append(el('style', {}, CSS), this.fields, this.corrected, this.annotated.root, this.zone, this.progress, this.message, this.names.root)
+    this.root.append(el('style', {}, CSS), this.fields, this.corrected, this.annotated.root, this.zone, this.progress, this.message, this.doubt.root, this.names.root)
     for (const type of ['keydown', 'keyup', 'keypress']) this.root.addEventListener(type, (event) => event.stopPropagation())
     this.choose.addEventListener('click', () => this.input.click())
     this.input.addEventListener('change', () => {
@@ -199,6 +201,7 @@ class Uploader {
     if (files.length > most) return this.say(most === 2 ? 'Drop one CT, or one CT and its mask.' : 'Drop one file at a time.', true)
     if (files.some(({ size }) => !size)) return this.say('This file is empty.', true)
     const hasMask = data.volumeId !== null || files.length === 2
+    if (hasMask && !this.kind.value) return this.say("Say first what the mask is: ground truth, or another tool's result. Then choose the file again.", true)
     if (hasMask && this.annotated.indices?.length === 0) return this.say('Tick the labels that were annotated in the mask.', true)
     const running = (this.running = new AbortController())
     delete this.root.dataset.volume
@@ -285,22 +288,25 @@ class Uploader {
     }
   }
 
-  /** Let the API check the file; where it can't tell a mask's structures, ask, and let it check again what it has. */
+  /** Let the API check the file; where it can't tell what a mask or its structures are, ask, and let it check again what it has. */
   private async complete<T>(id: string, what: string, call: Call): Promise<T> {
-    for (let map: LabelMap | null = null; ;) {
+    const answer: { label_map?: LabelMap; mask_kind?: Kind } = {}
+    for (;;) {
       this.text.textContent = `Checking the ${what} ...`
       this.cancel.disabled = true
-      const said = map && { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ label_map: map }) }
+      const init = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(answer) }
       try {
-        return await call<T>(`/uploads/${id}/complete`, { method: 'POST', ...said })
+        return await call<T>(`/uploads/${id}/complete`, init)
       } catch (error) {
         const asked = error instanceof Refused && error.status === 409 ? error.problem : null
-        if (!asked?.structures || !asked.labels) throw error
+        if (!asked?.says && !(asked?.structures && asked.labels)) throw error
         // What the names are the question itself shows, and better.
-        if (asked.code !== 'mask_names') this.say((error as Refused).message, true)
+        if (!asked.says && asked.code !== 'mask_names') this.say((error as Refused).message, true)
         this.text.textContent = `The ${what} waits for an answer.`
         this.cancel.disabled = false
-        map = await this.names.ask(asked.structures, asked.labels, this.running!.signal)
+        const { signal } = this.running!
+        if (asked.says) answer.mask_kind = await this.doubt.ask(asked.says, signal)
+        else answer.label_map = await this.names.ask(asked.structures!, asked.labels!, signal)
         this.say('')
       }
     }

@@ -17,6 +17,7 @@ from segloop.imaging.dicom import archive, read_rtstruct, read_seg
 from segloop.imaging.dicom.match import match
 from segloop.imaging.dicom.planes import Planes
 from segloop.imaging.dicom.same_study import require_same
+from segloop.imaging.dicom.self_said import doubts
 from segloop.imaging.dicom.series import require_volume
 from segloop.imaging.dicom.structure import KINDS, RTSTRUCT
 from segloop.imaging.geometry import Geometry
@@ -35,20 +36,34 @@ class Imported:
 
 
 def import_mask(
-    path: Path, headers: Path, folder: Path, *, labels: LabelSet, label_map: Mapping[str, str | None]
+    path: Path,
+    headers: Path,
+    folder: Path,
+    *,
+    labels: LabelSet,
+    label_map: Mapping[str, str | None],
+    ask_if_doubtful: bool = False,
 ) -> Imported:
     """Return the mask that a file, or the one object of a zip, holds for the CT of these packed headers.
 
-    `folder` is a place to unpack into.
+    `folder` is a place to unpack into. `ask_if_doubtful` refuses what says of itself that a program made it, or that nobody
+    reviewed it.
 
     Raises:
-        InvalidInput: `mask_object_missing`, `mask_objects_several`, `mask_object_broken`, or what is said by `same_study`,
+        InvalidInput: `mask_unreviewed`; `mask_object_missing`, `mask_objects_several`, `mask_object_broken`, or what is said by `same_study`,
             `match`, `planes`, `painting` and the readers.
     """
     try:
         found = _find(path, folder)
         series = require_volume(archive.unpack_headers(headers))
         notes = require_same(found, series.headers[0])
+        if ask_if_doubtful and (said := doubts(found)):
+            raise InvalidInput(
+                "mask_unreviewed",
+                f"This is to be ground truth, but of itself it says otherwise: {'; '.join(said)}. Say which it is: complete the "
+                "upload again with mask_kind 'imported', or with 'ground_truth' if a person has looked at every part of it.",
+                says=said,
+            )
         is_contours = str(found.SOPClassUID) == RTSTRUCT
         structures = read_rtstruct.rois_of(found) if is_contours else read_seg.segments_of(found)
         matched = match(structures, labels, label_map)

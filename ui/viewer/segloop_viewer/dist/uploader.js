@@ -1,17 +1,32 @@
 import { t as e } from "./dom-CAPoHm4o.js";
-// src/names.ts
-var t = "?", n = "", r = class {
+// src/doubt.ts
+var t = class {
+	root = e("div", {
+		class: "doubt",
+		hidden: ""
+	});
+	ask(t, n) {
+		let r = e("button", { type: "button" }, "Add as another tool's result"), i = e("button", { type: "button" }, "Add as ground truth"), a = e("input", { type: "checkbox" });
+		return i.disabled = !0, a.addEventListener("change", () => {
+			i.disabled = !a.checked;
+		}), this.root.replaceChildren(e("p", {}, "Is this ground truth? Of itself the file says otherwise:"), e("ul", {}, ...t.map((t) => e("li", {}, t))), e("label", { class: "corrects" }, a, e("span", {}, "A person has looked at every part of it")), e("div", { class: "buttons" }, r, i)), this.root.hidden = !1, new Promise((e, t) => {
+			r.addEventListener("click", () => e("imported")), i.addEventListener("click", () => e("ground_truth")), n.addEventListener("abort", () => t(n.reason), { once: !0 });
+		}).finally(() => {
+			this.root.hidden = !0;
+		});
+	}
+}, n = "?", r = "", i = class {
 	root = e("div", {
 		class: "names",
 		hidden: ""
 	});
-	ask(r, i, a) {
-		let o = r.filter(({ name: e }, t) => r.findIndex((t) => t.name === e) === t), s = o.map((e) => this.select(e, i)), c = e("button", { type: "button" }, "Add this mask"), l = e("button", { type: "button" }, "Leave out the others"), u = () => {
-			let e = s.filter(({ value: e }) => e === t).length;
-			c.disabled = e > 0 || s.every(({ value: e }) => e === n), l.hidden = !e;
+	ask(t, i, a) {
+		let o = t.filter(({ name: e }, n) => t.findIndex((t) => t.name === e) === n), s = o.map((e) => this.select(e, i)), c = e("button", { type: "button" }, "Add this mask"), l = e("button", { type: "button" }, "Leave out the others"), u = () => {
+			let e = s.filter(({ value: e }) => e === n).length;
+			c.disabled = e > 0 || s.every(({ value: e }) => e === r), l.hidden = !e;
 		};
 		l.addEventListener("click", () => {
-			for (let e of s) e.value === t && (e.value = n);
+			for (let e of s) e.value === n && (e.value = r);
 			u();
 		});
 		for (let e of s) e.addEventListener("change", u);
@@ -22,20 +37,20 @@ var t = "?", n = "", r = class {
 			this.root.hidden = !0;
 		});
 	}
-	select({ name: r, label: i }, a) {
-		let o = e("select", { "aria-label": `${r} is` }, ...i === null ? [e("option", { value: t }, "choose ...")] : [], e("option", { value: n }, "leave out"), ...a.map((t) => e("option", { value: t }, t)));
-		return o.value = i ?? t, o;
+	select({ name: t, label: i }, a) {
+		let o = e("select", { "aria-label": `${t} is` }, ...i === null ? [e("option", { value: n }, "choose ...")] : [], e("option", { value: r }, "leave out"), ...a.map((t) => e("option", { value: t }, t)));
+		return o.value = i ?? n, o;
 	}
-}, i = ".su{font:15px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:10px;display:flex}.su *{box-sizing:border-box}[hidden]{display:none!important}.fields{flex-wrap:wrap;gap:10px;display:flex}.fields label{flex-direction:column;flex:240px;gap:3px;font-size:14px;display:flex}.fields :is(input,select){font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:6px;padding:7px 9px}.corrects{align-items:center;gap:5px;font-size:14px;display:flex}.annotated{font-size:14px}.annotated summary{cursor:pointer}.annotated p{margin:6px 0}.annotated div{flex-wrap:wrap;gap:4px 14px;display:flex}.annotated label{align-items:center;gap:5px;display:flex}.zone{border:2px dashed var(--st-border-color,#999);background:var(--st-secondary-background-color,#f0f2f6);border-radius:8px;flex-wrap:wrap;justify-content:center;align-items:center;gap:10px;padding:26px 12px;display:flex}.zone.over{border-color:var(--st-primary-color,#1f6feb)}.zone input{display:none}button{font:inherit;color:inherit;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:6px;padding:6px 14px}button:hover:enabled,button:focus-visible{border-color:var(--st-primary-color,#1f6feb);box-shadow:0 0 0 1px var(--st-primary-color,#1f6feb);outline:none}button:disabled{opacity:.5;cursor:default}.progress{flex-wrap:wrap;align-items:center;gap:10px;padding:14px 0;display:flex}progress{height:14px;accent-color:var(--st-primary-color,#1f6feb);flex:200px}.text{font-variant-numeric:tabular-nums}.message:empty{display:none}.message.error{color:var(--st-red-text-color,#c62828);font-weight:600}.names{flex-direction:column;gap:8px;font-size:14px;display:flex}.names p{margin:0}.names .rows{flex-direction:column;gap:6px;max-height:320px;display:flex;overflow-y:auto}.names label{flex-wrap:wrap;justify-content:space-between;align-items:center;gap:4px 10px;display:flex}.names .name{overflow-wrap:anywhere;flex:160px}.names small{opacity:.75;display:block}.names select{font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:6px;flex:0 180px;padding:5px 7px}.names .buttons{flex-wrap:wrap;gap:10px;display:flex}", a = 5, o = /mask|label|seg|truth|(^|[^a-z])gt([^a-z]|$)/i, s = class extends Error {
+}, a = ".su{font:15px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:10px;display:flex}.su *{box-sizing:border-box}[hidden]{display:none!important}.fields{flex-wrap:wrap;gap:10px;display:flex}.fields label{flex-direction:column;flex:240px;gap:3px;font-size:14px;display:flex}.fields :is(input,select){font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:6px;padding:7px 9px}.corrects{align-items:center;gap:5px;font-size:14px;display:flex}.annotated{font-size:14px}.annotated summary{cursor:pointer}.annotated p{margin:6px 0}.annotated div{flex-wrap:wrap;gap:4px 14px;display:flex}.annotated label{align-items:center;gap:5px;display:flex}.zone{border:2px dashed var(--st-border-color,#999);background:var(--st-secondary-background-color,#f0f2f6);border-radius:8px;flex-wrap:wrap;justify-content:center;align-items:center;gap:10px;padding:26px 12px;display:flex}.zone.over{border-color:var(--st-primary-color,#1f6feb)}.zone input{display:none}button{font:inherit;color:inherit;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:6px;padding:6px 14px}button:hover:enabled,button:focus-visible{border-color:var(--st-primary-color,#1f6feb);box-shadow:0 0 0 1px var(--st-primary-color,#1f6feb);outline:none}button:disabled{opacity:.5;cursor:default}.progress{flex-wrap:wrap;align-items:center;gap:10px;padding:14px 0;display:flex}progress{height:14px;accent-color:var(--st-primary-color,#1f6feb);flex:200px}.text{font-variant-numeric:tabular-nums}.message:empty{display:none}.message.error{color:var(--st-red-text-color,#c62828);font-weight:600}.names{flex-direction:column;gap:8px;font-size:14px;display:flex}.names p{margin:0}.names .rows{flex-direction:column;gap:6px;max-height:320px;display:flex;overflow-y:auto}.names label{flex-wrap:wrap;justify-content:space-between;align-items:center;gap:4px 10px;display:flex}.names .name{overflow-wrap:anywhere;flex:160px}.names small{opacity:.75;display:block}.names select{font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:6px;flex:0 180px;padding:5px 7px}.names .buttons{flex-wrap:wrap;gap:10px;display:flex}.doubt{flex-direction:column;gap:8px;font-size:14px;display:flex}.doubt p,.doubt ul{margin:0}.doubt .buttons{flex-wrap:wrap;gap:10px;display:flex}", o = 5, s = /mask|label|seg|truth|(^|[^a-z])gt([^a-z]|$)/i, c = class extends Error {
 	status;
 	problem;
 	constructor(e, t, n) {
 		super(e), this.status = t, this.problem = n;
 	}
 };
-async function c(e, t, n, r) {
+async function l(e, t, n, r) {
 	for (let i = 1;; i++) {
-		let o = "The server could not be reached.";
+		let a = "The server could not be reached.";
 		try {
 			let r = await fetch(e, {
 				...t,
@@ -44,24 +59,24 @@ async function c(e, t, n, r) {
 			});
 			if (r.ok) return r.status === 204 ? null : await r.json();
 			let i = await r.json().catch(() => null);
-			if (o = typeof i?.detail == "string" ? i.detail : `The server answered ${r.status}.`, r.status < 500 && r.status !== 408 && r.status !== 429) throw new s(o, r.status, i);
+			if (a = typeof i?.detail == "string" ? i.detail : `The server answered ${r.status}.`, r.status < 500 && r.status !== 408 && r.status !== 429) throw new c(a, r.status, i);
 		} catch (e) {
-			if (n.aborted || e instanceof s) throw e;
+			if (n.aborted || e instanceof c) throw e;
 		}
-		if (i > a) throw Error(o);
-		let c = Math.min(16, 2 ** (i - 1));
-		r(`${o} Trying again in ${c} s (${i} of ${a}).`), await new Promise((e, t) => {
-			let r = setTimeout(e, c * 1e3);
+		if (i > o) throw Error(a);
+		let s = Math.min(16, 2 ** (i - 1));
+		r(`${a} Trying again in ${s} s (${i} of ${o}).`), await new Promise((e, t) => {
+			let r = setTimeout(e, s * 1e3);
 			n.addEventListener("abort", () => {
 				clearTimeout(r), t(n.reason);
 			}, { once: !0 });
 		}), r("");
 	}
 }
-async function l(e) {
+async function u(e) {
 	return globalThis.crypto?.subtle ? [...new Uint8Array(await crypto.subtle.digest("SHA-256", e))].map((e) => e.toString(16).padStart(2, "0")).join("") : null;
 }
-function u(e, t, n) {
+function d(e, t, n) {
 	let r = 2166136261;
 	for (let i of [
 		e.project,
@@ -70,28 +85,28 @@ function u(e, t, n) {
 	].join("\n")) r = Math.imul(r ^ i.codePointAt(0), 16777619) >>> 0;
 	return `segloop-upload:${r.toString(16)}:${t.size}:${t.lastModified}`;
 }
-function d(e, t) {
+function f(e, t) {
 	try {
 		t ? localStorage.setItem(e, t) : localStorage.removeItem(e);
 	} catch {}
 }
-function f(e) {
+function p(e) {
 	try {
 		return localStorage.getItem(e);
 	} catch {
 		return null;
 	}
 }
-function p(e) {
+function m(e) {
 	let [t, n] = e, r = [t, n].map(({ name: e }) => /\.zip$/i.test(e));
 	if (r[0] !== r[1]) return r[0] ? [t, n] : [n, t];
-	let i = [t, n].map(({ name: e }) => o.test(e));
+	let i = [t, n].map(({ name: e }) => s.test(e));
 	return i[0] === i[1] ? t.size >= n.size ? [t, n] : [n, t] : i[1] ? [t, n] : [n, t];
 }
-function m(e) {
+function h(e) {
 	return e < 60 ? `${Math.ceil(e)} s` : `${Math.floor(e / 60)} min ${Math.round(e % 60)} s`;
 }
-var h = class {
+var g = class {
 	root = e("details", { class: "annotated" });
 	summary = e("summary");
 	list = e("div", {});
@@ -121,7 +136,7 @@ var h = class {
 		let e = this.checks.length;
 		this.summary.textContent = `Annotated in the mask: ${this.indices === null ? `all ${e} labels` : `${this.indices.length} of ${e} labels`}`;
 	}
-}, g = class {
+}, _ = class {
 	data;
 	root = e("div", {
 		class: "su",
@@ -131,10 +146,10 @@ var h = class {
 	input = e("input", { type: "file" });
 	choose = e("button", { type: "button" }, "Choose a file");
 	what = e("span");
-	kind = e("select", { "aria-label": "What the mask is" }, e("option", { value: "ground_truth" }, "ground truth"), e("option", { value: "imported" }, "another tool's result"));
+	kind = e("select", { "aria-label": "What the mask is" }, e("option", { value: "" }, "choose ..."), e("option", { value: "ground_truth" }, "ground truth"), e("option", { value: "imported" }, "another tool's result"));
 	corrects = e("input", { type: "checkbox" });
 	corrected = e("label", { class: "corrects" }, this.corrects, e("span", {}, "It corrects the mask that is shown"));
-	annotated = new h();
+	annotated = new g();
 	fields = e("div", { class: "fields" });
 	patient = e("input", {
 		type: "text",
@@ -155,7 +170,8 @@ var h = class {
 	text = e("span", { class: "text" });
 	cancel = e("button", { type: "button" }, "Cancel");
 	progress = e("div", { class: "progress" }, this.bar, this.text, this.cancel);
-	names = new r();
+	names = new i();
+	doubt = new t();
 	message = e("div", {
 		class: "message",
 		role: "status"
@@ -164,7 +180,7 @@ var h = class {
 	constructor(t) {
 		this.data = t;
 		let n = (t, n) => e("label", {}, e("span", {}, t), n);
-		t.volumeId === null ? (this.input.multiple = !0, this.what.textContent = "Drop a CT (NIfTI, or a zip of its DICOM files) here, or a CT and its mask, or", this.fields.append(n("Patient reference (optional, stored as a pseudonym)", this.patient), n("Case reference (optional)", this.caseName))) : this.what.textContent = "Drop a mask here (NIfTI on the CT's own grid, DICOM SEG or RTSTRUCT), or", this.fields.append(n(t.volumeId === null ? "A mask that comes with it is" : "The mask is", this.kind)), this.root.append(e("style", {}, i), this.fields, this.corrected, this.annotated.root, this.zone, this.progress, this.message, this.names.root);
+		t.volumeId === null ? (this.input.multiple = !0, this.what.textContent = "Drop a CT (NIfTI, or a zip of its DICOM files) here, or a CT and its mask, or", this.fields.append(n("Patient reference (optional, stored as a pseudonym)", this.patient), n("Case reference (optional)", this.caseName))) : this.what.textContent = "Drop a mask here (NIfTI on the CT's own grid, DICOM SEG or RTSTRUCT), or", this.fields.append(n(t.volumeId === null ? "A mask that comes with it is" : "The mask is", this.kind)), this.root.append(e("style", {}, a), this.fields, this.corrected, this.annotated.root, this.zone, this.progress, this.message, this.doubt.root, this.names.root);
 		for (let e of [
 			"keydown",
 			"keyup",
@@ -195,31 +211,33 @@ var h = class {
 		let { data: t } = this, n = t.volumeId === null ? 2 : 1;
 		if (e.length > n) return this.say(n === 2 ? "Drop one CT, or one CT and its mask." : "Drop one file at a time.", !0);
 		if (e.some(({ size: e }) => !e)) return this.say("This file is empty.", !0);
-		if ((t.volumeId !== null || e.length === 2) && this.annotated.indices?.length === 0) return this.say("Tick the labels that were annotated in the mask.", !0);
-		let r = this.running = new AbortController();
+		let r = t.volumeId !== null || e.length === 2;
+		if (r && !this.kind.value) return this.say("Say first what the mask is: ground truth, or another tool's result. Then choose the file again.", !0);
+		if (r && this.annotated.indices?.length === 0) return this.say("Tick the labels that were annotated in the mask.", !0);
+		let i = this.running = new AbortController();
 		delete this.root.dataset.volume, this.setState("busy"), this.say("");
-		let i = (e, n = {}) => c(`${t.apiBase}/v1${e}`, n, r.signal, (e) => this.say(e, !!e));
+		let a = (e, n = {}) => l(`${t.apiBase}/v1${e}`, n, i.signal, (e) => this.say(e, !!e));
 		try {
 			if (t.volumeId !== null) {
-				let n = await this.send(e[0], "mask", t.volumeId, i);
+				let n = await this.send(e[0], "mask", t.volumeId, a);
 				this.finish({
 					volume_id: t.volumeId,
 					mask_id: n.id
 				});
 			} else {
-				let [t, n] = e.length === 2 ? p(e) : [e[0], null], r = await this.send(t, "CT", null, i);
+				let [t, n] = e.length === 2 ? m(e) : [e[0], null], r = await this.send(t, "CT", null, a);
 				this.root.dataset.volume = r.id;
-				let a = n && await this.sendMaskOf(r, n, i);
+				let i = n && await this.sendMaskOf(r, n, a);
 				this.finish({
 					volume_id: r.id,
-					mask_id: a,
+					mask_id: i,
 					is_hu_like: r.is_hu_like,
 					hu_min: r.hu_min,
 					hu_max: r.hu_max
 				});
 			}
 		} catch (e) {
-			r.signal.aborted ? (this.setState("idle"), this.say("The upload was cancelled.")) : (this.setState("error"), this.say(e instanceof Error ? e.message : String(e), !0));
+			i.signal.aborted ? (this.setState("idle"), this.say("The upload was cancelled.")) : (this.setState("error"), this.say(e instanceof Error ? e.message : String(e), !0));
 		} finally {
 			this.running = null;
 		}
@@ -239,17 +257,17 @@ var h = class {
 	async send(e, t, n, r) {
 		let { data: i } = this;
 		this.bar.value = 0, this.text.textContent = `Starting the ${t} ...`, this.cancel.disabled = !1;
-		let a = this.annotated.indices, o = this.corrects.checked && t === "mask" ? i.parentId : null, c = t === "CT" ? [this.patient.value.trim(), this.caseName.value.trim()] : [
+		let a = this.annotated.indices, o = this.corrects.checked && t === "mask" ? i.parentId : null, s = t === "CT" ? [this.patient.value.trim(), this.caseName.value.trim()] : [
 			n,
 			this.kind.value,
 			String(a),
 			String(o)
-		], l = u(i, e, c), f = null;
+		], l = d(i, e, s), u = null;
 		try {
-			if (f = await this.resume(l, r), !f) {
-				let s = t === "CT" ? {
-					patient_reference: c[0] || void 0,
-					case_reference: c[1] || void 0
+			if (u = await this.resume(l, r), !u) {
+				let c = t === "CT" ? {
+					patient_reference: s[0] || void 0,
+					case_reference: s[1] || void 0
 				} : {
 					purpose: "mask",
 					volume_id: n,
@@ -257,78 +275,79 @@ var h = class {
 					annotated_labels: a,
 					parent_id: o
 				};
-				f = await r(`/projects/${encodeURIComponent(i.project)}/uploads`, {
+				u = await r(`/projects/${encodeURIComponent(i.project)}/uploads`, {
 					method: "POST",
 					headers: { "Content-Type": "application/json" },
 					body: JSON.stringify({
 						size_bytes: e.size,
-						...s
+						...c
 					})
-				}), d(l, f.id);
+				}), f(l, u.id);
 			}
-			await this.sendParts(e, f, t, r);
-			let s = await this.complete(f.id, t, r);
-			return d(l, null), s;
+			await this.sendParts(e, u, t, r);
+			let c = await this.complete(u.id, t, r);
+			return f(l, null), c;
 		} catch (e) {
-			if (this.running?.signal.aborted) throw d(l, null), f && await fetch(`${i.apiBase}/v1/uploads/${f.id}`, {
+			if (this.running?.signal.aborted) throw f(l, null), u && await fetch(`${i.apiBase}/v1/uploads/${u.id}`, {
 				method: "DELETE",
 				credentials: "same-origin"
 			}).catch(() => null), e;
-			let t = e instanceof s;
-			t && e.status !== 401 && e.status !== 403 && d(l, null);
+			let t = e instanceof c;
+			t && e.status !== 401 && e.status !== 403 && f(l, null);
 			let n = e instanceof Error ? e.message : String(e);
 			throw t ? e : /* @__PURE__ */ Error(`${n} Choose the same file again to go on where it stopped.`);
 		}
 	}
 	async complete(e, t, n) {
-		for (let r = null;;) {
+		let r = {};
+		for (;;) {
 			this.text.textContent = `Checking the ${t} ...`, this.cancel.disabled = !0;
-			let i = r && {
+			let i = {
+				method: "POST",
 				headers: { "Content-Type": "application/json" },
-				body: JSON.stringify({ label_map: r })
+				body: JSON.stringify(r)
 			};
 			try {
-				return await n(`/uploads/${e}/complete`, {
-					method: "POST",
-					...i
-				});
+				return await n(`/uploads/${e}/complete`, i);
 			} catch (e) {
-				let n = e instanceof s && e.status === 409 ? e.problem : null;
-				if (!n?.structures || !n.labels) throw e;
-				n.code !== "mask_names" && this.say(e.message, !0), this.text.textContent = `The ${t} waits for an answer.`, this.cancel.disabled = !1, r = await this.names.ask(n.structures, n.labels, this.running.signal), this.say("");
+				let n = e instanceof c && e.status === 409 ? e.problem : null;
+				if (!n?.says && !(n?.structures && n.labels)) throw e;
+				!n.says && n.code !== "mask_names" && this.say(e.message, !0), this.text.textContent = `The ${t} waits for an answer.`, this.cancel.disabled = !1;
+				let { signal: i } = this.running;
+				n.says ? r.mask_kind = await this.doubt.ask(n.says, i) : r.label_map = await this.names.ask(n.structures, n.labels, i), this.say("");
 			}
 		}
 	}
 	async sendParts(e, { id: t, part_bytes: n, n_parts: r, received: i }, a, o) {
-		let s = new Set(i), c = performance.now(), u = 0, d = [...s].reduce((t, r) => t + Math.min(n, e.size - (r - 1) * n), 0);
+		let s = new Set(i), c = performance.now(), l = 0, d = [...s].reduce((t, r) => t + Math.min(n, e.size - (r - 1) * n), 0);
 		for (let i = 1; i <= r; i++) {
 			if (s.has(i)) continue;
-			let r = await e.slice((i - 1) * n, i * n).arrayBuffer(), f = { "Content-Type": "application/octet-stream" }, p = await l(r);
+			let r = await e.slice((i - 1) * n, i * n).arrayBuffer(), f = { "Content-Type": "application/octet-stream" }, p = await u(r);
 			p && (f["X-Content-Sha256"] = p), await o(`/uploads/${t}/parts/${i}`, {
 				method: "PUT",
 				headers: f,
 				body: r
-			}), u += r.byteLength, d += r.byteLength;
-			let h = u / ((performance.now() - c) / 1e3);
-			this.bar.value = d / e.size, this.text.textContent = `${a}: ${(d / 1e6).toFixed(1)} of ${(e.size / 1e6).toFixed(1)} MB, ${(h / 1e6).toFixed(1)} MB/s, ${m((e.size - d) / h)} left`;
+			}), l += r.byteLength, d += r.byteLength;
+			let m = l / ((performance.now() - c) / 1e3);
+			this.bar.value = d / e.size, this.text.textContent = `${a}: ${(d / 1e6).toFixed(1)} of ${(e.size / 1e6).toFixed(1)} MB, ${(m / 1e6).toFixed(1)} MB/s, ${h((e.size - d) / m)} left`;
 		}
 	}
 	async resume(e, t) {
-		let n = f(e);
+		let n = p(e);
 		if (!n) return null;
 		try {
 			let e = await t(`/uploads/${encodeURIComponent(n)}`);
 			if (!e.state || e.state === "open") return e;
 		} catch (e) {
-			if (!(e instanceof s) || e.status === 401 || e.status === 403) throw e;
+			if (!(e instanceof c) || e.status === 401 || e.status === 403) throw e;
 		}
-		return d(e, null), null;
+		return f(e, null), null;
 	}
-}, _ = /* @__PURE__ */ new Map();
-function v({ data: e, parentElement: t, setTriggerValue: n }) {
-	let r = _.get(e.instance) ?? new g(e);
-	return _.set(e.instance, r), r.show(e), r.trigger = n, r.root.parentNode !== t && t.append(r.root), () => {
+}, v = /* @__PURE__ */ new Map();
+function y({ data: e, parentElement: t, setTriggerValue: n }) {
+	let r = v.get(e.instance) ?? new _(e);
+	return v.set(e.instance, r), r.show(e), r.trigger = n, r.root.parentNode !== t && t.append(r.root), () => {
 		r.root.parentNode === t && r.root.remove();
 	};
 }
-export { v as default };
+export { y as default };
