@@ -9,8 +9,8 @@ from datetime import timedelta
 from segloop.database import Engine, transaction
 from segloop.errors import SegloopError
 from segloop.webhooks import table
-from segloop.webhooks.manage import Rules
-from segloop.webhooks.send import LIMIT_S, pause_s, send_all
+from segloop.webhooks.manage import Rules, switch_off
+from segloop.webhooks.send import GONE, LIMIT_S, pause_s, send_all
 
 log = logging.getLogger(__name__)
 AT_ONCE = 20
@@ -32,10 +32,12 @@ def send_due(engine: Engine, rules: Rules) -> int:
                 assert outcome.status is not None
                 table.note_delivered(conn, delivery.id, status=outcome.status)
                 continue
-            again_in_s = pause_s(delivery.attempts)
+            again_in_s = None if outcome.code == GONE else pause_s(delivery.attempts)
             table.note_failed(
                 conn, delivery.id, status=outcome.status, code=outcome.code, again_in_s=again_in_s
             )
+            if outcome.code == GONE:
+                switch_off(conn, delivery.webhook_id, reason=GONE)
             log.warning("webhook %s, try %d: %s", delivery.webhook_id, delivery.attempts, outcome.code)
     return len(due)
 

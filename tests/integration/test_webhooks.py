@@ -164,6 +164,36 @@ def test_it_is_tried_eight_times_then_given_up_and_sent_again_when_asked(
     assert len({body for *_, body in receiver.got}) == 1
 
 
+def test_a_receiver_that_is_gone_is_switched_off_visibly(
+    client: TestClient, engine: Engine, rules: manage.Rules, receiver: Receiver
+) -> None:
+    webhook = make(client, receiver.url)
+    other = make(client, receiver.url, "job.failed")
+    first, second = (client.post(f"/v1/webhooks/{webhook['id']}/test").json() for _ in range(2))
+    receiver.status = 410
+    webhook_sender.send_due(engine, rules)
+    by_id = {one["id"]: one for one in deliveries(client, webhook)}
+    assert {by_id[one["id"]]["state"] for one in (first, second)} == {"dead"}
+    assert {by_id[one["id"]]["last_code"] for one in (first, second)} <= {
+        "receiver_gone",
+        "webhook_switched_off",
+    }
+    shown = {one["id"]: one for one in client.get("/v1/projects/default/webhooks").json()["items"]}
+    assert shown[webhook["id"]]["switched_off_reason"] == "receiver_gone"
+    assert shown[webhook["id"]]["switched_off_at"] and shown[other["id"]]["switched_off_at"] is None
+
+    n_got = len(receiver.got)
+    receiver.status = 204
+    run_a_job(client, engine)
+    for path in ("test", f"deliveries/{first['id']}/replay"):
+        answer = client.post(f"/v1/webhooks/{webhook['id']}/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (409, "webhook_switched_off")
+    webhook_sender.send_due(engine, rules)
+    assert len(receiver.got) == n_got
+    events = client.get("/v1/audit", params={"action": "webhook.switched_off"}).json()["items"]
+    assert [one["object_id"] for one in events] == [webhook["id"]]
+
+
 def test_who_is_killed_while_sending_leaves_the_message_to_the_next(
     client: TestClient,
     engine: Engine,

@@ -24,6 +24,11 @@ class Webhook(Result):
     events: list[str]
     created_by: str
     created_at: datetime
+    switched_off_at: datetime | None = Field(
+        default=None,
+        description="Since when nothing is sent to it: its receiver answered 410. Make a new one.",
+    )
+    switched_off_reason: str | None = None
 
 
 class MadeWebhook(Webhook):

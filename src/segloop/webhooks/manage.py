@@ -21,6 +21,8 @@ from segloop.webhooks.event import TEST, Event, body_of
 
 SECRET_BYTES = 32
 PREFIX = "whsec_"
+SENDER = "webhook sender"
+"""Who acts where no person does."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,20 @@ def unsubscribe(conn: Connection, webhook_id: str, *, actor: str) -> None:
     _record(conn, row, actor, "webhook.removed")
 
 
+def switch_off(conn: Connection, webhook_id: str, *, reason: str) -> None:
+    """Send nothing more to a webhook, which stays listed with the reason; what still waits for it is given up. A repeat changes nothing."""
+    row = table.switch_off(conn, webhook_id, reason=reason)
+    if row is not None:
+        _record(conn, row, SENDER, "webhook.switched_off")
+
+
 def try_out(conn: Connection, webhook_id: str, *, actor: str) -> Row[Any]:
-    """Have a test event sent to this webhook and return its delivery."""
-    row = table.get(conn, webhook_id)
+    """Have a test event sent to this webhook and return its delivery.
+
+    Raises:
+        Conflict: `webhook_switched_off`.
+    """
+    row = _require_on(table.get(conn, webhook_id))
     body = body_of(TEST, {"webhook_id": webhook_id})
     _record(conn, row, actor, "webhook.tested")
     return table.insert_delivery(
@@ -94,11 +107,24 @@ def try_out(conn: Connection, webhook_id: str, *, actor: str) -> Row[Any]:
 
 
 def replay(conn: Connection, webhook_id: str, delivery_id: str, *, actor: str) -> Row[Any]:
-    """Have a delivery sent again with the same id and body, whatever became of it."""
-    row = table.get(conn, webhook_id)
+    """Have a delivery sent again with the same id and body, whatever became of it.
+
+    Raises:
+        Conflict: `webhook_switched_off`.
+    """
+    row = _require_on(table.get(conn, webhook_id))
     found = table.replay(conn, delivery_id, webhook_id=webhook_id)
     _record(conn, row, actor, "webhook.replayed")
     return found
+
+
+def _require_on(row: Row[Any]) -> Row[Any]:
+    if row.switched_off_at is not None:
+        raise Conflict(
+            "webhook_switched_off",
+            "The receiver of this webhook answered 410: it wants nothing more. Remove it, and make a new one if that was a mistake.",
+        )
+    return row
 
 
 def _record(conn: Connection, row: Row[Any], actor: str, action: str) -> None:

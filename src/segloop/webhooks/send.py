@@ -22,6 +22,8 @@ LIMIT_S = 15.0
 PAUSES_S = (5.0, 60.0, 600.0, 3600.0, 3 * 3600.0, 8 * 3600.0, 12 * 3600.0)
 """How long it waits after each try but the last: eight tries in a day."""
 JITTER = 0.2
+GONE = "receiver_gone"
+"""The receiver answered 410: as Standard Webhooks say, it wants nothing more, and its webhook is switched off."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ async def _send(rules: Rules, delivery: Row[Any]) -> Outcome:
     async with httpx.AsyncClient(trust_env=False, follow_redirects=False, verify=trust) as client:
         answer = await client.send(request, stream=True)
         await answer.aclose()  # its body is nothing to us
+    if answer.status_code == httpx.codes.GONE:
+        return Outcome(answer.status_code, GONE)
     return Outcome(answer.status_code, "" if answer.is_success else "receiver_refused")
 
 

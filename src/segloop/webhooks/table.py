@@ -42,6 +42,9 @@ webhooks = Table(
     Column("secret", LargeBinary, nullable=False),
     Column("events", ARRAY(Text), nullable=False),
     Column("removed_at", DateTime(timezone=True)),
+    # Its receiver wants nothing more: it is listed, and nothing is sent to it.
+    Column("switched_off_at", DateTime(timezone=True)),
+    Column("switched_off_reason", Text),
     Index("webhooks_by_project", "project_id", "created_at"),
 )
 
@@ -93,10 +96,29 @@ def list_(conn: Connection, *, project_id: str) -> Sequence[Row[Any]]:
 def remove(conn: Connection, webhook_id: str) -> None:
     """Remove a webhook; what still waits for it is given up."""
     conn.execute(update(webhooks).where(webhooks.c.id == webhook_id).values(removed_at=_now))
+    _give_up(conn, webhook_id, code="webhook_removed")
+
+
+def switch_off(conn: Connection, webhook_id: str, *, reason: str) -> Row[Any] | None:
+    """Switch a webhook off and return it, or None where it was off or removed already; what waits for it is given up."""
+    row = conn.execute(
+        update(webhooks)
+        .where(
+            webhooks.c.id == webhook_id, webhooks.c.removed_at.is_(None), webhooks.c.switched_off_at.is_(None)
+        )
+        .values(switched_off_at=_now, switched_off_reason=reason)
+        .returning(webhooks)
+    ).one_or_none()
+    if row is not None:
+        _give_up(conn, webhook_id, code="webhook_switched_off")
+    return row
+
+
+def _give_up(conn: Connection, webhook_id: str, *, code: str) -> None:
     conn.execute(
         update(webhook_deliveries)
         .where(webhook_deliveries.c.webhook_id == webhook_id, webhook_deliveries.c.state == "waiting")
-        .values(state="dead", last_code="webhook_removed", ended_at=_now)
+        .values(state="dead", last_code=code, ended_at=_now)
     )
 
 
@@ -105,6 +127,7 @@ def add_for_subscribers(conn: Connection, *, project_id: str, event: str, body: 
     wanting = select(webhooks.c.project_id, webhooks.c.id, literal(event), literal(body)).where(
         webhooks.c.project_id == project_id,
         webhooks.c.removed_at.is_(None),
+        webhooks.c.switched_off_at.is_(None),
         webhooks.c.events.any(event),
     )
     columns = ["project_id", "webhook_id", "event", "body"]
