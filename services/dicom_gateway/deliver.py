@@ -65,6 +65,8 @@ class Deliverer:
             log.error("series %s to %s: %s", entry.key, delivery.destination, type(error).__name__)
             text = "Something unexpected went wrong; it is tried again."
             after = after_error(delivery, Unavailable(UNEXPECTED, text))
+        if after.state != "waiting":
+            after = replace(after, mask_id=entry.mask_id, ended=time.time())
         log.info(
             "series %s to %s as %s: %s %s",
             entry.key,

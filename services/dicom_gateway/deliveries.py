@@ -29,7 +29,8 @@ class Delivery:
     "sent": the peer took it and can't be asked for it. "verified": it was asked and has it. "superseded": this form
     can't be had, and others are sent instead, or none where nothing was found. `denials` counts how often it said success and did not have it;
     `transaction` is the storage commitment that is waited for, "" for none: the peer took the object then. `asks` counts how
-    often it was asked for one and did not answer, `unexpected` how often something went wrong that nobody foresaw.
+    often it was asked for one and did not answer, `unexpected` how often something went wrong that nobody foresaw. `mask_id` is
+    which mask it was of, and `ended` when that was (seconds since 1970), once it waits no more.
     """
 
     destination: str
@@ -43,6 +44,8 @@ class Delivery:
     transaction: str = ""
     asks: int = 0
     unexpected: int = 0
+    mask_id: str = ""
+    ended: float = 0.0
 
 
 class NotTaken(SegloopError):

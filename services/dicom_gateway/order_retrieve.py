@@ -20,15 +20,15 @@ WAITS_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
 
 def retrieve(
     config: Config, spool: Spool, retriever: Retriever, payload: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Pull a series and return `{series, volume_id}` once its volume is stored; it goes to the order's destinations, or none.
+) -> Callable[[], dict[str, Any]]:
+    """Pull a series, and return what waits for its volume and gives `{series, volume_id}`; it goes to the order's destinations, or none.
 
     With a `job_id` that job is followed. Ordered again for the same job, it also goes to the destinations and in the forms
     that are new. While the gateway works on the series for another job, this one gets an entry of its own beside it.
 
     Raises:
         InvalidInput: `destination_unknown`, why no volume can be made of it, or as `Retriever.retrieve`.
-        NotFound, Conflict, Unavailable: as `Retriever.retrieve`; Conflict `series_under_way` where it was routed anew meanwhile.
+        NotFound, Conflict, Unavailable: as `Retriever.retrieve`; then Conflict `series_under_way` where it was routed anew meanwhile.
     """
     names, outputs = tuple(payload.get("destinations") or ()), tuple(payload.get("forms") or ())
     require_known(config, names)
@@ -68,7 +68,7 @@ def retrieve(
         earlier = now
         now = spool.beside(earlier, lambda entry: begun(entry, earlier))
     key = found.key if now is None else now.key
-    return {"series": key, "volume_id": _volume(spool, key, job_id)}
+    return lambda: {"series": key, "volume_id": _volume(spool, key, job_id)}
 
 
 _FROM_THERE: dict[str, Any] = {

@@ -15,8 +15,10 @@ MOST_AT_ONCE, PLACE_S = 8, 20.0
 """How many orders of either sort are done at once, and how long a free place is waited for before the loop comes round again."""
 ANSWER_FOR_S, ANSWER_AGAIN_S = 600.0, 5.0
 """How long an answer is offered to an API that is away; then it gives the order out again."""
-Do = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Does an order by its payload and returns its result; a `SegloopError` means it failed."""
+Result = Mapping[str, Any]
+Do = Callable[[Mapping[str, Any]], Result | Callable[[], Result]]
+"""Does an order by its payload and returns its result, or what waits for that and needs no place meanwhile; a `SegloopError`
+means it failed."""
 
 
 class Orders:
@@ -61,22 +63,27 @@ class Orders:
             self._do_one(order)
 
     def _do_one(self, order: Mapping[str, Any]) -> None:
+        place = _Place(self._free)
         try:
-            result = self._result(order)
+            result = self._result(order, place)
             log.info("order %s (%s): %s %s", order["id"], order["kind"], result["state"], result["code"])
             self._answer(order["id"], result)
         finally:
             with self._lock:
                 self._running.discard(order["id"])
-            self._free.release()
+            place.give_back()
 
-    def _result(self, order: Mapping[str, Any]) -> dict[str, Any]:
+    def _result(self, order: Mapping[str, Any], place: "_Place") -> dict[str, Any]:
         do = self._kinds.get(order["kind"])
         if do is None:
             text = "This gateway doesn't know such orders; bring it to the API's version."
             return _failed("order_unknown", text)
         try:
-            return {"state": "done", "code": "", "message": "", "result": dict(do(order["payload"]))}
+            found = do(order["payload"])
+            if callable(found):
+                place.give_back()
+                found = found()
+            return {"state": "done", "code": "", "message": "", "result": dict(found)}
         except SegloopError as error:
             return _failed(error.code, error.message)
         except Exception as error:
@@ -95,6 +102,18 @@ class Orders:
                 log.warning("the answer to order %s was not taken: %s", order_id, error.code)
                 return None
         return None
+
+
+class _Place:
+    """One of the places for orders that are done at once; given back once."""
+
+    def __init__(self, free: threading.Semaphore) -> None:
+        self._free: threading.Semaphore | None = free
+
+    def give_back(self) -> None:
+        free, self._free = self._free, None
+        if free is not None:
+            free.release()
 
 
 def _failed(code: str, message: str) -> dict[str, Any]:

@@ -104,6 +104,7 @@ def gateway_state(config: Config) -> dict[str, Any]:
                 "priority": rule.priority,
                 "forms": list(rule.outputs),
                 "destinations": list(rule.destinations),
+                "conditions": rule.conditions,
             }
             for rule in config.rules
         ],
@@ -133,6 +134,8 @@ def series_report(entry: Entry, n_instances: int, identity: Mapping[str, str] | 
                 "code": one.code,
                 "message": one.message[:_TEXT],
                 "attempts": one.attempts,
+                "mask_id": one.mask_id or None,
+                "ended_at": datetime.fromtimestamp(one.ended, UTC).isoformat() if one.ended else None,
             }
             for one in entry.deliveries
         ],

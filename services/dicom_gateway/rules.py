@@ -37,6 +37,12 @@ class Rule:
     destinations: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
 
+    @property
+    def conditions(self) -> dict[str, str]:
+        """What must hold, by its name in the configuration, as it stands there."""
+        found = {name: pattern.pattern for name, pattern in self.patterns.items()}
+        return found | ({"fewest_slices": str(self.fewest_slices)} if self.fewest_slices > 1 else {})
+
     def fits(self, header: Dataset, *, caller: str, n_slices: int) -> bool:
         """Say whether a series is meant, by the header of one of its slices."""
         values = {

@@ -66,12 +66,39 @@ def test_who_may_sees_whose_cts_these_are_and_each_look_is_on_record(
         "accession": "ACC-9",
         "study_description": "",
         "series_description": "",
+        "is_unreadable": False,
     }
     assert events(settings, "identity.viewed")[before:] == [
         (other["id"], "local", {}),
         (one["id"], "local", {}),
     ]
     assert http.get("/v1/me").json()["permissions"] == ["export", "identity"]
+
+
+def test_one_that_cannot_be_read_keeps_nobody_from_seeing_the_others(
+    http: TestClient, tmp_path: Path, settings: Settings
+) -> None:
+    volumes = [case(http, tmp_path / str(seed), seed) for seed in (71, 72)]
+    engine = open_engine(settings.owner_database_url)
+    of_first = "WHERE source_key = (SELECT source_key FROM volumes WHERE id = :v)"
+    with transaction(engine) as conn:
+        values: dict[str, Any] = {"v": volumes[0]["id"]}
+        values["kept"] = conn.execute(
+            text(f"SELECT sealed FROM identity.texts {of_first}"), values
+        ).scalar_one()
+        conn.execute(text(f"UPDATE identity.texts SET sealed = 'broken' {of_first}"), values)
+    before = len(events(settings, "identity.viewed"))
+    answer = http.post("/v1/identities", json={"volume_ids": [one["id"] for one in volumes]})
+    with transaction(engine) as conn:  # for the tests that come after
+        conn.execute(text(f"UPDATE identity.texts SET sealed = :kept {of_first}"), values)
+    engine.dispose()
+    assert answer.status_code == 200, answer.text
+    told = answer.json()["items"]
+    assert [(one["is_unreadable"], one["patient_name"]) for one in told] == [
+        (True, ""),
+        (False, "Canary^Carla"),
+    ]
+    assert len(events(settings, "identity.viewed")) == before + 1
 
 
 def test_without_the_permission_nobody_is_named_by_any_route(

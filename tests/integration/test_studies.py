@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
@@ -14,6 +15,8 @@ from segloop.database import open_engine, transaction
 from segloop.settings import Settings
 from services.api.main import create_app
 from services.api.sweep import sweep
+from tests.dicom_series import voxels
+from tests.integration.editing import upload, upload_mask
 
 AET = "SEGLOOP"
 IDENTITY = {
@@ -30,7 +33,15 @@ STATE = {
     "port": 11112,
     "destinations": [{"name": "pacs", "kind": "c-store", "forms": ["seg", "pdf"]}],
     "sources": [{"name": "archive", "kind": "dicomweb"}],
-    "rules": [{"name": "all", "project": "default", "priority": "routine", "destinations": ["pacs"]}],
+    "rules": [
+        {
+            "name": "all",
+            "project": "default",
+            "priority": "routine",
+            "destinations": ["pacs"],
+            "conditions": {"study_description": "(?i)neck|head", "fewest_slices": "20"},
+        }
+    ],
 }
 
 
@@ -277,3 +288,51 @@ def test_whose_a_refused_series_was_is_forgotten_after_a_week(
         )
     engine.dispose()
     assert kept == {"k8-0": False, "k9-0": True}
+
+
+def test_which_mask_went_where_is_told_and_recorded_once(http: TestClient, owner_url: str) -> None:
+    volume = upload(http, voxels(seed=88), np.diag([2.0, 2.0, 3.0, 1.0]))
+    drawn = np.zeros((14, 12, 8), np.uint8)
+    drawn[1, 1, 1] = 3
+    mask = upload_mask(http, volume, drawn, np.diag([2.0, 2.0, 3.0, 1.0]))
+    waiting = {"destination": "pacs", "form": "seg", "state": "waiting"}
+    sent = waiting | {"state": "verified", "mask_id": mask["id"], "ended_at": "2026-11-30T10:20:00Z"}
+    common = {"project": "default", "volume_id": volume["id"], "mask_id": mask["id"]}
+    for stage, delivery in [("delivering", waiting), ("done", sent), ("done", sent)]:
+        report(http, "masks-0", stage=stage, deliveries=[delivery], **common)
+    (found,) = listed(http, volume_id=volume["id"])["items"]
+    (made,) = found["delivered_masks"]
+    assert (made["id"], made["kind"], made["model"], made["created_by"]) == (
+        mask["id"],
+        "imported",
+        None,
+        "local",
+    )
+    assert found["deliveries"][0]["ended_at"] == "2026-11-30T10:20:00Z"
+    events = _events(owner_url, found["id"])
+    assert [one["state"] for one in events] == ["verified"]
+    assert (events[0]["destination"], events[0]["form"], events[0]["mask_id"]) == ("pacs", "seg", mask["id"])
+
+    # A later one there is another event, and so is a failure.
+    later = sent | {"ended_at": "2026-11-30T11:00:00Z"}
+    failed = waiting | {
+        "destination": "vna",
+        "state": "failed",
+        "code": "destination_refuses",
+        "mask_id": mask["id"],
+    }
+    report(http, "masks-0", stage="failed", deliveries=[later, failed], **common)
+    assert [(one["destination"], one["state"]) for one in _events(owner_url, found["id"])] == [
+        ("pacs", "verified"),
+        ("pacs", "verified"),
+        ("vna", "failed"),
+    ]
+
+
+def _events(owner_url: str, series_id: str) -> list[dict[str, Any]]:
+    engine = open_engine(owner_url)
+    query = "SELECT detail FROM audit_events WHERE action = 'delivery.ended' AND object_id = :id ORDER BY id"
+    with transaction(engine) as conn:
+        found = [dict(one) for one in conn.execute(text(query), {"id": series_id}).scalars()]
+    engine.dispose()
+    return found

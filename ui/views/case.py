@@ -67,7 +67,7 @@ def show(
         if mask is not None:
             download.show(here, volume, mask)
             if may_edit:
-                deliver.show(api, volume, mask)
+                deliver.show(api, volume, mask, is_editing=is_editing(volume, mask))
         editing = may_edit and is_editing(volume, mask)
         if mask is not None and may_edit and not editing:
             again()

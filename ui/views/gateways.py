@@ -3,7 +3,7 @@
 import streamlit as st
 
 from segloop.errors import SegloopError
-from segloop.schemas import Gateway, Peer
+from segloop.schemas import Gateway, Order, Peer, RoutingRule
 from ui.api_client import ApiClient
 from ui.views.text import age, explain, plain
 
@@ -57,6 +57,7 @@ def _gateway(api: ApiClient, one: Gateway) -> None:
             [
                 {
                     "Rule": rule.name,
+                    "If": _conditions(rule),
                     "Project": rule.project or "left alone",
                     "Priority": rule.priority,
                     "Results": ", ".join(rule.forms) or "as the destination takes",
@@ -65,6 +66,13 @@ def _gateway(api: ApiClient, one: Gateway) -> None:
                 for rule in one.rules
             ]
         )
+
+
+def _conditions(rule: RoutingRule) -> str:
+    """Return what must hold, as it stands in the configuration; code, for regular expressions are full of Markdown's signs."""
+    if not rule.conditions:
+        return "any series"
+    return ", ".join(f"{name} `{text.replace('`', ' ')}`" for name, text in rule.conditions.items())
 
 
 def _peer(api: ApiClient, gateway: Gateway, peer: Peer) -> None:
@@ -92,7 +100,15 @@ def _outcome(api: ApiClient, order_id: str) -> None:
     if order.state in ("open", "claimed"):
         st.caption("Testing ...")
     elif order.state == "done" and order.result.get("ok"):
-        st.success(f"It answers, in {float(order.result.get('seconds', 0)):.1f} s.")
+        seconds = float(order.result.get("seconds", 0))
+        st.success(f"It answers, in {seconds:.1f} s.{_said(order, 'Tried: ', 'tried')}")
     else:
         said = str(order.result.get("message") or order.message)
-        st.error(f"It does not answer as it should. {plain(said)}")
+        what = _said(order, "Tried: ", "tried") + _said(order, "", "to_do")
+        st.error(f"It does not answer as it should. {plain(said)}{what}")
+
+
+def _said(order: Order, lead: str, name: str) -> str:
+    """Return a text of an order's result as a paragraph of its own, where there is one."""
+    text = str(order.result.get(name) or "")
+    return f"\n\n{lead}{plain(text)}" if text else ""

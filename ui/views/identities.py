@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 LOOKS_FOR_S = 600.0
 """After how long a page that stays open looks again, and so is recorded again."""
+COOKIE, _YES = "segloop_hide_names", "1"
+"""What a browser keeps where names are hidden in it."""
 _HIDDEN, _SWITCH = "names_hidden", "names_hidden_switch"
 _LOOKS, _SEARCH = "identity_looks", "identity_search"
 
@@ -25,7 +27,9 @@ def switch(here: Here) -> bool:
     if "identity" not in here.permissions:
         return False
     # A widget's own state ends with its page, and names must stay hidden on the next.
-    st.session_state.setdefault(_SWITCH, st.session_state.get(_HIDDEN, False))
+    # A page that is loaded anew is another session, which only the browser's cookie tells; it is asked before anything is shown.
+    was_hidden = st.session_state.get(_HIDDEN, st.context.cookies.get(COOKIE) == _YES)
+    st.session_state.setdefault(_SWITCH, was_hidden)
     is_hidden = st.toggle(
         "Hide names",
         key=_SWITCH,
@@ -35,7 +39,15 @@ def switch(here: Here) -> bool:
         for key in (_LOOKS, _SEARCH):  # they leave this process's memory, too
             st.session_state.pop(key, None)
     st.session_state[_HIDDEN] = is_hidden
+    _remember(is_hidden)
     return not is_hidden
+
+
+def _remember(is_hidden: bool) -> None:
+    """Let the browser keep the choice for a year, or forget it; nothing of it is secret."""
+    lasts = f"{_YES}; max-age={365 * 86400}" if is_hidden else "; max-age=0"
+    script = f"<script>document.cookie = '{COOKIE}={lasts}; path=/; samesite=strict'</script>"
+    st.html(script, width="content", unsafe_allow_javascript=True)
 
 
 def look(api: ApiClient, volumes: Sequence[Volume], *, place: str) -> dict[str, VolumeIdentity]:
@@ -92,6 +104,8 @@ def show(api: ApiClient, volume: Volume, *, place: str) -> None:
 
 def headline(identity: Identified) -> str:
     """Return name and ID as Markdown in one line."""
+    if identity.is_unreadable:
+        return ":red-badge[Unreadable] :small[Whose CT it is can't be opened with this installation's key; tell operations.]"
     name = f"**{plain(person(identity.patient_name) or 'No name')}**"
     return " · ".join(filter(None, [name, plain(identity.patient_id)]))
 

@@ -55,7 +55,7 @@ def put_series(
     report.take(
         parts.engine,
         parts.identities,
-        body.model_dump(),
+        {**body.model_dump(), "deliveries": [one.model_dump(mode="json") for one in body.deliveries]},
         gateway=aet,
         key=key,
         actor=actor.name,

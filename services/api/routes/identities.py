@@ -1,15 +1,23 @@
 """Whose CT it is. Names go in bodies only: addresses end up in logs."""
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 
 from segloop import schemas
 from segloop.accounts.roles import Role
+from segloop.imaging.dicom.identity import Identity
 from segloop.volumes import identify
 from services.api import objects
 from services.api.deps import ActorDep, ConnectionDep, PartsDep
 
 router = APIRouter(tags=["identities"])
 _NO_STORE = "no-store"
+
+
+def told(identity: Identity | None) -> dict[str, Any]:
+    """Return what an answer says of an identity, or of one that can't be read."""
+    return {"is_unreadable": True} if identity is None else identity.to_dict()
 
 
 @router.post("/identities")
@@ -26,7 +34,7 @@ def look_at_identities(
     response.headers["Cache-Control"] = _NO_STORE
     return schemas.Identities(
         items=[
-            schemas.VolumeIdentity.model_validate({"volume_id": volume_id, **identity.to_dict()})
+            schemas.VolumeIdentity.model_validate({"volume_id": volume_id, **told(identity)})
             for volume_id, identity in found.items()
         ]
     )

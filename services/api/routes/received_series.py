@@ -1,14 +1,18 @@
 """Series that gateways received: where each stands, why one was refused, and what a person may have done about it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from sqlalchemy import Row
 
 from segloop import schemas
 from segloop.accounts.roles import Role
+from segloop.database import Connection
 from segloop.errors import Conflict
 from segloop.masks import table as masks_table
+from segloop.model_versions import table as model_versions_table
 from segloop.projects import table as projects_table
 from segloop.schemas.studies import Stage
 from segloop.studies import identify, table
@@ -24,6 +28,7 @@ from services.api.deps import (
     next_cursor,
     require_uuid,
 )
+from services.api.routes.identities import told
 
 router = APIRouter(tags=["received series"])
 
@@ -51,9 +56,8 @@ def list_series(
         limit=limit,
         before=before,
     )
-    asked = orders_table.list_newest(conn, [row.id for row in rows])
     return schemas.ReceivedSeriesPage(
-        items=[_present(row, asked.get(row.id)) for row in rows],
+        items=_present(conn, rows),
         counts=table.count_by_stage(conn, project_id=project_id, visible=actor.projects, since=COUNTED),
         next_cursor=next_cursor([(row.received_at, row.id) for row in rows], limit),
     )
@@ -73,7 +77,7 @@ def look_at_identities(
     response.headers["Cache-Control"] = "no-store"
     return schemas.SeriesIdentities(
         items=[
-            schemas.SeriesIdentity.model_validate({"received_series_id": series_id, **identity.to_dict()})
+            schemas.SeriesIdentity.model_validate({"received_series_id": series_id, **told(identity)})
             for series_id, identity in found.items()
         ]
     )
@@ -83,7 +87,7 @@ def look_at_identities(
 def get_series(series_id: str, conn: ConnectionDep, actor: ActorDep) -> schemas.ReceivedSeries:
     """Return a series and how its deliveries fare."""
     row = table.get_series(conn, require_uuid(series_id))
-    return _present(row, orders_table.list_newest(conn, [row.id]).get(row.id))
+    return _present(conn, [row])[0]
 
 
 @router.post("/received-series/{series_id}/redeliver", status_code=202)
@@ -141,6 +145,27 @@ def route(
     return schemas.Order.model_validate(orders_table.get(conn, order_id))
 
 
-def _present(row: Any, asked: Any) -> schemas.ReceivedSeries:
-    order = None if asked is None else schemas.Order.model_validate(asked)
-    return schemas.ReceivedSeries.model_validate({**row._mapping, "order": order})
+def _present(conn: Connection, rows: Sequence[Row[Any]]) -> list[schemas.ReceivedSeries]:
+    """Return series with what was asked of their gateways last, and what was delivered of them."""
+    asked = orders_table.list_newest(conn, [row.id for row in rows])
+    sent = {row.id: {one.get("mask_id") for one in row.deliveries} - {None} for row in rows}
+    masks = {mask.id: mask for mask in masks_table.list_by_ids(conn, set().union(*sent.values()))}
+    versions = {
+        version_id: model_versions_table.get(conn, version_id)
+        for version_id in {mask.model_version_id for mask in masks.values()} - {None}
+    }
+
+    def mask_of(mask: Row[Any]) -> dict[str, Any]:
+        version = versions.get(mask.model_version_id)
+        return {**mask._mapping, "model": None if version is None else f"{version.name} v{version.number}"}
+
+    return [
+        schemas.ReceivedSeries.model_validate(
+            {
+                **row._mapping,
+                "order": asked.get(row.id) and schemas.Order.model_validate(asked[row.id]),
+                "delivered_masks": [mask_of(masks[one]) for one in sorted(sent[row.id]) if one in masks],
+            }
+        )
+        for row in rows
+    ]

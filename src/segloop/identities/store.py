@@ -1,6 +1,7 @@
 """Keep sealed whose series it is and its headers, and give them back to who may see or write them."""
 
 import json
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -14,6 +15,7 @@ from segloop.identities.match import matches
 from segloop.imaging.dicom.identity import Identity
 from segloop.settings import Settings
 
+log = logging.getLogger(__name__)
 MOST_SEARCHED = 50_000
 
 
@@ -64,11 +66,10 @@ class IdentityStore:
             )
         return self.unseal(bytes(row.sealed), context=source_key)
 
-    def identities(self, source_keys: Collection[str]) -> dict[str, Identity]:
+    def identities(self, source_keys: Collection[str]) -> dict[str, Identity | None]:
         """Return whose series these are, by source key; those that nothing is kept of are left out.
 
-        Raises:
-            Unavailable: `identity_sealed` when this installation's key doesn't open one.
+        None for one that this installation's key doesn't open, which the log says: the others are shown all the same.
         """
         with transaction(self.engine) as conn:
             rows = table.list_texts(conn, source_keys)
@@ -77,20 +78,20 @@ class IdentityStore:
     def search(self, project_id: str, text: str, *, limit: int) -> tuple[list[str], bool]:
         """Return the source keys of a project's series, newest first, whose patient or accession a text names (see `matches`).
 
-        Also whether these are all: at most `limit`, and of the newest `MOST_SEARCHED`, for sealed texts have no index.
-
-        Raises:
-            Unavailable: `identity_sealed` when this installation's key doesn't open one.
+        Also whether these are all: at most `limit`, and of the newest `MOST_SEARCHED`, for sealed texts have no index. One that
+        can't be opened is in none of them, so they are not all.
         """
-        found: list[str] = []
+        found, are_all = list[str](), True
         with transaction(self.engine) as conn:
             rows = table.scan_texts(conn, project_id, limit=MOST_SEARCHED + 1)
             for number, row in enumerate(rows):
                 if number == MOST_SEARCHED or len(found) == limit:
                     return found, False
-                if matches(self._open(row.source_key, bytes(row.sealed)), text):
+                identity = self._open(row.source_key, bytes(row.sealed))
+                are_all = are_all and identity is not None
+                if identity is not None and matches(identity, text):
                     found.append(row.source_key)
-        return found, True
+        return found, are_all
 
     def seal(self, plain: bytes, *, context: str) -> bytes:
         """Return bytes encrypted such that only this key opens them, and only for the same context (what and whose they are)."""
@@ -123,8 +124,15 @@ class IdentityStore:
         with transaction(self.engine) as conn:
             table.drop(conn, source_key)
 
-    def _open(self, source_key: str, sealed: bytes) -> Identity:
-        return Identity.from_dict(json.loads(self.unseal(sealed, context=_of_text(source_key))))
+    def _open(self, source_key: str, sealed: bytes) -> Identity | None:
+        """Return an identity, or None where it can't be read, which operations must hear of."""
+        try:
+            return Identity.from_dict(json.loads(self.unseal(sealed, context=_of_text(source_key))))
+        except Unavailable:
+            log.error("identity of %s can't be opened with this installation's key", source_key)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:  # its text may hold a name
+            log.error("identity of %s can't be read: %s", source_key, type(error).__name__)
+        return None
 
 
 def open_store(settings: Settings) -> IdentityStore | None:

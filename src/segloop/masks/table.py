@@ -1,6 +1,6 @@
 """SQL of masks: rows are written once and never changed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -80,6 +80,11 @@ def get(conn: Connection, mask_id: str) -> Row[Any]:
 def unknown() -> NotFound:
     """Return the error for a mask that is absent or another project's."""
     return NotFound("mask_unknown", "There is no such mask.")
+
+
+def list_by_ids(conn: Connection, mask_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Return those of the masks that are there."""
+    return conn.execute(select(masks).where(masks.c.id.in_(mask_ids))).all()
 
 
 def list_by_volume(conn: Connection, volume_id: str) -> Sequence[Row[Any]]:

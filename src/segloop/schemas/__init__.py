@@ -70,6 +70,7 @@ from segloop.schemas.policy import GateBody, Kind, MarginBody, Policy, PolicyCha
 from segloop.schemas.projects import Label, LabelSetOut, NewLabelSet, NewProject, Project
 from segloop.schemas.studies import (
     ClaimedOrder,
+    DeliveredMask,
     Delivery,
     Gateway,
     GatewayState,
@@ -82,6 +83,7 @@ from segloop.schemas.studies import (
     ReceivedSeriesPage,
     Redeliver,
     RouteSeries,
+    RoutingRule,
     SeriesReport,
 )
 from segloop.schemas.training import LearningState, NewTestPatients, TrainingCase
@@ -103,6 +105,7 @@ __all__ = [
     "Case",
     "ClaimedOrder",
     "Comparison",
+    "DeliveredMask",
     "Delivery",
     "Disagreement",
     "Draft",
@@ -183,6 +186,7 @@ __all__ = [
     "Resumable",
     "ReviewedRegion",
     "RouteSeries",
+    "RoutingRule",
     "RunCase",
     "SeriesIdentities",
     "SeriesIdentity",

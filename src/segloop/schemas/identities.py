@@ -19,17 +19,21 @@ class IdentityQuery(Body):
 
 
 class Identified(Result):
-    """Whose CT it is, as its DICOM says: dates YYYYMMDD, the name with carets, "" for nothing said."""
+    """Whose CT it is, as its DICOM says: dates YYYYMMDD, the name with carets, "" for nothing said.
 
-    patient_name: str
-    patient_id: str
-    issuer: str
-    birth_date: str
-    sex: str
-    study_date: str
-    accession: str
-    study_description: str
-    series_description: str
+    `is_unreadable`: what is kept can't be opened with this installation's key, so nothing is told of it.
+    """
+
+    patient_name: str = ""
+    patient_id: str = ""
+    issuer: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    study_date: str = ""
+    accession: str = ""
+    study_description: str = ""
+    series_description: str = ""
+    is_unreadable: bool = False
 
 
 class VolumeIdentity(Identified):

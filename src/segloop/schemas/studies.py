@@ -29,6 +29,11 @@ class RoutingRule(Body):
     priority: str = Field(max_length=_NAME)
     forms: list[str] = Field(default_factory=list, max_length=20)
     destinations: list[str] = Field(default_factory=list, max_length=100)
+    conditions: dict[str, str] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="What must hold, as in the configuration: regular expressions, or a number.",
+    )
 
 
 class GatewayState(Body):
@@ -77,6 +82,8 @@ class Delivery(Body):
     code: str = Field(default="", max_length=_NAME)
     message: str = Field(default="", max_length=_TEXT)
     attempts: int = 0
+    mask_id: str | None = Field(default=None, description="Which mask it was of, once it has ended.")
+    ended_at: datetime | None = None
 
 
 class PatientIdentity(Body):
@@ -146,6 +153,16 @@ class Order(Result):
     finished_at: datetime | None
 
 
+class DeliveredMask(Result):
+    """Who or what made a mask that was delivered: `model` is a version's name and number, null for what a person made."""
+
+    id: str
+    kind: str
+    model: str | None
+    created_by: str
+    created_at: datetime
+
+
 class ReceivedSeries(Result):
     """A series that a gateway received or fetched. Series of one study have one `study_key`, which says nothing else."""
 
@@ -164,6 +181,7 @@ class ReceivedSeries(Result):
     job_id: str | None
     mask_id: str | None
     deliveries: list[Delivery]
+    delivered_masks: list[DeliveredMask] = Field(description="What the deliveries' masks are.")
     received_at: datetime
     reported_at: datetime
     order: Order | None = Field(description="What a person asked of its gateway last, and what came of it.")

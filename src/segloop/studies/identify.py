@@ -12,8 +12,8 @@ from segloop.studies import table
 
 def look(
     conn: Connection, identities: IdentityStore | None, series_ids: Sequence[str], *, actor: Actor
-) -> dict[str, Identity]:
-    """Return whose series these are, by series; each one shown is an audit event of its own.
+) -> dict[str, Identity | None]:
+    """Return whose series these are, by series; each one shown is an audit event of its own; None for one that can't be read.
 
     Left out are series that are not there, of which nothing is kept, or in whose project (or in none) the actor may not know.
     """
@@ -27,6 +27,8 @@ def look(
     known = identities.identities({row.source_key for row in rows})
     shown = [row for row in rows if row.source_key in known]
     for row in shown:
+        if known[row.source_key] is None:
+            continue
         record(
             conn,
             actor=actor.name,

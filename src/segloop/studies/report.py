@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from segloop.audit.record import record
 from segloop.database import Connection, Engine, transaction
 from segloop.errors import NotFound
 from segloop.identities.store import IdentityStore
@@ -33,7 +34,7 @@ def take(
 ) -> None:
     """Record a report of a series; the same report again changes nothing.
 
-    Each delivery that newly failed is published as `delivery.failed`.
+    Each delivery that newly failed is published as `delivery.failed`, and each that ended is recorded as `delivery.ended`.
 
     `report` has the fields of `schemas.SeriesReport`.
 
@@ -70,6 +71,7 @@ def take(
         if source_key is not None and row.source_key is None:
             table.set_source_key(conn, row.id, source_key)
         _announce(conn, row, before)
+        _record_ended(conn, row, before, actor=actor)
         _tell_held_jobs(conn, identities, row, actor=actor)
 
 
@@ -100,6 +102,9 @@ def _project(conn: Connection, slug: str) -> str | None:
 
 
 def _check(conn: Connection, values: Mapping[str, Any]) -> None:
+    for one in values["deliveries"]:
+        if one["mask_id"] is not None:
+            masks_table.get(conn, one["mask_id"])
     for name, get in (
         ("volume_id", volumes_table.get),
         ("job_id", jobs_table.get),
@@ -107,6 +112,29 @@ def _check(conn: Connection, values: Mapping[str, Any]) -> None:
     ):
         if values[name] is not None:
             get(conn, values[name])
+
+
+def _record_ended(conn: Connection, row: Any, before: Any, *, actor: str) -> None:
+    """Record each delivery that has ended since the last report: which mask went where as what, or did not, and when."""
+    told = set(map(_ending, [] if before is None else before.deliveries))
+    for one in row.deliveries:
+        if one["state"] != "waiting" and _ending(one) not in told:
+            record(
+                conn,
+                actor=actor,
+                action="delivery.ended",
+                object_type="received_series",
+                object_id=row.id,
+                project_id=row.project_id,
+                **{name: one.get(name) for name in _ENDING},
+            )
+
+
+def _ending(delivery: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(delivery.get(name) for name in _ENDING)
+
+
+_ENDING = ("destination", "form", "state", "code", "mask_id", "ended_at")
 
 
 def _announce(conn: Connection, row: Any, before: Any) -> None:

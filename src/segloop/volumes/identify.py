@@ -15,8 +15,10 @@ MOST_KEYS, MOST_FOUND = 500, 100
 
 def look(
     conn: Connection, identities: IdentityStore | None, volume_ids: Sequence[str], *, actor: Actor
-) -> dict[str, Identity]:
+) -> dict[str, Identity | None]:
     """Return whose CTs these are, by volume, in the order asked for; each one shown is an audit event of its own.
+
+    None for one that can't be read.
 
     Left out are volumes that are not there, of which nothing is kept, or in whose project the actor may not know.
     """
@@ -28,12 +30,14 @@ def look(
     if identities is None or not rows:
         return {}
     known = identities.identities({row.source_key for row in rows.values()})
-    found = {}
+    found: dict[str, Identity | None] = {}
     for volume_id in dict.fromkeys(volume_ids):
         row = rows.get(volume_id)
         if row is None or row.source_key not in known:
             continue
         found[volume_id] = known[row.source_key]
+        if found[volume_id] is None:
+            continue
         record(
             conn,
             actor=actor.name,

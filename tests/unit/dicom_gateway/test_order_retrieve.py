@@ -81,7 +81,7 @@ def stand(spool: Spool, stage: Stage, **values: Any) -> Entry:
 
 
 def do(spool: Spool, **changes: Any) -> Mapping[str, Any]:
-    return retrieve(CONFIG, spool, Archive(spool), {**ORDER, **changes})  # type: ignore[arg-type]
+    return retrieve(CONFIG, spool, Archive(spool), {**ORDER, **changes})()  # type: ignore[arg-type]
 
 
 def test_a_series_is_pulled_for_a_job_and_its_volume_named(spool: Spool, follow: Callable[..., None]) -> None:
@@ -123,7 +123,7 @@ def test_a_source_that_is_away_is_tried_again_for_a_while(
     archive = Archive(spool)
     archive.away = away
     if away == 3:
-        assert retrieve(CONFIG, spool, archive, ORDER)["volume_id"] == "v1"  # type: ignore[arg-type]
+        assert retrieve(CONFIG, spool, archive, ORDER)()["volume_id"] == "v1"  # type: ignore[arg-type]
     else:
         with pytest.raises(Unavailable):
             retrieve(CONFIG, spool, archive, ORDER)  # type: ignore[arg-type]
@@ -190,7 +190,7 @@ def test_ordered_again_for_the_same_job_a_result_also_goes_where_it_did_not_go(s
     archive.away = 99
     order = {**ORDER, "destinations": ["pacs"], "forms": ["seg"]}
     for _ in range(2):  # nothing is pulled for it
-        result = retrieve(CONFIG, spool, archive, order)  # type: ignore[arg-type]
+        result = retrieve(CONFIG, spool, archive, order)()  # type: ignore[arg-type]
         assert result == {"series": entry.key, "volume_id": "v1"}
         (now,) = spool.entries()
         assert (now.stage, now.mask_id, now.deliveries) == ("delivering", "m1", (Delivery("pacs", "seg"),))

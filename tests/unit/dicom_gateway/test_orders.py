@@ -264,3 +264,24 @@ def test_a_series_without_a_result_is_forgotten_for_good_and_all_others_in_time(
     monkeypatch.setattr("services.dicom_gateway.ended.REMEMBERED_S", -1.0)
     spool.sweep(keep_s=60)
     assert spool.get(entry.key) is None
+
+
+def test_what_only_waits_for_a_volume_holds_no_place() -> None:
+    stored = threading.Event()
+
+    def pull(payload: Mapping[str, Any]) -> orders.Do:
+        return lambda: {"waited": stored.wait(30), "series": payload["series"]}  # type: ignore[return-value,misc]
+
+    n = orders.MOST_AT_ONCE + 2
+    api = FakeApi(*(order(number, "retrieve", series=number) for number in range(n)))
+    served = Orders("SEGLOOP", api, {"retrieve": pull}, pulls=True)  # type: ignore[arg-type,dict-item]
+    end = time.monotonic() + 30
+    while api.waiting:
+        assert time.monotonic() < end
+        served.step()
+    assert not api.answers
+    stored.set()
+    api.until(n)
+    assert {one.result["series"] for one in api.answers.values()} == set(range(n))
+    places = [served._free.acquire(timeout=30) for _ in range(orders.MOST_AT_ONCE)]
+    assert all(places) and not served._free.acquire(blocking=False), "each place was given back once"

@@ -85,8 +85,10 @@ def test_it_says_what_it_is_without_addresses_or_secrets(reporter: Reporter, api
         "priority": "stat",
         "forms": ["seg"],
         "destinations": ["pacs"],
+        "conditions": {},
     }
     assert state["rules"][0]["project"] is None
+    assert state["rules"][0]["conditions"] == {"series_description": "scout"}
     assert "hush" not in str(state) and "10.9.8.7" not in str(state)
 
 
@@ -121,6 +123,8 @@ def test_a_series_is_reported_when_it_changed_and_not_otherwise(
             "code": "destination_unavailable",
             "message": "It is away.",
             "attempts": 4,
+            "mask_id": None,
+            "ended_at": None,
         }
     ]
     assert len(api.series) == 3 and {one for one, _ in api.series} == {entry.key}
