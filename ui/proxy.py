@@ -16,7 +16,10 @@ from streamlit.web.server.starlette import App
 
 from segloop import logs
 from segloop.settings import Settings
+from segloop.web.bodies import BodyLimits
+from segloop.web.headers import SecurityHeaders
 from ui.cookies import Cookies
+from ui.front import address_of, most, policy_of
 from ui.notice import Notice
 from ui.oidc import Oidc
 from ui.sign_in import SCOPE_KEY, SignIn
@@ -44,6 +47,7 @@ def make_api_proxy(client: httpx.AsyncClient) -> Starlette:
     async def forward(request: Request) -> Response:
         headers = {name: value for name, value in request.headers.items() if name in FORWARDED}
         headers |= {"authorization": f"Bearer {request.scope[SCOPE_KEY]}", "accept-encoding": "identity"}
+        headers |= {"x-forwarded-for": address_of(request.scope)}
         path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
         has_body = request.method in ("POST", "PUT")
         upstream = client.build_request(
@@ -83,7 +87,8 @@ def make_app(settings: Settings) -> App:
     """Return the UI: pages at /, the API at /api."""
     timeout = httpx.Timeout(10.0, read=300.0, write=300.0)
     api = httpx.AsyncClient(base_url=settings.api_url, timeout=timeout)
-    middleware = Middleware(
+    is_https = settings.public_url.startswith("https://")
+    sign_in = Middleware(
         SignIn,
         cookies=Cookies.of(settings),
         notice=Notice.of(settings),
@@ -100,7 +105,11 @@ def make_app(settings: Settings) -> App:
     return App(
         Path(__file__).with_name("app.py"),
         routes=[Mount("/api", app=make_api_proxy(api))],
-        middleware=[middleware],
+        middleware=[
+            Middleware(SecurityHeaders, policy=policy_of(settings), is_https=is_https),
+            Middleware(BodyLimits, most=most),
+            sign_in,
+        ],
         lifespan=start,
     )
 

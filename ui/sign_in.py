@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from segloop.errors import SegloopError, Unavailable
 from ui import cookies, oidc
 from ui.cookies import PENDING, SESSION, Cookies, Session
+from ui.front import address_of, is_own
 from ui.notice import HEADERS, Notice, safe_path
 from ui.oidc import Oidc, Pending
 
@@ -49,7 +50,7 @@ class SignIn:
         own = await self._own(Request(scope, receive), session) if scope["type"] == "http" else None
         if own is not None:
             await own(scope, receive, send)
-        elif session is not None and _same_origin(scope, headers):
+        elif session is not None and is_own(scope, headers):
             await self._app({**scope, SCOPE_KEY: session.key}, receive, send)
         elif scope["type"] == "websocket":
             await receive()
@@ -61,10 +62,10 @@ class SignIn:
         """Answer what the front door itself is asked for; None for all else."""
         path, method = request.scope["path"], request.method
         if path == "/" and "key" in request.query_params:
-            return await self._open_link(request.query_params["key"])
+            return await self._open_link(request)
         if path == oidc.SIGNED_OUT:
             return self._notice.page(BYE, 200)
-        if path == "/sign-out" and method == "POST" and _same_origin(request.scope, request.headers):
+        if path == "/sign-out" and method == "POST" and is_own(request.scope, request.headers):
             return await self._sign_out(session)
         if self._oidc is None or method != "GET" or path not in ("/sign-in", oidc.CALLBACK):
             return None
@@ -89,7 +90,7 @@ class SignIn:
         pending = Pending(**kept)
         id_token = await provider.finish(request.query_params, pending)
         body = {"id_token": id_token, "nonce": pending.nonce}
-        answer = await self._begin("/v1/sessions/oidc", body)
+        answer = await self._begin(request, "/v1/sessions/oidc", body)
         if answer is None or answer.status_code != 201:
             status = 503 if answer is None or answer.status_code >= 500 else answer.status_code
             reason = AWAY if answer is None else _detail(answer)
@@ -98,16 +99,19 @@ class SignIn:
         self._cookies.drop(response, PENDING)
         return response
 
-    async def _open_link(self, code: str) -> Response:
-        answer = await self._begin("/v1/sessions", {"code": code})
+    async def _open_link(self, request: Request) -> Response:
+        answer = await self._begin(request, "/v1/sessions", {"code": request.query_params["key"]})
         if answer is None or answer.status_code >= 500:
             return self._notice.page(AWAY_FOR_LINK, 503)
+        if answer.status_code == 429:
+            return self._notice.page(_detail(answer), 429)
         return self._notice.page(USED) if answer.status_code != 201 else self._let_in(answer)
 
-    async def _begin(self, path: str, body: dict[str, str]) -> httpx.Response | None:
+    async def _begin(self, request: Request, path: str, body: dict[str, str]) -> httpx.Response | None:
         """Ask the API for a session; None where it can't be reached."""
+        headers = {"X-Forwarded-For": address_of(request.scope)}
         try:
-            return await self._api.post(path, json=body)
+            return await self._api.post(path, json=body, headers=headers)
         except httpx.TransportError:
             return None
 
@@ -147,11 +151,3 @@ def _wanted(scope: Scope) -> str:
     query = parse_qs(scope["query_string"].decode("latin-1"))
     kept = urlencode({name: values for name, values in query.items() if name != "key"}, doseq=True)
     return safe_path(f"{scope['path']}?{kept}" if kept else scope["path"])
-
-
-def _same_origin(scope: Scope, headers: Headers) -> bool:
-    # A page of another origin may neither change anything nor open the socket, whatever its cookies.
-    origin = headers.get("origin")
-    if origin is None or (scope["type"] == "http" and scope["method"] in ("GET", "HEAD")):
-        return True
-    return origin.partition("://")[2] == headers.get("host")

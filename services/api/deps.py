@@ -23,6 +23,7 @@ from segloop.projects.table import is_uuid
 from segloop.settings import Settings
 from segloop.storage import ObjectStore
 from services.api import objects, rules
+from services.api.limits import Limits
 from services.api.objects import require_uuid
 from services.api.watch import Watcher
 
@@ -42,6 +43,7 @@ class Parts:
     watcher: Watcher
     bearers: Bearers
     oidc: Oidc | None
+    limits: Limits
 
     def narrow(self, projects: Collection[str] | None) -> "Parts":
         """Return the parts for some projects, or (None) for all: what else the database has, they don't see."""
@@ -66,7 +68,7 @@ def enter(request: Request) -> Entry:
 
     Raises:
         Unauthorized: `unauthorized`, `ticket_invalid`, `ticket_expired`.
-        Forbidden: `role_missing`, `permission_missing`.
+        Forbidden: `role_missing`, `permission_missing`. TooMany: `too_many_credentials`, `too_many_posts`.
         NotFound: as an absent object's, for one of a project that is not the actor's; InvalidInput: `id_invalid`.
     """
     parts: Parts = request.app.state.parts
@@ -79,17 +81,25 @@ def enter(request: Request) -> Entry:
         return Entry(NOBODY, parts.narrow(None))
     named = [(kind, request.path_params[kind]) for kind in objects.KINDS if kind in request.path_params]
     ticket = request.query_params.get("ticket") if rule.ticket else None
-    if ticket is None:
-        actor = parts.bearers.actor(anything, authorization)
-    else:
-        key = parts.settings.ticket_key
-        reference = tickets.check(ticket, object_id=named[0][1], scope="read", key=key)
-        actor = parts.bearers.again(anything, reference).without_permissions()
+    with parts.limits.credential(address_of(request)):
+        if ticket is None:
+            actor = parts.bearers.actor(anything, authorization)
+        else:
+            key = parts.settings.ticket_key
+            reference = tickets.check(ticket, object_id=named[0][1], scope="read", key=key)
+            actor = parts.bearers.again(anything, reference).without_permissions()
+    if request.method == "POST":
+        parts.limits.post(actor)
     request.scope["segloop.actor"] = actor.name  # for the record of refusals
     named += [(kind, request.query_params[name]) for name, kind in rule.also if name in request.query_params]
     parts = parts.narrow(actor.projects)
     _allow(rule, actor, parts.engine, named)
     return Entry(actor, parts)
+
+
+def address_of(request: Request) -> str:
+    """Return the address that a request came from, as the server in front of us tells it where that is trusted."""
+    return request.client.host if request.client else ""
 
 
 def _is_metrics_token(token: str, authorization: str | None) -> bool:

@@ -9,7 +9,10 @@ from starlette.exceptions import HTTPException
 
 from segloop import errors, logs
 from segloop.schemas import Problem
+from segloop.web.bodies import BodyRefused
+from segloop.web.headers import ALWAYS
 from services.api import refusals, request_id
+from services.api.front import NOTHING
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +23,7 @@ STATUS: list[tuple[type[errors.SegloopError], int, str]] = [
     (errors.Conflict, 409, "Conflict"),
     (errors.Unauthorized, 401, "Not signed in"),
     (errors.Forbidden, 403, "Not allowed"),
+    (errors.TooMany, 429, "Too many requests"),
     (errors.Unavailable, 503, "Temporarily unavailable"),
 ]
 
@@ -33,7 +37,7 @@ def problem(
     detail: str,
     **extra: object,
 ) -> JSONResponse:
-    """Return a problem document; 503 tells when to come back and 401 how to sign in."""
+    """Return a problem document; 429 and 503 tell when to come back and 401 how to sign in."""
     body = Problem(
         title=title,
         status=status,
@@ -43,6 +47,8 @@ def problem(
         request_id=request_id.of(request),
     )
     headers = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": "Bearer"}}.get(status, {})
+    if status == 429:
+        headers = {"Retry-After": str(extra["retry_after_s"])}
     headers = headers | {request_id.HEADER: body.request_id}
     return JSONResponse(
         {**body.model_dump(), **extra},
@@ -86,7 +92,7 @@ def _http(request: Request, error: Exception) -> JSONResponse:
         request,
         status=error.status_code,
         title="Error",
-        code=f"http_{error.status_code}",
+        code=error.code if isinstance(error, BodyRefused) else f"http_{error.status_code}",
         detail=str(error.detail),
     )
     answer.headers.update(error.headers or {})  # such as Allow, which a 405 owes
@@ -97,7 +103,11 @@ def _unexpected(request: Request, error: Exception) -> JSONResponse:
     with logs.bind(request_id=request_id.of(request)):
         log.error("unexpected error", exc_info=error)
     detail = "Something unexpected went wrong on the server. Try again; if it stays, tell operations the request_id."
-    return problem(request, status=500, title="Internal error", code="internal", detail=detail)
+    answer = problem(request, status=500, title="Internal error", code="internal", detail=detail)
+    answer.headers.update(
+        ALWAYS | {"Content-Security-Policy": NOTHING}
+    )  # it is made outside of what adds these
+    return answer
 
 
 def install(app: FastAPI) -> None:

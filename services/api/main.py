@@ -16,8 +16,9 @@ from segloop.identities import store as identity_store
 from segloop.imaging.sandbox import Sandbox
 from segloop.settings import Settings
 from segloop.storage import open_store
-from services.api import errors, openapi
+from services.api import errors, front, openapi
 from services.api.deps import Parts, enter
+from services.api.limits import Limits
 from services.api.request_id import RequestId
 from services.api.routes import (
     audit,
@@ -82,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         Watcher(engine),
         bearers,
         Oidc.from_settings(settings),
+        Limits(settings),
     )
 
     @asynccontextmanager
@@ -89,6 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with sweeping(parts):
             yield
         parts.sandbox.close()
+        parts.limits.close()
         parts.engine.dispose()
         if parts.identities is not None:
             parts.identities.engine.dispose()
@@ -96,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPIOffline(title="Segloop", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.parts = parts
     errors.install(app)
+    front.install(app, settings)
     app.add_middleware(RequestId)
     app.include_router(health.router, dependencies=[Depends(enter)])
     for module in (

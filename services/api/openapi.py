@@ -179,7 +179,9 @@ PROBLEMS = {
     "403": "You lack a permission: the answer names it",
     "404": "No such object",
     "409": "The object's present state forbids this",
+    "413": "The body is longer than this takes",
     "422": "The request or file is wrong: its `code` says why",
+    "429": "Too many of these in a minute; try again after `Retry-After` seconds",
     "503": "Something is down; try again after `Retry-After` seconds",
 }
 _BYTES = {"schema": {"type": "string", "format": "binary"}}

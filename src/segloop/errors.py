@@ -40,5 +40,9 @@ class Forbidden(SegloopError):
     """The actor is known and may not do this."""
 
 
+class TooMany(SegloopError):
+    """The caller asks too often; `retry_after_s` in the details says when to come back."""
+
+
 class Unavailable(SegloopError):
     """Something this needs is down; the same request may work later."""

@@ -34,6 +34,9 @@ class Settings:
     webhook_hosts: str = ""
     default_issuer: str = ""
     metrics_token: str = ""
+    wrong_sign_ins_per_minute: int = 60
+    wrong_credentials_per_minute: int = 600
+    posts_per_minute: int = 600
     token_permissions: str = "identity,export"  # noqa: S105
     oidc_issuer: str = ""
     oidc_client_id: str = ""

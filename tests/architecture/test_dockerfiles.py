@@ -24,7 +24,7 @@ MODULES = {
     "worker_gpu": "services.worker_gpu.app, segloop.nnunet.predict, segloop.stack.models",
     "trainer": "services.trainer.app, segloop.nnunet.train",
     "dicom_gateway": "services.dicom_gateway.__main__",
-    "ui": "ui.proxy, ui.views.jobs",
+    "ui": "ui.proxy, ui.views.jobs, ui.views.people.page",
 }
 
 

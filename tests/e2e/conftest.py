@@ -47,17 +47,19 @@ def _segloop(home: Path, *arguments: str) -> None:
 
 @pytest.fixture
 def page(home: Path) -> Iterator[Page]:
-    """A signed-in browser page; any request that leaves this machine fails the test."""
+    """A signed-in browser page; any request that leaves this machine fails the test, and so does what the CSP forbids."""
     outside: list[str] = []
+    forbidden: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=FLAGS)
         # A context of its own, so that a test can open a second tab of the same browser.
         page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
         page.on("request", lambda request: _is_local(request.url) or outside.append(request.url))
+        page.on("console", lambda told: "Content Security" in told.text and forbidden.append(told.text))
         page.goto(state.new_link(home))
         yield page
         browser.close()
-    assert outside == []
+    assert outside == [] and forbidden == []
 
 
 def _is_local(url: str) -> bool:

@@ -1,6 +1,6 @@
 """Sign in with a one-time link or an identity provider's token, sign out, and say who acts."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from segloop import schemas
 from segloop.accounts.actor import PERMISSIONS, Kind
@@ -9,28 +9,33 @@ from segloop.accounts.oidc import sign_in
 from segloop.accounts.sessions import session
 from segloop.database import transaction
 from segloop.errors import Conflict, NotFound
-from services.api.deps import ActorDep, PartsDep
+from services.api.deps import ActorDep, PartsDep, address_of
 
 router = APIRouter(tags=["people"])
 
 
 @router.post("/sessions", status_code=201)
-def begin_session(body: schemas.NewSession, parts: PartsDep, response: Response) -> schemas.Session:
+def begin_session(
+    body: schemas.NewSession, parts: PartsDep, request: Request, response: Response
+) -> schemas.Session:
     """Sign in with the code of a one-time link, which opens once; the key is a bearer value for twelve hours."""
-    with transaction(parts.engine) as conn:
+    with parts.limits.sign_in(address_of(request)), transaction(parts.engine) as conn:
         person, row, key = link.open_(conn, body.code)
     response.headers["Cache-Control"] = "no-store"
     return schemas.Session(key=key, name=person.name, expires_at=row.expires_at)
 
 
 @router.post("/sessions/oidc", status_code=201)
-def begin_oidc_session(body: schemas.NewOidcSession, parts: PartsDep, response: Response) -> schemas.Session:
+def begin_oidc_session(
+    body: schemas.NewOidcSession, parts: PartsDep, request: Request, response: Response
+) -> schemas.Session:
     """Sign in with an ID token of the installation's identity provider, once, soon after it was issued."""
     if parts.oidc is None:
         raise NotFound("provider_not_set", "No identity provider is set up here; sign in by a one-time link.")
-    claims = parts.oidc.check(body.id_token, body.nonce)
-    with transaction(parts.engine) as conn:
-        person, row, key = sign_in.begin(conn, parts.oidc, claims, body.nonce)
+    with parts.limits.sign_in(address_of(request)):
+        claims = parts.oidc.check(body.id_token, body.nonce)
+        with transaction(parts.engine) as conn:
+            person, row, key = sign_in.begin(conn, parts.oidc, claims, body.nonce)
     response.headers["Cache-Control"] = "no-store"
     return schemas.Session(key=key, name=person.name, expires_at=row.expires_at)
 
