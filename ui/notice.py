@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from html import escape
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from starlette.responses import HTMLResponse
 
@@ -32,7 +32,8 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Segl
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>
 <body><main><h1>Segloop</h1><p class="soft">Interactive CT segmentation</p><p class="reason" role="status">{reason}</p>
 {ways}<footer><p class="soft">Research use only; not a medical device.</p></footer></main></body></html>"""
-BY_PROVIDER = '<a class="act" href="{href}">{text}</a><p class="soft">No access? Ask {contact}.</p>'
+BY_PROVIDER = '<a class="act" href="{href}">{text}</a>'
+WHOM_TO_ASK = '<p class="soft">No access? Ask {contact}.</p>'
 BY_LINK = """<p class="soft">{lead} on the machine that runs Segloop (each opens once):</p>
 <pre>./segloop admin link</pre>"""
 HEADERS = {
@@ -61,12 +62,20 @@ class Notice:
     def page(
         self, reason: str, status_code: int = 401, *, to: str = "/", again: bool = False
     ) -> HTMLResponse:
-        """Return the page; its button leads to the provider and from there to the path `to`."""
+        """Return the page; its button leads to the provider and from there to the path `to`.
+
+        `again` says that somebody comes back from there. Who may not come in (403) is offered to take another account.
+        """
         ways = ""
         if self.has_provider:
-            href = "/sign-in" if to == "/" else f"/sign-in?to={quote(to, safe='')}"
-            text = "Try again" if again else f"Sign in with {self.provider}" if self.provider else "Sign in"
-            ways = BY_PROVIDER.format(href=escape(href), text=escape(text), contact=escape(self.contact))
+            text = f"Sign in with {self.provider}" if self.provider else "Sign in"
+            query = {} if to == "/" else {"to": to}
+            if again:
+                text = "Try again" if status_code != 403 else "Use another account"
+                query |= {} if status_code != 403 else {"account": "another"}
+            href = f"/sign-in?{urlencode(query)}" if query else "/sign-in"
+            ways = BY_PROVIDER.format(href=escape(href), text=escape(text))
+            ways += "" if again else WHOM_TO_ASK.format(contact=escape(self.contact))
         lead = "Or with a link, made" if self.has_provider else "Get a fresh link"
         ways += BY_LINK.format(lead=lead)
         headers = HEADERS | ({"Retry-After": "30"} if status_code == 503 else {})

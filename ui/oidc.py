@@ -52,8 +52,10 @@ class Oidc:
         self._url = public_url(settings)
         self._known: Provider | None = None
 
-    async def start(self, to: str) -> tuple[str, Pending]:
+    async def start(self, to: str, *, ask_again: bool = False) -> tuple[str, Pending]:
         """Return (the provider's address to send a browser to, what to keep until it comes back).
+
+        With `ask_again` the provider asks who it is, also whom it knows already.
 
         Raises:
             Unavailable: `provider_unavailable`, `provider_invalid`.
@@ -72,6 +74,8 @@ class Oidc:
         }
         if provider.takes_claims:
             query["claims"] = CLAIMS
+        if ask_again:
+            query["prompt"] = "login"
         return _with_query(provider.authorization_endpoint, query), Pending(state, nonce, verifier, to)
 
     async def finish(self, answer: Mapping[str, str], pending: Pending) -> str:

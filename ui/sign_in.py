@@ -71,14 +71,15 @@ class SignIn:
             return None
         try:
             if path == "/sign-in":
-                return await self._start(self._oidc, safe_path(request.query_params.get("to", "/")))
+                return await self._start(self._oidc, request)
             return await self._finish(self._oidc, request)
         except SegloopError as error:
             status = 503 if isinstance(error, Unavailable) else 401
             return self._notice.page(error.message, status, again=True)
 
-    async def _start(self, provider: Oidc, to: str) -> Response:
-        url, pending = await provider.start(to)
+    async def _start(self, provider: Oidc, request: Request) -> Response:
+        to = safe_path(request.query_params.get("to", "/"))
+        url, pending = await provider.start(to, ask_again="account" in request.query_params)
         response = RedirectResponse(url, 303, HEADERS)
         self._cookies.set(response, PENDING, asdict(pending))
         return response

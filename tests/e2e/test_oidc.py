@@ -23,6 +23,7 @@ from tests.e2e.viewer_page import FLAGS
 from tests.npm_provider import NpmProvider
 from tests.orthanc import free_port
 
+expect.set_options(timeout=30_000)
 TOKEN = "installation-token-of-this-test"
 
 
@@ -202,6 +203,13 @@ def test_who_was_not_added_or_not_logged_in_is_told_what_to_do(site: Site) -> No
         )
         assert "segloop_session" not in {one["name"] for one in page.context.cookies(site.pages)}
         assert site.me(page) == "401"
+        # Though the provider knows her, she is asked anew and comes in as somebody else.
+        site.add("zora")
+        page.get_by_role("link", name="Use another account").click()
+        page.get_by_label("Name").fill("zora")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+        assert site.me(page) == "zora"
         site.add("unverified")
         other = site.new_page()
         site.sign_in(other, "unverified")

@@ -18,6 +18,10 @@ def add(commands: Any, say: Say) -> None:
     one = _add(people, "add", "make a person; then: ./segloop admin link --person NAME", _add_person, say)
     one.add_argument("name")
     one.add_argument("--site-admin", action="store_true")
+    one.add_argument("--email", help="of their account at the identity provider, which then signs them in")
+    one = _add(people, "email", "bind to another account at the identity provider", _change_email, say)
+    one.add_argument("name")
+    one.add_argument("email")
     for name, text, is_on in (("off", "switch off, signed out at once", False), ("on", "switch on", True)):
         one = _add(people, name, text, _switch, say)
         one.add_argument("name")
@@ -73,12 +77,21 @@ def _list_people(call: Call, _: argparse.Namespace, say: Say) -> None:
     for one in call("GET", "/v1/people")["items"]:
         marks = ["site admin"] if one["is_site_admin"] else []
         marks += ["switched off"] if one["switched_off_at"] else []
+        marks += (
+            [f"{one['email']}{'' if one['issuer'] else ' (never signed in by it)'}"] if one["email"] else []
+        )
         say(f"{one['name']:<24}{', '.join(marks)}")
 
 
 def _add_person(call: Call, options: argparse.Namespace, say: Say) -> None:
-    call("POST", "/v1/people", json={"name": options.name, "is_site_admin": options.site_admin})
+    body = {"name": options.name, "is_site_admin": options.site_admin, "email": options.email}
+    call("POST", "/v1/people", json=body)
     say(f"{options.name} can sign in by: ./segloop admin link --person {options.name}")
+
+
+def _change_email(call: Call, options: argparse.Namespace, say: Say) -> None:
+    call("PATCH", f"/v1/people/{options.name}", json={"email": options.email})
+    say(f"{options.name} is signed out, and signs in next with the account of {options.email}")
 
 
 def _switch(call: Call, options: argparse.Namespace, say: Say) -> None:
