@@ -12,6 +12,7 @@ from segloop import logs
 from segloop.errors import SegloopError
 from segloop.stack import accounts, checks, control, home, run, state
 from segloop.stack.backup import commands as backup
+from segloop.stack.erasure import commands as erasure
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_learning(commands, models)
     backup.add(commands)
+    erasure.add(commands)
     sbom = commands.add_parser("sbom", help="write the bill of materials (CycloneDX), licences checked")
     sbom.add_argument("file", type=Path)
     sbom.set_defaults(run=_sbom)

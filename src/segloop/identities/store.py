@@ -93,6 +93,23 @@ class IdentityStore:
                     found.append(row.source_key)
         return found, are_all
 
+    def keys_of(self, references: Collection[str], *, default_issuer: str) -> set[str]:
+        """Return the source keys of all series of some patients, by their references, in every project and in none.
+
+        Raises:
+            Unavailable: `identity_sealed` when this installation's key doesn't open one.
+        """
+        with transaction(self.engine) as conn:
+            opened = (
+                (row.source_key, self._open(row.source_key, bytes(row.sealed)))
+                for row in table.scan_all_texts(conn)
+            )
+            return {
+                key
+                for key, one in opened
+                if one.patient_reference(default_issuer=default_issuer) in references
+            }
+
     def seal(self, plain: bytes, *, context: str) -> bytes:
         """Return bytes encrypted such that only this key opens them, and only for the same context (what and whose they are)."""
         return sealing.seal(self.key, plain, context=context)

@@ -77,6 +77,11 @@ def scan_texts(conn: Connection, project_id: str, *, limit: int) -> Iterator[Row
     return iter(conn.execution_options(yield_per=1000).execute(query))
 
 
+def scan_all_texts(conn: Connection) -> Iterator[Row[Any]]:
+    """Go through all sealed texts, those of no project, too, without holding them all."""
+    return iter(conn.execution_options(yield_per=1000).execute(select(texts)))
+
+
 def list_keys(conn: Connection, *, older_than: timedelta) -> set[str]:
     """Return the keys of headers and texts that have been there for longer."""
     began = func.clock_timestamp() - older_than

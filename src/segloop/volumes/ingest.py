@@ -173,6 +173,11 @@ def require_same_patient(
     )
 
 
+def pseudonym_of_reference(reference: str, key: str) -> str:
+    """Return the pseudonym of a patient who is named by a reference (issuer and ID)."""
+    return _pseudonym(hash_reference(reference, key), key)
+
+
 def _pseudonym(reference: str, key: str) -> str:
     return "P-" + hmac.new(key.encode(), reference.encode(), sha256).hexdigest()[:12].upper()
 
