@@ -36,7 +36,7 @@ class Watcher:
         """Return as soon as a job is not as it was seen, when the time is over, or at once where too many wait."""
         if len(self._waiting) >= MOST_WAITING:
             return
-        mine = _Waiting(_lasting(seen))
+        mine = _Waiting(lasting(seen))
         self._waiting.add(mine)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
@@ -64,9 +64,9 @@ class Watcher:
     def _read(self, seen: list[Job]) -> dict[str, Job]:
         with transaction(narrow(self._engine, {job.project_id for job in seen})) as conn:
             ids = sorted({job.id for job in seen})
-            return {job.id: _lasting(job) for job in table.list_by_ids(conn, ids)}
+            return {job.id: lasting(job) for job in table.list_by_ids(conn, ids)}
 
 
-def _lasting(job: Job) -> Job:
-    # Every heartbeat renews the lease, which is no news.
+def lasting(job: Job) -> Job:
+    """Return what of a job is news where it changes: every heartbeat renews the lease, which is none."""
     return replace(job, lease_expires_at=None)

@@ -19,7 +19,7 @@ from tests.faults.rig import LONG, Rig, sized, wait_for
 @pytest.mark.parametrize("how", ["emptied", "killed and its log lost", "killed"])
 def test_r6_r7_a_broker_that_loses_everything_loses_no_job(rig: Rig, how: str) -> None:
     rig.relay()
-    ids = rig.submit(sized(30, 1000) if how == "emptied" else sized(20, 200))
+    ids = rig.submit(sized(30, 1000) if how == "emptied" else sized(20, 100))
     with redis.Redis.from_url(rig.settings.redis_url) as client:
         wait_for(lambda: client.llen("segmentation") > 0, "bells")
         rig.note("bells_before", client.llen("segmentation"))
@@ -48,7 +48,7 @@ def test_r8_a_broker_that_hangs_holds_jobs_up_and_loses_none(rig: Rig) -> None:
     wait_for(lambda: not rig.n_open(first), "jobs before")
     rig.doors["valkey"].set(HANG)
     during = rig.submit(5)
-    time.sleep(sized(12, 60))
+    time.sleep(sized(12, 45))
     rig.doors["valkey"].set(NONE)
     rig.doors["valkey"].reset_all()
     after = rig.submit(5)
@@ -64,7 +64,7 @@ def test_r9_a_database_that_restarts_leaves_no_half_state(rig: Rig, number: sign
         pytest.skip("in the long run")
     rig.relay()
     workers = [rig.worker(work_s=0.2) for _ in range(2)]
-    ids = rig.submit(sized(30, 200))
+    ids = rig.submit(sized(30, 120))
     wait_for(lambda: rig.states(ids).get("succeeded", 0) >= 3, "some jobs")
     rig.note("away_s", round(rig.kill_server("postgres", number), 1))
     rig.engine.dispose()
@@ -129,7 +129,7 @@ def test_r22_links_that_are_slow_chopped_and_reset_are_slow_and_right(rig: Rig) 
     slow = Fault(delay_s=0.02, jitter_s=0.02, slice_bytes=4096, reset_rate=0.01)
     for proxy in rig.doors.values():
         proxy.set(slow)
-    ids, end = [], time.monotonic() + sized(15, 180)
+    ids, end = [], time.monotonic() + sized(15, 120)
     while time.monotonic() < end:
         ids += rig.submit(2)
         time.sleep(1.0)

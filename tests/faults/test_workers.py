@@ -50,7 +50,7 @@ def test_r1_a_dead_workers_job_is_taken_up_within_lease_and_fifteen_seconds(rig:
     lease_s = 30.0 if LONG else LEASE_S
     rig.relay(**own)
     holder, ids, took = rig.worker(**own), [], []
-    for _ in range(sized(2, 8)):
+    for _ in range(sized(2, 5)):
         (job_id,) = rig.submit(1, first_s=600.0)
         ids.append(job_id)
         rig.wait_running(job_id)

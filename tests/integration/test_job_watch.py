@@ -13,7 +13,7 @@ from segloop.database import Engine, open_engine, transaction
 from segloop.jobs import table
 from segloop.jobs.run import Limits, run_next
 from segloop.settings import Settings
-from services.api import watch
+from services.api import job_answer, watch
 from tests.api_server import serve
 
 PATIENT = 60.0
@@ -92,6 +92,25 @@ def test_waiting_ends_when_the_job_changes_and_not_before(client: httpx.Client, 
     beat(0.5)
     news = client.get(f"/v1/jobs/{job_id}?wait=50", headers={"If-None-Match": tag})
     assert (news.status_code, news.json()["progress"]) == (200, 0.5)
+
+
+def test_another_place_in_the_queue_is_told_and_ends_no_wait(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or each job that is taken would wake everybody who waits."""
+    ahead, job_id = a_job(client), a_job(client)
+    first = client.get(f"/v1/jobs/{job_id}")
+    tag = {"If-None-Match": first.headers["etag"]}
+    client.post(f"/v1/jobs/{ahead}/cancel")
+    now = client.get(f"/v1/jobs/{job_id}", headers=tag)
+    assert now.json()["queue_position"] == first.json()["queue_position"] - 1
+    began = time.monotonic()
+    waited = client.get(f"/v1/jobs/{job_id}?wait=1.5", headers=tag)
+    assert waited.status_code == 200 and time.monotonic() - began >= 1.5
+    monkeypatch.setattr(job_answer, "PLACES_PER_POLL_S", 1)
+    place = waited.json()["queue_position"]
+    assert client.get(f"/v1/jobs/{job_id}").headers["retry-after"] == str(min(2 + place, 30))
+    client.post(f"/v1/jobs/{job_id}/cancel")
 
 
 def test_a_job_that_is_over_is_not_waited_for(client: httpx.Client, engine: Engine) -> None:

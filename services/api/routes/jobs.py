@@ -119,7 +119,7 @@ async def get_job(
 
     # Not `def` like the other routes: whoever waits would hold one of the few threads.
     found = await run_in_threadpool(look)
-    is_news = if_none_match is not None and not found.is_known(if_none_match)
+    is_news = if_none_match is not None and found.is_news(if_none_match)
     if wait and not is_news and found.job.state not in ENDED:
         await parts.watcher.wait(found.job, wait)
         found = await run_in_threadpool(look)

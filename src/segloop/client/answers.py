@@ -35,6 +35,11 @@ class Job:
         """Say whether nothing more will happen by itself."""
         return self.state in ENDED
 
+    @property
+    def news(self) -> tuple[str, str, float]:
+        """What ends a wait where it changes."""
+        return self.state, self.stage, self.progress
+
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> "Job":
         """Read the API's JSON."""

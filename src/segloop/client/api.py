@@ -98,11 +98,13 @@ class Segloop:
             began = time.monotonic()
             query = {"wait": f"{min(left_s, WAIT_S):.3f}"} if job else {}
             answer = self._calls.send("GET", f"/v1/jobs/{job_id}", params=query, headers=tag)
+            before = job
             if answer.status_code == httpx.codes.OK:
                 job, tag = Job.of(answer.json()), {"If-None-Match": answer.headers["ETag"]}
-            elif time.monotonic() - began < min(1.0, left_s):
+            is_news = job is None or before is None or job.news != before.news
+            if not is_news and time.monotonic() - began < min(1.0, left_s):
                 # Too many wait already, and the API let nobody more in.
-                time.sleep(float(answer.headers.get("Retry-After", "2")))
+                time.sleep(min(float(answer.headers.get("Retry-After", "2")), left_s))
         return job
 
     def cancel(self, job_id: str) -> Job:

@@ -87,6 +87,7 @@ def test_waiting_asks_for_changes_only_until_the_job_is_over() -> None:
     answers = [
         httpx.Response(200, headers={"ETag": '"1"'}, json=JOB),
         httpx.Response(304, headers={"ETag": '"1"', "Retry-After": "0"}),
+        httpx.Response(200, headers={"ETag": '"1b"', "Retry-After": "0"}, json={**JOB, "queue_position": 0}),
         httpx.Response(200, headers={"ETag": '"2"'}, json={**JOB, "state": "running"}),
         httpx.Response(
             200,
@@ -101,8 +102,14 @@ def test_waiting_asks_for_changes_only_until_the_job_is_over() -> None:
 
     job = client(handle).wait("j1")
     assert (job.state, job.error_code, job.error_message) == ("failed", "not_finite", "NaN.")
-    assert [request.headers.get("if-none-match") for request in seen] == [None, '"1"', '"1"', '"2"']
-    assert ["wait" in request.url.params for request in seen] == [False, True, True, True]
+    assert [request.headers.get("if-none-match") for request in seen] == [
+        None,
+        '"1"',
+        '"1"',
+        '"1b"',
+        '"2"',
+    ]
+    assert ["wait" in request.url.params for request in seen] == [False, True, True, True, True]
 
 
 def test_waiting_ends_with_its_limit() -> None:
