@@ -131,6 +131,26 @@ def test_a_project_admin_leaves_a_permission_that_they_could_not_give(http: Test
         assert http.delete(f"{members}/{name}").status_code == 204
 
 
+def test_sessions_and_links_that_are_long_over_are_erased(
+    settings: Settings, http: TestClient, owner: Any
+) -> None:
+    kept = sign_in(http, "otto")  # used a link, too
+    for name in ("old", "recent"):
+        sign_in(http, name)
+    for table in ("sessions", "sign_in_links"):
+        for name, days in (("old", 31), ("recent", 29)):
+            owner(
+                f"UPDATE {table} SET expires_at = now() - interval '{days} days' "
+                f"WHERE person_id = (SELECT id FROM people WHERE name = '{name}')"
+            )
+    with TestClient(create_app(settings)):
+        pass  # it sweeps when it starts
+    for table in ("sessions", "sign_in_links"):
+        left = owner(f"SELECT p.name FROM {table} t JOIN people p ON p.id = t.person_id")
+        assert ("old",) not in left and ("recent",) in left
+    assert status(http, kept) == 200
+
+
 def test_a_link_made_before_somebody_was_switched_off_does_not_open(http: TestClient) -> None:
     http.post("/v1/people", json={"name": "cleo"})
     code = http.post("/v1/people/cleo/links").json()["code"]

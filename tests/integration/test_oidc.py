@@ -201,6 +201,9 @@ WEAK = rsa.generate_private_key(65537, 1024)
 FORGED: dict[str, Callable[[Provider], str]] = {
     "not a token": lambda _: "x.y.z",
     "nothing": lambda _: "..",
+    "nested too deep": lambda _: _encode(b"[" * 14_000) + ".e30.AAAA",
+    "alg that is a list": lambda _: _encode(b'{"alg":[]}') + ".e30.AAAA",
+    "a name that no database takes": lambda p: p.token(sub="\x00"),
     "alg none": _none,
     "HS256 with the public key": _by_public_key,
     "changed": _changed,

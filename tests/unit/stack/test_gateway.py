@@ -22,6 +22,15 @@ def folder() -> Iterator[Path]:
         yield Path(name) / "home"
 
 
+def test_the_pages_alone_have_the_secret_of_the_identity_providers_client(folder: Path) -> None:
+    opened = home.open_home(folder)
+    given = {"SEGLOOP_OIDC_CLIENT_SECRET": "cl1ent", "SEGLOOP_OIDC_ISSUER": "https://login.example.org"}
+    with lock.Lock(opened):
+        found = services(servers.describe(opened, {}), given | {"PATH": "/usr/bin:/bin"})
+    assert [one.name for one in found if "cl1ent" in one.environment.values()] == ["ui"]
+    assert all(one.environment["SEGLOOP_OIDC_ISSUER"] for one in found if one.name in ("api", "ui"))
+
+
 def gateway(folder: Path, *, config: str | None) -> Service | None:
     opened = home.open_home(folder)
     if config is not None:

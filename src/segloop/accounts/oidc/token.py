@@ -95,10 +95,13 @@ def _read(claims: dict[str, Any]) -> Claims:
     verified = claims.get("email_verified")
     # Some providers write the word.
     known = {True: True, False: False, "true": True, "false": False}
+    # Nobody's names, and none that a database takes.
+    if not (str(claims["sub"]) + str(claims.get("email"))).isprintable():
+        raise jwt.InvalidTokenError("sub")
     return Claims(
         issuer=str(claims["iss"]),
         subject=str(claims["sub"]),
         email=str(claims.get("email") or "").strip().lower(),
         is_email_verified=None if verified is None else known.get(verified, False),
-        name=str(claims.get("name") or "")[:200],
+        name="".join(filter(str.isprintable, str(claims.get("name") or "")))[:200],
     )
