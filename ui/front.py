@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from segloop.settings import Settings
+from ui import scripts
 
 PAGE_BYTES = 2 * 2**20
 """More than Streamlit's own uploads may have (.streamlit/config.toml); files for the API don't come this way."""
@@ -26,7 +27,7 @@ def most(scope: Scope) -> int | None:
 def policy_of(settings: Settings) -> Callable[[str], str]:
     """Return the content security policy of the pages, the same for each path.
 
-    Scripts are this server's own, and those in Streamlit's page by their hashes; none is made from text. Styles are
+    Scripts are this server's own, and inline ones (Streamlit's page, `ui/scripts.py`) by their hashes; none is made from text. Styles are
     written by scripts (Emotion, Glide).
     """
     # Signing out is a form, and a browser asks the policy also of where that leads: to the identity provider.
@@ -75,6 +76,6 @@ def _own_scripts() -> str:
     page = (Path(streamlit.__file__).with_name("static") / "index.html").read_text()
     digests = (
         base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        for script in re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+        for script in (*re.findall(r"<script>(.*?)</script>", page, re.DOTALL), *scripts.ALL)
     )
     return " ".join(f"'sha256-{digest}'" for digest in digests)

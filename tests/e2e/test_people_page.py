@@ -95,6 +95,7 @@ def owner(home: Path) -> Callable[[str], None]:
     return run
 
 
+@pytest.mark.timeout(900)
 def test_two_people_see_only_what_is_theirs_and_lose_it_at_once(
     home: Path, page: Page, api: httpx.Client, owner: Callable[[str], None], tmp_path: Path
 ) -> None:

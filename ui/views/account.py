@@ -16,7 +16,10 @@ _CORNER = """<style>
 .segloop-account button {{ font: inherit; color: inherit; background: none; border: 1px solid currentColor; border-radius: .4rem;
   padding: .15rem .6rem; cursor: pointer; opacity: .85 }}
 .segloop-account button:hover, .segloop-account button:focus-visible {{ opacity: 1; text-decoration: underline }}
-</style><form class="segloop-account" method="post" action="/sign-out"><span title="{name}">{name}</span>
+[data-testid="stTopNav"] {{ max-width: calc(100% - 18rem); margin-right: auto }}
+@media (max-width: 1200px) {{ /* the pages' names come first */
+  .segloop-account span {{ display: none }} [data-testid="stTopNav"] {{ max-width: calc(100% - 6rem) }} }}
+</style><form class="segloop-account" method="post" action="/sign-out" title="{name}"><span>{name}</span>
 <button type="submit">Sign out</button></form>"""
 
 

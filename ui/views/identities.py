@@ -9,6 +9,7 @@ import streamlit as st
 from segloop.errors import SegloopError
 from segloop.schemas import FoundVolumes, Identified, SeriesIdentity, Volume, VolumeIdentity
 from ui.api_client import ApiClient
+from ui.scripts import HIDE_NAMES_COOKIE, YES, remember_names
 from ui.views.here import Here
 from ui.views.text import day, explain, person, plain
 
@@ -16,8 +17,6 @@ T = TypeVar("T")
 
 LOOKS_FOR_S = 600.0
 """After how long a page that stays open looks again, and so is recorded again."""
-COOKIE, _YES = "segloop_hide_names", "1"
-"""What a browser keeps where names are hidden in it."""
 _HIDDEN, _SWITCH = "names_hidden", "names_hidden_switch"
 _LOOKS, _SEARCH = "identity_looks", "identity_search"
 
@@ -28,7 +27,7 @@ def switch(here: Here) -> bool:
         return False
     # A widget's own state ends with its page, and names must stay hidden on the next.
     # A page that is loaded anew is another session, which only the browser's cookie tells; it is asked before anything is shown.
-    was_hidden = st.session_state.get(_HIDDEN, st.context.cookies.get(COOKIE) == _YES)
+    was_hidden = st.session_state.get(_HIDDEN, st.context.cookies.get(HIDE_NAMES_COOKIE) == YES)
     st.session_state.setdefault(_SWITCH, was_hidden)
     is_hidden = st.toggle(
         "Hide names",
@@ -39,15 +38,9 @@ def switch(here: Here) -> bool:
         for key in (_LOOKS, _SEARCH):  # they leave this process's memory, too
             st.session_state.pop(key, None)
     st.session_state[_HIDDEN] = is_hidden
-    _remember(is_hidden)
+    script = remember_names(is_hidden=is_hidden)
+    st.html(f"<script>{script}</script>", width="content", unsafe_allow_javascript=True)
     return not is_hidden
-
-
-def _remember(is_hidden: bool) -> None:
-    """Let the browser keep the choice for a year, or forget it; nothing of it is secret."""
-    lasts = f"{_YES}; max-age={365 * 86400}" if is_hidden else "; max-age=0"
-    script = f"<script>document.cookie = '{COOKIE}={lasts}; path=/; samesite=strict'</script>"
-    st.html(script, width="content", unsafe_allow_javascript=True)
 
 
 def look(api: ApiClient, volumes: Sequence[Volume], *, place: str) -> dict[str, VolumeIdentity]:

@@ -110,7 +110,7 @@ def test_every_answer_has_the_headers_and_over_tls_hsts(client: TestClient) -> N
 
 def test_scripts_of_the_page_are_known_by_hash_and_none_is_made_from_text() -> None:
     script = next(part for part in policy(SETTINGS) if part.startswith("script-src "))
-    assert script.count("'sha256-") >= 1
+    assert script.count("'sha256-") == 3  # Streamlit's page, and names that are hidden or not
     assert "unsafe" not in script and "http" not in script and "*" not in script
 
 
