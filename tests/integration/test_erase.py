@@ -175,6 +175,14 @@ def test_a_patient_is_erased_in_every_project_with_objects_identities_and_spoole
     assert left_of(http, owner, store, gone) == full and spooled.exists()
     assert "      2 volumes" in shown and "      3 identities" in shown and "No model version" in shown
 
+    with transaction(owner) as conn:
+        closed = (
+            "INSERT INTO identity.texts (created_by, source_key, sealed) VALUES ('t', 'of another key', 'x')"
+        )
+        conn.execute(text(closed))
+    assert "1 identities can't be opened" in said(erasure, dry_run=True)
+    with transaction(owner) as conn:
+        conn.execute(text("DELETE FROM identity.texts WHERE source_key = 'of another key'"))
     told = said(erasure)
     assert "PID" not in told and "Canary" not in told
     assert left_of(http, owner, store, gone) == before | {"answers": [404, 404]}

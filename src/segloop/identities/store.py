@@ -93,22 +93,20 @@ class IdentityStore:
                     found.append(row.source_key)
         return found, are_all
 
-    def keys_of(self, references: Collection[str], *, default_issuer: str) -> set[str]:
-        """Return the source keys of all series of some patients, by their references, in every project and in none.
+    def keys_of(self, references: Collection[str], *, default_issuer: str) -> tuple[set[str], int]:
+        """Return the source keys of all series of some patients, in every project and in none, and how many can't be opened.
 
-        Raises:
-            Unavailable: `identity_sealed` when this installation's key doesn't open one.
+        Patients are named by their references (`Identity.patient_reference`); one that can't be opened may be of any patient.
         """
+        found, n_closed = set[str](), 0
         with transaction(self.engine) as conn:
-            opened = (
-                (row.source_key, self._open(row.source_key, bytes(row.sealed)))
-                for row in table.scan_all_texts(conn)
-            )
-            return {
-                key
-                for key, one in opened
-                if one.patient_reference(default_issuer=default_issuer) in references
-            }
+            for row in table.scan_all_texts(conn):
+                identity = self._open(row.source_key, bytes(row.sealed))
+                if identity is None:
+                    n_closed += 1
+                elif identity.patient_reference(default_issuer=default_issuer) in references:
+                    found.add(row.source_key)
+        return found, n_closed
 
     def seal(self, plain: bytes, *, context: str) -> bytes:
         """Return bytes encrypted such that only this key opens them, and only for the same context (what and whose they are)."""

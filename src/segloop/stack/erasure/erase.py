@@ -121,6 +121,10 @@ def _tell(found: find.Found, say: Say) -> None:
         say(
             f"Learned from this patient, and stays: {version.name} (version {version.number}, {version.stage}, {version.id})"
         )
+    if found.n_closed:
+        say(
+            f"{found.n_closed} identities can't be opened with this installation's key, and may be of this patient, too."
+        )
     if not found.versions:
         say("No model version learned from this patient.")
 

@@ -30,6 +30,8 @@ class Found:
     object_keys: tuple[str, ...]
     versions: tuple[Any, ...]
     spooled: tuple[Path, ...]
+    n_closed: int
+    """Identities that this installation's key does not open: whose they are nobody can say."""
     tables: MetaData
 
     def counts(self) -> dict[str, int]:
@@ -65,6 +67,7 @@ def find(
     tables = table.reflect(conn)
     pseudonym = None if volume_id is None else table.pseudonym_of(conn, tables, volume_id)
     hashed: set[str] = set()
+    n_closed = 0
     if reference is not None:
         hashed.add(hash_reference(reference, settings.pseudonym_key))
     if reference is not None and pseudonym is None:
@@ -73,13 +76,13 @@ def find(
     rows = table.hanging_on(conn, tables, {"patients": patients})
     keys = {row.source_key for row in rows.get("volumes", []) if row.source_key}
     if identities is not None:
-        stated = {
-            one.patient_reference(default_issuer=settings.default_issuer)
-            for one in identities.identities(keys).values()
-        }
+        known = [one for one in identities.identities(keys).values() if one is not None]
+        stated = {one.patient_reference(default_issuer=settings.default_issuer) for one in known}
         said = {one for one in {*stated, reference} if one}
         hashed |= {hash_reference(one, settings.pseudonym_key) for one in said}
-        keys |= identities.keys_of(said, default_issuer=settings.default_issuer) if said else set()
+        if said:
+            more, n_closed = identities.keys_of(said, default_issuer=settings.default_issuer)
+            keys |= more
     roots = {
         "patients": patients,
         "uploads": _merged(
@@ -106,6 +109,7 @@ def find(
         tuple(_objects(store, rows)),
         versions,
         tuple(folder for folder in spooled if folder.is_dir()),
+        n_closed,
         tables,
     )
 
