@@ -137,7 +137,7 @@ def result_file(folder: Path, series: Series, drawn: NDArray[Any], labels: list[
     """Write a mask as the API does: from the packed headers, the stored mask and the stored CT."""
     if not (folder / "h.zip").exists():
         archive.pack_headers(series.headers, folder / "h.zip")
-        write_nifti(folder / "ct.nii", series)
+        write_nifti(folder / "ct.nii.gz", series)
         nifti.write_mask(folder / "m.nii.gz", drawn, series.geometry)
     target = folder / f"{form}.dcm"
     write_result(
@@ -145,7 +145,7 @@ def result_file(folder: Path, series: Series, drawn: NDArray[Any], labels: list[
         form=form,
         mask=folder / "m.nii.gz",
         headers=folder / "h.zip",
-        ct=folder / "ct.nii",
+        ct=folder / "ct.nii.gz",
         labels=[vars(label) for label in labels],
         origin={**vars(ORIGIN), "made_at": ORIGIN.made_at.isoformat()},
         deflated=False,

@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import Row
 
 from segloop import schemas
+from segloop.audit.record import record
 from segloop.database import Connection, transaction
 from segloop.errors import Conflict, InvalidInput, NotFound
-from segloop.imaging.derive import is_zip
+from segloop.imaging.dicom.signature import is_zip
+from segloop.imaging.sandbox import Reading
 from segloop.masks import save
 from segloop.masks import table as masks_table
 from segloop.volumes import ingest, table, upload
@@ -66,20 +68,44 @@ def complete(
 
 
 def complete_received(
-    parts: Parts, row: Row[Any], folder: Path, digest: str, *, actor: str
+    parts: Parts, row: Row[Any], folder: Path, digest: str, reading: Reading | None, *, actor: str
 ) -> tuple[schemas.Volume | schemas.Mask, bool]:
-    """Do as `complete` for a volume whose file came in one piece and lies at `folder`/input; a failure ends its upload.
+    """Do as `complete` for a volume whose file came in one piece; a failure ends its upload.
+
+    The file lies at `folder`/input, or it was a tar that was read while it came.
 
     Raises:
         InvalidInput: the file can't become a volume.
     """
     try:
-        return _insert(parts, row, *_prepare_volume(parts, row, folder, digest, actor))
+        if reading is None:
+            return _insert(parts, row, *_prepare_volume(parts, row, folder, digest, actor))
+        return _insert(parts, row, *_store_volume(parts, row, folder, reading.finish(), digest, actor))
     except BaseException as error:
         state = "refused" if isinstance(error, InvalidInput) else "aborted"
         with transaction(parts.engine) as conn:
             table.finish_upload(conn, row.id, state=state)
         raise
+
+
+def withdraw(parts: Parts, volume_id: str, *, actor: str) -> None:
+    """Take back a volume that nothing was made of, with its objects and headers.
+
+    Raises:
+        NotFound: `volume_unknown`. Conflict: `volume_in_use`.
+    """
+    with transaction(parts.engine) as conn:
+        volume = table.get(conn, volume_id)
+        table.delete_volume(conn, volume_id)
+        record(
+            conn,
+            actor=actor,
+            action="volume.withdrawn",
+            object_type="volume",
+            object_id=volume_id,
+            project_id=volume.project_id,
+        )
+    _take_back(parts, volume.object_key.rpartition("/")[0], volume.source_key)
 
 
 def _complete(
@@ -113,10 +139,13 @@ def _insert(
                 result_id, new, stale = insert(conn)
                 table.finish_upload(conn, row.id, state="completed", result_id=result_id)
             result = _result(conn, table.get_upload(conn, row.id))
+            volume = table.get(conn, result.id) if row.purpose == "volume" else None
     except (Conflict, InvalidInput):
         _take_back(parts, prefix, _source_key(prefix))
         raise
     _take_back(parts, None if new else prefix, stale)
+    if new and volume is not None:
+        parts.copies.make_soon(volume)
     return result, new
 
 
@@ -136,22 +165,35 @@ def _prepare_volume(
     parts: Parts, row: Row[Any], folder: Path, digest: str, actor: str
 ) -> tuple[Insert, str | None]:
     with transaction(parts.engine) as conn:
-        known = table.find_by_sha256(conn, project_id=row.project_id, sha256=digest)
+        known = table.find_by_content(conn, project_id=row.project_id, sha256=digest)
         if known is not None:
             key = parts.settings.pseudonym_key
             named = row.patient_reference_hmac
             ingest.require_same_patient(conn, known, named=named, pseudonym_key=key)
     if known is not None:
         return lambda conn: (known.id, False, None), None
-    if is_zip(folder / "input") and parts.identities is None:
+    if is_zip(folder / "input"):
+        require_dicom(parts)
+    return _store_volume(parts, row, folder, parts.sandbox.run("volume", folder), digest, actor)
+
+
+def require_dicom(parts: Parts) -> None:
+    """Raise `InvalidInput` (`dicom_not_set_up`) where nothing can keep whose a DICOM series is."""
+    if parts.identities is None:
         raise InvalidInput(
             "dicom_not_set_up",
             "This installation takes no DICOM: it has no identity store. Upload the CT as NIfTI, or ask operations.",
         )
+
+
+def _store_volume(
+    parts: Parts, row: Row[Any], folder: Path, found: dict[str, Any], digest: str, actor: str
+) -> tuple[Insert, str]:
+    """Store what the reader made of a CT; return what inserts its row, and where its objects are."""
     stored = ingest.store_objects(
         parts.store,
-        parts.sandbox,
         folder,
+        found,
         digest=digest,
         upload_id=row.id,
         pseudonym_key=parts.settings.pseudonym_key,

@@ -25,6 +25,7 @@ from segloop.storage import ObjectStore
 from services.api import objects, rules
 from services.api.limits import Limits
 from services.api.objects import require_uuid
+from services.api.viewer_copies import ViewerCopies
 from services.api.watch import Watcher
 
 __all__ = ["require_uuid"]
@@ -44,6 +45,7 @@ class Parts:
     bearers: Bearers
     oidc: Oidc | None
     limits: Limits
+    copies: ViewerCopies
 
     def narrow(self, projects: Collection[str] | None) -> "Parts":
         """Return the parts for some projects, or (None) for all: what else the database has, they don't see."""

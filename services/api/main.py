@@ -49,6 +49,7 @@ from services.api.routes import (
     worklist,
 )
 from services.api.sweep import sweeping
+from services.api.viewer_copies import ViewerCopies
 from services.api.watch import Watcher
 
 DESCRIPTION = (
@@ -63,33 +64,37 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # A mistake in the permissions is told at start.
     bearers = Bearers(settings.token, read_permissions(settings.token_permissions))
     engine = narrow(open_engine(settings.database_url, pool_size=10), ())  # nothing, before somebody acts
+    store = open_store(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+        bucket=settings.s3_bucket,
+        secure=settings.s3_secure,
+    )
+    sandbox = Sandbox(
+        memory_bytes=settings.parse_memory_bytes,
+        limit_s=settings.parse_limit_s,
+        spare=settings.parse_ready,
+    )
     parts = Parts(
         settings,
         engine,
-        open_store(
-            endpoint=settings.s3_endpoint,
-            access_key=settings.s3_access_key,
-            secret_key=settings.s3_secret_key,
-            bucket=settings.s3_bucket,
-            secure=settings.s3_secure,
-        ),
+        store,
         make_celery(settings.redis_url),
-        Sandbox(
-            memory_bytes=settings.parse_memory_bytes,
-            limit_s=settings.parse_limit_s,
-            spare=settings.parse_ready,
-        ),
+        sandbox,
         identity_store.open_store(settings),
         Watcher(engine),
         bearers,
         Oidc.from_settings(settings),
         Limits(settings),
+        ViewerCopies(store, sandbox, settings.scratch),
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with sweeping(parts):
             yield
+        parts.copies.close()
         parts.sandbox.close()
         parts.limits.close()
         parts.engine.dispose()

@@ -12,7 +12,8 @@ from sqlalchemy import Row
 from segloop import schemas
 from segloop.database import Connection, transaction
 from segloop.errors import Conflict, InvalidInput, NotFound
-from segloop.imaging.derive import HEADERS, is_dicom, is_zip
+from segloop.imaging.derive_ct import HEADERS
+from segloop.imaging.dicom.signature import is_dicom, is_zip
 from segloop.imaging.labels import LabelSet
 from segloop.imaging.metrics import differences
 from segloop.masks import save, voxels

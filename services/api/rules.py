@@ -78,6 +78,7 @@ RULES: dict[str, Rule] = {
     "volume_upload.upload_volume": _ANNOTATE,
     "volumes.list_volumes": _VIEW,
     "volumes.get_volume": _VIEW,
+    "volumes.withdraw_volume": _SITE,
     "volumes.make_ticket": _VIEW,
     "volumes.get_content": _READ,
     "volumes.get_level": _READ,

@@ -20,6 +20,7 @@ from services.dicom_gateway.commitment import Commitments
 from services.dicom_gateway.config import Config, read_config
 from services.dicom_gateway.deliver import Deliverer
 from services.dicom_gateway.dry_run import dry_run
+from services.dicom_gateway.early import Early
 from services.dicom_gateway.echo import echo
 from services.dicom_gateway.follow import Follower
 from services.dicom_gateway.loop import Loops
@@ -90,7 +91,9 @@ def run(config: Config) -> None:
         "echo": partial(echo, config, retriever),
     }
     loops = Loops(settings.scratch)
-    loops.add("follow", Follower(config, spool, api).step)
+    early = Early(config, spool, Api(settings.api_url, settings.token))
+    loops.add("take while it comes", early.step)
+    loops.add("follow", Follower(config, spool, api, early).step)
     for name in (*config.destinations, "those that are gone"):
         loops.add(f"deliver to {name}", partial(deliverer.step, name))
     loops.add("report", Reporter(config, spool, api).step)

@@ -1,6 +1,6 @@
 """The gateway as a client of the HTTP API: it has no other way in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,7 +9,7 @@ import httpx
 
 from segloop import logs
 from segloop.errors import InvalidInput, SegloopError, Unavailable
-from services.dicom_gateway.zipped import zip_stream
+from services.dicom_gateway.tarred import tar_stream
 
 
 class Api:
@@ -19,10 +19,16 @@ class Api:
         headers = {"Authorization": f"Bearer {token}"}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=120.0)
 
-    def upload(self, files: Sequence[Path], *, project: str) -> str:
-        """Upload the files of a series and return its volume; the same series again gives the same."""
+    def upload(self, files: Iterable[Path], *, project: str) -> tuple[str, bool]:
+        """Upload the files of a series, as they come; return (its volume, whether it is new): the same series again gives the same."""
         path = f"/v1/projects/{quote(project, safe='')}/volumes"
-        return str(self._call("POST", path, content=zip_stream(files), timeout=600.0)["id"])
+        kind = {"Content-Type": "application/x-tar"}
+        answer = self._send("POST", path, content=tar_stream(files), headers=kind, timeout=600.0)
+        return str(answer.json()["id"]), answer.status_code == 201
+
+    def withdraw(self, volume_id: str) -> None:
+        """Take back a volume of which nothing was made yet."""
+        self._send("DELETE", f"/v1/volumes/{volume_id}")
 
     def segment(self, volume_id: str, *, project: str, priority: str) -> str:
         """Return the job that segments a volume by the version in production: the API makes one, whoever else asked."""
@@ -65,7 +71,7 @@ class Api:
         return self._send(method, path, **arguments).json()
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        headers = {"X-Request-Id": logs.request_id() or logs.new_request_id()}
+        headers = {"X-Request-Id": logs.request_id() or logs.new_request_id(), **arguments.pop("headers", {})}
         try:
             answer = self._http.request(method, path, headers=headers, **arguments)
         except httpx.TransportError as error:

@@ -14,6 +14,7 @@ from services.dicom_gateway.api import Api
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.deliver import close
 from services.dicom_gateway.deliveries import GIVEN_UP, MOST_UNEXPECTED, UNEXPECTED, plan, wait_s
+from services.dicom_gateway.early import Early
 from services.dicom_gateway.entry import Entry, Stage
 from services.dicom_gateway.spool import Spool
 
@@ -29,6 +30,7 @@ class Follower:
     config: Config
     spool: Spool
     api: Api
+    early: Early | None = None
     _looked_at: dict[str, float] = field(default_factory=dict)
 
     def step(self) -> bool:
@@ -43,6 +45,8 @@ class Follower:
                 closed = self.spool.close(entry, quiet_s=self.config.quiet_s, settle_s=self.config.settle_s)
                 changed = changed or closed is not None
             elif entry.stage in self._steps and entry.next_try <= time.time():
+                if self.early is not None and self.early.is_under_way(entry):
+                    continue
                 if entry.stage == "closed" and entry.project:
                     uploads.append(entry)
                 else:
@@ -108,8 +112,22 @@ class Follower:
             return (
                 entry if entry.project else replace(entry, stage="ignored", code="not_routed", message=text)
             )
-        volume_id = self.api.upload(files, project=entry.project)
+        volume_id = self._brought(entry, len(files))
+        if not volume_id:
+            volume_id, _ = self.api.upload(files, project=entry.project)
         return replace(entry, stage="uploaded", volume_id=volume_id, code="", message="")
+
+    def _brought(self, entry: Entry, n_files: int) -> str:
+        """Return the volume that was made while the series came, where it is of all of it; another is taken back."""
+        early = None if self.early is None else self.early.take(entry)
+        if early is None or (early.n_files, early.project) == (n_files, entry.project):
+            return "" if early is None else early.volume_id
+        try:
+            if early.is_new:
+                self.api.withdraw(early.volume_id)
+        except SegloopError as error:  # somebody works with it already: it stays beside the whole one
+            log.warning("a volume of a part of series %s stays: %s", entry.key, error.code)
+        return ""
 
     def _routed(self, entry: Entry, files: Sequence[Path]) -> Entry:
         header = pydicom.dcmread(files[0], stop_before_pixels=True)

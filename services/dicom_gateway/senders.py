@@ -33,6 +33,13 @@ class Senders:
                 if is_whole and n >= FEWEST:
                     self._released[series] = now
 
+    def is_coming(self, series: str) -> bool:
+        """Say whether an open association brings a series, or one that did was released; of one that brought a single file, nobody knows."""
+        with self._lock:
+            return series in self._released or any(
+                brought[series] >= FEWEST for brought in self._open.values()
+            )
+
     def has_settled(self, series: str, settle_s: float) -> bool:
         """Say whether the last association that brought a series was released so long ago, and no other brings it."""
         with self._lock:

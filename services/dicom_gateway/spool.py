@@ -27,6 +27,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.senders = Senders()
+        self.arrived = threading.Event()
         self._lock = threading.RLock()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for unfinished in folder.glob(f"*{_UNFINISHED}"):  # being made or removed when the process died
@@ -70,6 +71,7 @@ class Spool:
         finally:
             draft.unlink(missing_ok=True)
         sync(folder)  # without the lock: others store meanwhile. Also for what another just put there.
+        self.arrived.set()
         return is_new
 
     def _take(self, caller: str, series: str, instance: str, draft: Path, route: Route) -> tuple[Path, bool]:
@@ -141,7 +143,7 @@ class Spool:
             if current is None or current.stage != "receiving":
                 return None
             since = self.files(current).stat().st_mtime  # of the last file that came
-            stem = _stem(current)
+            stem = self.stem(current)
             is_over = settle_s is not None and self.senders.has_settled(stem, settle_s)
             if not is_over and time.time() - since < quiet_s:
                 return None
@@ -193,6 +195,10 @@ class Spool:
     def files(self, entry: Entry) -> Path:
         """Return the folder of a series' files."""
         return self._folder / entry.key / FILES
+
+    def stem(self, entry: Entry) -> str:
+        """Return what the keys of all that came of a series begin with."""
+        return entry.key.rpartition("-")[0]
 
     def sweep(self, *, keep_s: float) -> None:
         """Remove series that ended longer ago than they are kept; how those with a result ended is remembered much longer.
@@ -271,10 +277,6 @@ class Spool:
 def stem_of(caller: str, series: str) -> str:
     """Return what the keys of a pushed series begin with; it tells nothing of the series."""
     return _short(f"{caller}/{series}")
-
-
-def _stem(entry: Entry) -> str:
-    return entry.key.rpartition("-")[0]
 
 
 def _generation(entry: Entry) -> int:

@@ -59,6 +59,7 @@ EXPECTED = {
     "volume_upload.upload_volume": ANNOTATOR,
     "volumes.list_volumes": VIEWER,
     "volumes.get_volume": VIEWER,
+    "volumes.withdraw_volume": SITE,
     "volumes.make_ticket": VIEWER,
     "volumes.get_content": VIEWER,
     "volumes.get_level": VIEWER,

@@ -1,10 +1,11 @@
 """A study as a zip becomes a volume without a name in it, and its masks go back as DICOM of that study."""
 
-from collections.abc import Iterator
+from collections.abc import gzip
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import Iterator
 import nibabel as nib
 import numpy as np
 import pydicom
@@ -99,7 +100,7 @@ def test_the_volume_holds_hu_and_nobodys_name_is_outside_the_identity_store(
 ) -> None:
     volume = send(http, study(tmp_path, patient="Canary^Carla", seed="canary")).json()
     content = http.get(f"/v1/volumes/{volume['id']}/content").content
-    image = nib.Nifti1Image.from_bytes(content)  # type: ignore[no-untyped-call]
+    image = nib.Nifti1Image.from_bytes(gzip.decompress(content))  # type: ignore[no-untyped-call]
     np.testing.assert_array_equal(np.asarray(image.dataobj), voxels())
     words = [b"Canary", b"PID-4711-Q", b"19600102", b"ACC-9"]
     store = open_store(

@@ -1,5 +1,6 @@
 """A volume in one request: kept whole or not at all, and the same as by an upload in parts."""
 
+import gzip
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +11,15 @@ import pytest
 from fastapi.testclient import TestClient
 
 from segloop.settings import Settings
+from segloop.storage import ObjectStore, open_store
 from services.api.main import create_app
 from services.api.routes import volume_upload
-from services.dicom_gateway.zipped import zip_stream
+from services.dicom_gateway.tarred import tar_stream
 from tests.dicom_series import BROKEN, slices, voxels, write
 from tests.integration.test_uploads import announce, ct_bytes, send
 
 PATH = "/v1/projects/default/volumes"
+TAR = {"Content-Type": "application/x-tar"}
 
 
 @pytest.fixture
@@ -26,24 +29,35 @@ def client(settings: Settings) -> Iterator[TestClient]:
 
 
 @pytest.fixture
+def store(settings: Settings) -> ObjectStore:
+    return open_store(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+        bucket=settings.s3_bucket,
+        secure=False,
+    )
+
+
+@pytest.fixture
 def scratch_is_empty(settings: Settings) -> Iterator[None]:
     yield
     assert not list(settings.scratch.glob("segloop-upload-*"))
 
 
 def series(folder: Path, found: Any) -> Iterator[bytes]:
-    return zip_stream(write(folder, found))
+    return tar_stream(write(folder, found))
 
 
 @pytest.mark.usefixtures("scratch_is_empty")
 def test_a_series_sent_as_a_stream_becomes_a_volume_of_its_voxels(client: TestClient, tmp_path: Path) -> None:
     array = voxels(seed=5)
-    made = client.post(PATH, content=series(tmp_path / "a", slices(array, seed="stream")))
+    made = client.post(PATH, headers=TAR, content=series(tmp_path / "a", slices(array, seed="stream")))
     assert made.status_code == 201, made.text
     assert made.json()["shape"] == list(array.shape)
-    content = client.get(f"/v1/volumes/{made.json()['id']}/content").content
+    content = gzip.decompress(client.get(f"/v1/volumes/{made.json()['id']}/content").content)
     assert np.array_equal(np.frombuffer(content[352:], "<i2").reshape(array.shape, order="F"), array)
-    again = client.post(PATH, content=series(tmp_path / "b", slices(array, seed="stream")))
+    again = client.post(PATH, headers=TAR, content=series(tmp_path / "b", slices(array, seed="stream")))
     assert again.status_code == 200 and again.json()["id"] == made.json()["id"]
 
 
@@ -64,13 +78,43 @@ def test_what_can_not_become_a_volume_is_refused_and_leaves_nothing(
 ) -> None:
     before = len(client.get(PATH).json()["items"])
     holed = BROKEN["dicom_missing_slices"](slices(voxels(), seed="holed"))
-    refused = client.post(PATH, content=series(tmp_path / "a", holed))
+    refused = client.post(PATH, headers=TAR, content=series(tmp_path / "a", holed))
     assert (refused.status_code, refused.json()["code"]) == (422, "dicom_missing_slices")
     assert client.post(PATH, content=b"").json()["code"] == "empty_file"
     assert client.post(PATH, content=b"no CT").status_code == 422
     assert client.post("/v1/projects/nowhere/volumes", content=b"x").status_code == 404
     assert client.post(PATH, content=b"x", headers={"Authorization": "Bearer x"}).status_code == 401
     assert len(client.get(PATH).json()["items"]) == before
+
+
+@pytest.mark.usefixtures("scratch_is_empty")
+def test_a_stream_that_is_no_tar_or_breaks_off_is_refused_and_leaves_nothing(
+    client: TestClient, tmp_path: Path
+) -> None:
+    whole = b"".join(series(tmp_path / "a", slices(voxels((64, 64, 8)), seed="broken off")))
+    for body in (b"", b"no tar " * 1000, whole[: len(whole) // 2]):
+        refused = client.post(PATH, headers=TAR, content=body)
+        assert (refused.status_code, refused.json()["code"]) in ((422, "tar_broken"), (422, "empty_file"))
+
+
+def test_a_volume_is_taken_back_where_nothing_was_made_of_it(
+    client: TestClient, store: ObjectStore, tmp_path: Path
+) -> None:
+    made = client.post(
+        PATH, headers=TAR, content=series(tmp_path / "a", slices(voxels(), seed="part"))
+    ).json()
+    where = f"/v1/volumes/{made['id']}"
+    assert client.get(f"{where}/levels/0").status_code == 200
+    assert client.delete(where).status_code == 204
+    assert client.get(where).status_code == client.delete(where).status_code == 404
+    assert list(store.list_("volumes/")) == []
+    kept = client.post(
+        PATH, headers=TAR, content=series(tmp_path / "b", slices(voxels(), seed="part"))
+    ).json()
+    assert client.post(f"/v1/volumes/{kept['id']}/drafts", json={}).status_code == 201
+    refused = client.delete(f"/v1/volumes/{kept['id']}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "volume_in_use")
+    assert client.get(f"/v1/volumes/{kept['id']}").status_code == 200
 
 
 @pytest.mark.usefixtures("scratch_is_empty")

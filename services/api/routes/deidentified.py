@@ -17,7 +17,8 @@ from segloop.audit.record import record
 from segloop.database import Connection, transaction
 from segloop.errors import NotFound
 from segloop.feedback.origin import origin_of
-from segloop.imaging.derive import EXPORT_FILE, HEADERS, MASK_FILE
+from segloop.imaging.derive import EXPORT_FILE, MASK_FILE
+from segloop.imaging.derive_ct import HEADERS
 from segloop.masks import table as masks_table
 from segloop.projects import table as projects_table
 from segloop.volumes import table

@@ -12,7 +12,8 @@ from segloop.audit.record import record
 from segloop.database import transaction
 from segloop.errors import Conflict, InvalidInput
 from segloop.feedback.origin import origin_of
-from segloop.imaging.derive import CT, HEADERS, RESULT_FILE
+from segloop.imaging.derive import CT, RESULT_FILE
+from segloop.imaging.derive_ct import HEADERS
 from segloop.imaging.dicom.result import Form
 from segloop.masks import table
 from segloop.projects import table as projects_table

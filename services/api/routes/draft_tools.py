@@ -4,7 +4,9 @@ from fastapi import APIRouter, Response
 
 from segloop import schemas
 from segloop.audit.record import record
+from segloop.masks.drafts import table as drafts_table
 from segloop.masks.drafts import tools
+from segloop.volumes import table as volumes_table
 from services.api.deps import ActorDep, ConnectionDep, PartsDep, require_uuid
 
 router = APIRouter(tags=["drafts"])
@@ -19,6 +21,9 @@ def run_tool(
     draft_id: str, body: schemas.ToolRequest, conn: ConnectionDep, actor: ActorDep, parts: PartsDep
 ) -> Response:
     """Return what a tool would change as an entry's runs; X-Sequence and X-Hash say on which head. Nothing is changed."""
+    if body.tool == "grow":  # it looks at the CT
+        draft = drafts_table.get(conn, require_uuid(draft_id))
+        parts.copies.require(volumes_table.get(conn, draft.volume_id))
     found = tools.run(
         conn,
         parts.store,

@@ -16,7 +16,7 @@ from segloop.imaging.thumbnail import thumbnail
 from segloop.projects import table as projects_table
 from segloop.volumes import table
 from segloop.volumes.levels import read_level
-from services.api import content
+from services.api import completion, content
 from services.api.deps import (
     ActorDep,
     ConnectionDep,
@@ -53,6 +53,15 @@ def list_volumes(
 def get_volume(volume_id: str, conn: ConnectionDep) -> schemas.Volume:
     """Return a volume's grid and origin."""
     return schemas.Volume.model_validate(table.get(conn, require_uuid(volume_id)))
+
+
+@router.delete("/volumes/{volume_id}", status_code=204)
+def withdraw_volume(volume_id: str, parts: PartsDep, actor: ActorDep) -> None:
+    """Take back a volume that nothing was made of: no job, mask, draft or feedback. The gateway does so with a part of a series.
+
+    A repeat is 404; 409 (`volume_in_use`) where something was made of it.
+    """
+    completion.withdraw(parts, require_uuid(volume_id), actor=actor.name)
 
 
 @router.post("/volumes/{volume_id}/ticket")
@@ -113,6 +122,7 @@ def get_level(
     """Return a viewer copy: RAS, x fastest, int16 HU little-endian; 0 is full, 1 half, 2 quarter resolution."""
     with transaction(parts.engine) as conn:
         row = table.get(conn, require_uuid(volume_id))
+    parts.copies.require(row)
     return content.send_level(
         request,
         parts.store,
@@ -136,6 +146,7 @@ def get_thumbnail(
     headers = {"ETag": etag, "Cache-Control": content.IMMUTABLE}
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
+    parts.copies.require(row)
     array, geometry = read_level(parts.store, row, level=2)
     return Response(
         thumbnail(array, geometry, is_hu_like=row.is_hu_like), media_type="image/png", headers=headers

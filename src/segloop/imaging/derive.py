@@ -1,90 +1,22 @@
 """What is made of a file before it is stored: facts about it and files beside it; runs in a process of its own."""
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segloop.errors import InvalidInput
+from segloop.imaging import derive_ct as ct
 from segloop.imaging import nifti
-from segloop.imaging.dicom.signature import HEAD_BYTES, is_dicom_head
+from segloop.imaging.derive_ct import HEADERS
 from segloop.imaging.geometry import Geometry
 from segloop.imaging.labels import LabelSet
 from segloop.imaging.pyramid import LEVELS, slabs, viewer_level
 
-MASK_FILE = "mask.nii.gz"
-
-
-ORIGINAL, HEADERS, CT, RESULT_FILE = "original", "headers.zip", "ct", "result.dcm"
-EXPORT_FILE = "export.zip"
-
-
-def derive_volume(path: Path, folder: Path) -> dict[str, Any]:
-    """Check an uploaded CT, write `original` and its viewer levels into `folder`, and return its grid and HU range.
-
-    A zip is taken for a DICOM study: its CT becomes an uncompressed NIfTI in HU, and its headers a zip beside `folder`.
-
-    Raises:
-        InvalidInput: whatever `nifti.inspect` finds wrong, or `dicom.series` in a study.
-    """
-    of_dicom = _from_dicom(path, folder) if is_zip(path) else {}
-    if not of_dicom:
-        path.rename(folder / ORIGINAL)
-    path = folder / ORIGINAL
-    inspection = nifti.inspect(path)
-    array, geometry = nifti.load(path)
-    for level in LEVELS:
-        write_level(folder, array, geometry, level=level)
-    return {
-        "shape": list(geometry.shape),
-        "affine": [float(value) for value in geometry.affine.ravel()],
-        "spacing_mm": list(geometry.spacing_mm),
-        "hu_min": inspection.hu_min,
-        "hu_max": inspection.hu_max,
-        "hu_like": inspection.hu_like,
-        **of_dicom,
-    }
-
-
-def is_zip(path: Path) -> bool:
-    """Say whether a file is a zip by its first bytes; its name says nothing."""
-    with path.open("rb") as file:
-        return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
-
-
-def is_dicom(path: Path) -> bool:
-    """Say whether a file is a DICOM file by its first bytes."""
-    with path.open("rb") as file:
-        return is_dicom_head(file.read(HEAD_BYTES))
-
-
-def _from_dicom(path: Path, folder: Path) -> dict[str, Any]:
-    """Write a study's CT as NIfTI; return whose it is and what a person should know."""
-    # Here, and below: only the API has these libraries, and a worker writes masks with this module, too.
-    from segloop.imaging.dicom import archive
-    from segloop.imaging.dicom.convert import write_nifti
-    from segloop.imaging.dicom.identity import identify
-    from segloop.imaging.dicom.series import choose
-
-    unpacked = folder.parent / "dicom"
-    unpacked.mkdir()
-    files = archive.unpack(path, unpacked)
-    path.unlink()  # what is gone before it is written back never costs the disk anything
-    series, left_out = choose(archive.series_in(files))
-    write_nifti(folder / ORIGINAL, series)
-    archive.pack_headers(series.headers, folder.parent / HEADERS)
-    shutil.rmtree(unpacked)
-    header = series.headers[0]
-    instances = sorted(str(one.SOPInstanceUID) for one in series.headers)
-    return {
-        "identity": identify(header).to_dict(),
-        "series": "/".join([header.StudyInstanceUID, header.SeriesInstanceUID, *instances]),
-        "notes": [*series.warnings, *left_out],
-    }
+MASK_FILE, CT, RESULT_FILE, EXPORT_FILE = "mask.nii.gz", "ct", "result.dcm", "export.zip"
 
 
 def derive_mask(
@@ -160,6 +92,14 @@ def write_mask_files(
     nifti.write_mask(folder / MASK_FILE, array, geometry)
     write_level(folder, array, geometry, level=0)
     return {"counts": counts[: max(labels.indices, default=0) + 1].tolist()}
+
+
+def derive_levels(path: Path, folder: Path) -> dict[str, Any]:
+    """Write the viewer levels of a stored CT into `folder`; return nothing more."""
+    array, geometry = nifti.load(path)
+    for level in LEVELS:
+        write_level(folder, array, geometry, level=level)
+    return {}
 
 
 def write_level(folder: Path, array: NDArray[Any], geometry: Geometry, *, level: int) -> None:
@@ -239,14 +179,17 @@ def derive_deidentified(
     return {"n_files": n_files}
 
 
-def run(task: str, folder: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Do the named task on `folder`/input with `folder`/output as its place to write.
+def run(task: str, folder: Path, arguments: Mapping[str, Any], stream: BinaryIO) -> dict[str, Any]:
+    """Do the named task on `folder`/input, or on the stream, with `folder`/output as its place to write.
 
     Raises:
         KeyError: an unknown task.
     """
+    if task == "series":
+        return ct.derive_series(stream, folder / "output")
     tasks: dict[str, Callable[..., dict[str, Any]]] = {
-        "volume": derive_volume,
+        "volume": ct.derive_volume,
+        "levels": derive_levels,
         "mask": derive_mask,
         "dicom_mask": derive_dicom_mask,
         "result": derive_result,
@@ -257,4 +200,4 @@ def run(task: str, folder: Path, arguments: Mapping[str, Any]) -> dict[str, Any]
 
 def load_libraries() -> None:
     """Import beforehand what tasks on DICOM need, which takes longer than many a task."""
-    from segloop.imaging.dicom import archive, convert, series  # noqa: F401
+    from segloop.imaging.dicom import incoming  # noqa: F401

@@ -26,6 +26,11 @@ class Distribution:
     low: float = np.inf
     high: float = -np.inf
 
+    @classmethod
+    def of_int16(cls) -> "Distribution":
+        """Return an empty one for HU that are stored as they are."""
+        return cls(np.dtype(np.int16), 1.0, 0.0)
+
     @property
     def is_exact(self) -> bool:
         """Say whether each bin is one stored value."""

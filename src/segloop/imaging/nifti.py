@@ -26,7 +26,6 @@ __all__ = [
     "NOTICE",
     "Inspection",
     "NiftiHeader",
-    "describe",
     "inspect",
     "load",
     "load_mask",
@@ -171,14 +170,6 @@ def write_mask(
         depth = max(1, _SLAB_VOXELS // (array.shape[0] * array.shape[1]))
         for z in range(0, array.shape[2], depth):
             packed.write(array[:, :, z : z + depth].astype(dtype).tobytes(order="F"))
-
-
-def describe(path: Path, text: str) -> None:
-    """Write a description (ASCII, at most 79 characters) into the header of an uncompressed NIfTI-1 file."""
-    at, size = 148, 80  # `descrip` of the standard
-    with path.open("r+b") as file:
-        file.seek(at)
-        file.write(text.encode("ascii")[: size - 1].ljust(size, b"\0"))
 
 
 def _finite_slabs(path: Path, header: NiftiHeader) -> Iterator[NDArray[np.generic]]:

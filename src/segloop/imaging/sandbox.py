@@ -3,11 +3,12 @@
 The child has limits of memory and time, and neither network nor other processes (`confine`). Where that can't be had it reads
 nothing: a reader that a file took over must not reach the database beside it.
 
-`python -m segloop.imaging.sandbox` is the child: it reads the name of a FOLDER from its standard input, takes FOLDER/request.json
-and leaves FOLDER/answer.json and FOLDER/output.
+`python -m segloop.imaging.sandbox` is the child: it reads the name of a FOLDER, a line, from its standard input, takes
+FOLDER/request.json and leaves FOLDER/answer.json and FOLDER/output. A task that reads while its file comes takes the rest of the input.
 """
 
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
@@ -31,6 +32,7 @@ READY = "--ready"
 EXIT_NO_ROOM = 4
 """The exit status of a child that found no room on the disk, where there may be none to write an answer."""
 _NOT_THE_FILE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+PIPE_BYTES = 1 << 20
 PLACE_WAIT_S = 60.0
 """How long a caller waits for its turn before it is told to come back; the client's own time limit is longer."""
 
@@ -45,7 +47,7 @@ class Sandbox:
         self._memory_bytes, self._limit_s = memory_bytes, limit_s
         self._places = BoundedSemaphore(n_children)
         self._lock, self._has_spare = Lock(), spare
-        self._spare: subprocess.Popen[str] | None = _start(ready=True) if spare else None
+        self._spare: subprocess.Popen[bytes] | None = _start(ready=True) if spare else None
         self._is_confined: bool | None = None
 
     def require_confined(self) -> None:
@@ -99,26 +101,25 @@ class Sandbox:
             InvalidInput: what the task found; `volume_too_large` or `parse_failed` where it met a limit or crashed.
             Unavailable: `parser_unavailable` where the server, not the file, is to blame.
         """
+        return self.begin(task, folder, **arguments).finish()
+
+    def begin(self, task: str, folder: Path, **arguments: object) -> "Reading":
+        """Begin what `run` does; for a task that reads its file while it comes.
+
+        Raises:
+            Unavailable: as `run`.
+        """
         request = {"task": task, "arguments": arguments, "memory_bytes": self._memory_bytes}
         try:
             (folder / "output").mkdir()
             (folder / "request.json").write_text(json.dumps(request | {"limit_s": self._limit_s}))
-            child = self._take()
+            reading = Reading(self._take(), folder, limit_s=self._limit_s, ended=self._refill)
         except OSError as error:
             raise _not_the_files_fault() from error
-        try:
-            child.communicate(str(folder), timeout=self._limit_s)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.communicate()
-            raise InvalidInput(
-                "parse_failed", f"Reading this file took more than {self._limit_s} s, so it was not taken."
-            ) from None
-        finally:
-            self._refill()
-        return _answer(folder, child.returncode)
+        reading.send(f"{folder}\n".encode())
+        return reading
 
-    def _take(self) -> "subprocess.Popen[str]":
+    def _take(self) -> "subprocess.Popen[bytes]":
         with self._lock:
             child, self._spare = self._spare, None
         if child is not None and child.poll() is None:
@@ -132,7 +133,57 @@ class Sandbox:
                 self._spare = _start(ready=True)
 
 
-def _start(*, ready: bool) -> "subprocess.Popen[str]":
+class Reading:
+    """A task that a child works on: feed it with `send`, then take its answer by `finish`, or `give_up`."""
+
+    def __init__(
+        self, child: "subprocess.Popen[bytes]", folder: Path, *, limit_s: int, ended: Callable[[], None]
+    ) -> None:
+        self._child, self._folder, self._limit_s, self._ended = child, folder, limit_s, ended
+
+    def send(self, data: bytes) -> bool:
+        """Give the child bytes of its file, waiting until it takes them; False where it takes no more, and `finish` says why."""
+        stdin = self._child.stdin
+        assert stdin is not None
+        left = memoryview(data)
+        try:
+            while left and not stdin.closed:
+                left = left[stdin.write(left) :]
+        except BrokenPipeError:
+            return False
+        return not left
+
+    def finish(self) -> dict[str, Any]:
+        """End the child's input and return its answer.
+
+        Raises:
+            InvalidInput, Unavailable: as `Sandbox.run`.
+        """
+        try:
+            self._end_input()
+            self._child.wait(self._limit_s)
+        except subprocess.TimeoutExpired:
+            self.give_up()
+            raise InvalidInput(
+                "parse_failed", f"Reading this file took more than {self._limit_s} s, so it was not taken."
+            ) from None
+        self._ended()
+        return _answer(self._folder, self._child.returncode)
+
+    def give_up(self) -> None:
+        """End the child; nothing is taken from it."""
+        self._child.kill()
+        self._end_input()
+        self._child.wait()
+        self._ended()
+
+    def _end_input(self) -> None:
+        assert self._child.stdin is not None
+        with suppress(BrokenPipeError):
+            self._child.stdin.close()
+
+
+def _start(*, ready: bool) -> "subprocess.Popen[bytes]":
     plain = {
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -141,9 +192,14 @@ def _start(*, ready: bool) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", __name__, *([READY] if ready else [])]
     # What it prints is dropped: a traceback may quote the file, and a header names the patient.
     nowhere = subprocess.DEVNULL
-    return subprocess.Popen(
-        command, env=plain, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, text=True
+    child = subprocess.Popen(
+        command, env=plain, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, bufsize=0
     )
+    assert child.stdin is not None
+    # Fewer turns between the two; only Linux has it, and it may be refused.
+    with suppress(OSError, AttributeError):
+        fcntl.fcntl(child.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    return child
 
 
 def _not_the_files_fault() -> Unavailable:
@@ -181,7 +237,7 @@ def main(*, ready: bool) -> None:
         from segloop.imaging import derive
 
         derive.load_libraries()
-    name = sys.stdin.read()
+    name = sys.stdin.buffer.readline().decode().rstrip("\n")
     if not name:
         return  # nothing came, and the parent has ended
     folder = Path(name)
@@ -205,7 +261,9 @@ def main(*, ready: bool) -> None:
     try:
         from segloop.imaging import derive
 
-        answer: dict[str, Any] = {"found": derive.run(request["task"], folder, request["arguments"])}
+        answer: dict[str, Any] = {
+            "found": derive.run(request["task"], folder, request["arguments"], sys.stdin.buffer)
+        }
     except InvalidInput as error:
         answer = {"code": error.code, "message": error.message, "details": error.details}
     except MemoryError:

@@ -12,10 +12,8 @@ from sqlalchemy import Row
 from segloop.audit.record import record
 from segloop.database import Connection
 from segloop.errors import InvalidInput
-from segloop.imaging import nifti
 from segloop.imaging.dicom.identity import Identity
 from segloop.imaging.geometry import Geometry
-from segloop.imaging.sandbox import Sandbox
 from segloop.storage import ObjectStore
 from segloop.volumes import table
 from segloop.volumes.upload import discard, hash_reference, hash_uid
@@ -23,13 +21,15 @@ from segloop.volumes.upload import discard, hash_reference, hash_uid
 
 @dataclass(frozen=True)
 class StoredVolume:
-    """A checked file whose objects are stored under `prefix`, and whose row is not yet there.
+    """A checked file whose object is stored under `prefix`, and whose row is not yet there.
 
-    `headers` and `identity` are those of a DICOM series, for the identity store; None for another file.
+    `content_sha256` is by what the same CT is known again. `headers` and `identity` are those of a DICOM series, for the identity
+    store; None for another file.
     """
 
     prefix: str
     sha256: str
+    content_sha256: str
     size_bytes: int
     is_gzip: bool
     found: dict[str, Any]
@@ -44,36 +44,33 @@ class StoredVolume:
 
 def store_objects(
     store: ObjectStore,
-    sandbox: Sandbox,
     folder: Path,
+    found: dict[str, Any],
     *,
     digest: str,
     upload_id: str,
     pseudonym_key: str,
     default_issuer: str,
 ) -> StoredVolume:
-    """Check `folder`/input in a process of its own, and store it and its viewer levels under a fresh prefix.
+    """Store `folder`/output, which the reader made and where it `found` what it says, under a fresh prefix.
 
-    What is stored of a DICOM series carries a keyed hash of its UIDs: the same series in another zip is the same volume, and
-    a copy of its images in another series is not.
-
-    Raises:
-        InvalidInput: whatever `nifti.inspect` or `dicom.series` finds wrong; `parse_failed`; `volume_too_large`.
+    A DICOM series is known again by its voxels and a keyed hash of its UIDs, whatever packs it: the same series in another zip
+    is the same volume, and a copy of its images in another series is not.
     """
-    found = sandbox.run("volume", folder)
     prefix = f"volumes/{upload_id}-{secrets.token_hex(4)}"
     path, headers = folder / "output/original", folder / "headers.zip"
-    kept, identity = (headers.read_bytes() if headers.exists() else None), None
+    kept, identity, content = (headers.read_bytes() if headers.exists() else None), None, digest
     if kept is not None:
         identity = Identity.from_dict(found.pop("identity"))
         found["patient_reference"] = identity.patient_reference(default_issuer=default_issuer)
-        nifti.describe(path, f"DICOM series {hash_reference(found.pop('series'), pseudonym_key)[:32]}")
+        series = hash_reference(found.pop("series"), pseudonym_key)
+        content = sha256(f"{found.pop('content')}/{series}".encode()).hexdigest()
         with path.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
     store_files(store, prefix, folder / "output")
     with path.open("rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
-    return StoredVolume(prefix, digest, path.stat().st_size, is_gzip, found, kept, identity)
+    return StoredVolume(prefix, digest, content, path.stat().st_size, is_gzip, found, kept, identity)
 
 
 def store_files(store: ObjectStore, prefix: str, folder: Path) -> None:
@@ -91,7 +88,7 @@ def insert(
 ) -> tuple[Row[Any], bool]:
     """Insert the row of a stored volume and return (volume, whether it is new).
 
-    The same bytes in the same project give the volume that is there already.
+    The same content in the same project gives the volume that is there already.
 
     Raises:
         InvalidInput: `patient_differs` when that one is not of the patient that the upload names.
@@ -102,7 +99,7 @@ def insert(
     if upload.patient_reference_hmac not in (None, named):
         notes.append("patient_reference_ignored")
     patient_id = _patient(
-        conn, upload.project_id, named, digest=stored.sha256, actor=actor, pseudonym_key=pseudonym_key
+        conn, upload.project_id, named, digest=stored.content_sha256, actor=actor, pseudonym_key=pseudonym_key
     )
     row = table.insert_volume(
         conn,
@@ -112,6 +109,7 @@ def insert(
         case_reference=upload.case_reference or f"case {upload.id[-6:]}",
         object_key=f"{stored.prefix}/original",
         sha256=stored.sha256,
+        content_sha256=stored.content_sha256,
         size_bytes=stored.size_bytes,
         is_gzip=stored.is_gzip,
         shape=stored.found["shape"],
@@ -125,8 +123,8 @@ def insert(
         series_key=None if stored.identity is None else hash_uid(stored.identity.series_uid, pseudonym_key),
         notes=notes,
     )
-    if row is None:  # the same bytes were completed at the same time
-        known = table.find_by_sha256(conn, project_id=upload.project_id, sha256=stored.sha256)
+    if row is None:  # the same was completed before, or at the same time
+        known = table.find_by_content(conn, project_id=upload.project_id, sha256=stored.content_sha256)
         assert known is not None
         require_same_patient(conn, known, named=named, pseudonym_key=pseudonym_key)
         if (

@@ -19,15 +19,18 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     cast,
+    delete,
     func,
+    or_,
     select,
     tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.exc import IntegrityError
 
 from segloop.database import Connection, created_columns, id_column, metadata
-from segloop.errors import NotFound
+from segloop.errors import Conflict, NotFound
 
 patients = Table(
     "patients",
@@ -50,6 +53,8 @@ volumes = Table(
     Column("case_reference", Text, nullable=False),
     Column("object_key", Text, nullable=False),
     Column("sha256", Text, nullable=False),
+    # By what the same CT is known again: of a DICOM series its voxels and UIDs, of another file its bytes.
+    Column("content_sha256", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("is_gzip", Boolean, nullable=False),
     Column("shape", ARRAY(Integer), nullable=False),
@@ -64,7 +69,7 @@ volumes = Table(
     # A keyed hash of its SeriesInstanceUID, by which the same series is found without anybody knowing the UID.
     Column("series_key", Text, index=True),
     Column("notes", JSONB, nullable=False, server_default="[]"),
-    UniqueConstraint("project_id", "sha256", name="volumes_one_per_content"),
+    UniqueConstraint("project_id", "content_sha256", name="volumes_one_per_content"),
     CheckConstraint("cardinality(shape) = 3 AND cardinality(affine) = 16", name="geometry_is_3d"),
 )
 
@@ -132,13 +137,28 @@ def get_patient(conn: Connection, patient_id: str) -> Row[Any]:
 
 
 def insert_volume(conn: Connection, **values: object) -> Row[Any] | None:
-    """Insert a volume; None when the project has these bytes already."""
+    """Insert a volume; None when the project has this content already."""
     return conn.execute(
         insert(volumes)
         .values(**values)
         .on_conflict_do_nothing(constraint="volumes_one_per_content")
         .returning(volumes)
     ).one_or_none()
+
+
+def delete_volume(conn: Connection, volume_id: str) -> None:
+    """Delete a volume that nothing refers to.
+
+    Raises:
+        Conflict: `volume_in_use`.
+    """
+    try:
+        conn.execute(delete(volumes).where(volumes.c.id == volume_id))
+    except IntegrityError as error:
+        raise Conflict(
+            "volume_in_use",
+            "Something was made of this volume: a job, a mask, a draft or feedback. It stays.",
+        ) from error
 
 
 def set_source_key(conn: Connection, volume_id: str, source_key: str) -> None:
@@ -152,10 +172,14 @@ def list_source_keys(conn: Connection) -> set[str]:
     return {str(key) for key in found.scalars()}
 
 
-def find_by_sha256(conn: Connection, *, project_id: str, sha256: str) -> Row[Any] | None:
-    """Return the project's volume of exactly these bytes, if any."""
+def find_by_content(conn: Connection, *, project_id: str, sha256: str) -> Row[Any] | None:
+    """Return the project's volume of this content, or else one that is stored in exactly these bytes, if any."""
+    is_content = volumes.c.content_sha256 == sha256
     return conn.execute(
-        select(volumes).where(volumes.c.project_id == project_id, volumes.c.sha256 == sha256)
+        select(volumes)
+        .where(volumes.c.project_id == project_id, or_(is_content, volumes.c.sha256 == sha256))
+        .order_by(is_content.desc())
+        .limit(1)
     ).one_or_none()
 
 

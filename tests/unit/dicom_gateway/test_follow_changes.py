@@ -29,10 +29,10 @@ class FakeApi:
         self.meanwhile = meanwhile
         self.uploaded: list[list[str]] = []
 
-    def upload(self, files: Sequence[Path], *, project: str) -> str:
+    def upload(self, files: Sequence[Path], *, project: str) -> tuple[str, bool]:
         self.uploaded.append([file.read_text("latin-1") for file in files])
         self.meanwhile()
-        return f"volume {len(self.uploaded)}"
+        return f"volume {len(self.uploaded)}", True
 
     def segment(self, volume_id: str, *, project: str, priority: str) -> str:
         return f"job of {volume_id}"

@@ -34,11 +34,33 @@ def _code(sandbox: Sandbox, folder: Path) -> str:
 
 def test_what_the_child_finds_and_writes_comes_back(tmp_path: Path) -> None:
     array = np.random.default_rng(0).integers(-1000, 1500, (10, 8, 6)).astype(np.int16)
-    found = Sandbox(memory_bytes=2 * GIB, limit_s=60).run("volume", _input(tmp_path, array))
+    sandbox = Sandbox(memory_bytes=2 * GIB, limit_s=60)
+    (tmp_path / "check").mkdir()
+    found = sandbox.run("volume", _input(tmp_path / "check", array))
     assert (found["shape"], found["hu_like"]) == ([10, 8, 6], True)
+    assert [file.name for file in (tmp_path / "check/output").iterdir()] == ["original"]
+    assert sandbox.run("levels", _input(tmp_path, array)) == {}
     level = np.frombuffer((tmp_path / "output/level-0").read_bytes(), "<i2").reshape((10, 8, 6), order="F")
     assert np.array_equal(level, array)
     assert json.loads((tmp_path / "output/level-2.json").read_text())["shape"] == [3, 2, 2]
+
+
+def test_a_file_that_is_fed_to_a_child_which_ends_early_is_refused_with_its_reason(tmp_path: Path) -> None:
+    reading = Sandbox(memory_bytes=2 * GIB, limit_s=60).begin("series", tmp_path)
+    n_sent = 0
+    while reading.send(b"this is no tar " * 10_000) and n_sent < 200:
+        n_sent += 1
+    assert n_sent < 200, "a child that has ended took everything"
+    with pytest.raises(InvalidInput) as refused:
+        reading.finish()
+    assert refused.value.code == "tar_broken"
+
+
+def test_a_child_that_is_given_up_is_gone(tmp_path: Path) -> None:
+    reading = Sandbox(memory_bytes=2 * GIB, limit_s=60).begin("series", tmp_path)
+    reading.give_up()
+    assert reading._child.poll() is not None
+    assert reading.send(b"more") is False
 
 
 def test_what_the_file_is_refused_for_comes_back_as_it_was_said(tmp_path: Path) -> None:

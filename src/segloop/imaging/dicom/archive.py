@@ -1,9 +1,12 @@
 """A zip of DICOM files: unpacked within limits, under names of ours, and sorted into series by their headers."""
 
+import tarfile
 import zipfile
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import IO, BinaryIO
 
 import pydicom
 from pydicom.dataelem import DataElement, RawDataElement
@@ -59,14 +62,7 @@ def unpack(path: Path, folder: Path) -> list[Path]:
                     if not is_dicom_head(head):
                         continue
                     file = folder / f"{len(found):05d}"
-                    size = len(head)
-                    with file.open("wb") as target:
-                        target.write(head)
-                        while piece := source.read(_PIECE_BYTES):
-                            size, total = size + len(piece), total + len(piece)
-                            if size > MAX_FILE_BYTES or total > most:
-                                raise _excessive()
-                            target.write(piece)
+                    total += _copy(head, source, file, most - total)
                     found.append(file)
     except zip_errors.RAISED as error:
         zip_errors.require_zips_fault(error)
@@ -77,28 +73,98 @@ def unpack(path: Path, folder: Path) -> list[Path]:
     return found
 
 
-def series_in(files: list[Path]) -> list[list[Header]]:
-    """Return the files' headers by series, the largest first.
+def unpack_stream(stream: BinaryIO, folder: Path) -> Iterator[Path]:
+    """Write the DICOM files of a tar that is still coming into `folder`, as `unpack`, and yield each when it is whole.
+
+    Raises:
+        InvalidInput: `tar_broken`, also where it ends early; `zip_excessive`.
+    """
+    n_files, total = 0, 0
+    try:
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for entry in archive:
+                if not entry.isreg() or entry.sparse is not None:  # a sparse file claims what isn't sent
+                    continue
+                source = archive.extractfile(entry)
+                assert source is not None
+                head = source.read(HEAD_BYTES)
+                if not is_dicom_head(head):
+                    continue
+                if n_files == MAX_FILES:
+                    raise _excessive()
+                file = folder / f"{n_files:05d}"
+                total += _copy(head, source, file, MAX_BYTES - total)
+                n_files += 1
+                yield file
+            # A tar that ends between two files looks whole but for the empty block after the last: that was read, or it isn't there.
+            if archive.fileobj is None or archive.fileobj.tell() == archive.offset:
+                raise tarfile.ReadError
+        while stream.read(_PIECE_BYTES):  # what fills up the last record
+            pass
+    except tarfile.TarError as error:
+        raise InvalidInput(
+            "tar_broken", "The tar is broken or incomplete; make it again and upload it."
+        ) from error
+
+
+def _copy(head: bytes, source: IO[bytes], file: Path, most: int) -> int:
+    """Write what a source has after its head into a file, and return how much that was."""
+    size = 0
+    with file.open("wb") as target:
+        target.write(head)
+        while piece := source.read(_PIECE_BYTES):
+            size += len(piece)
+            if size > min(MAX_FILE_BYTES, most):
+                raise _excessive()
+            target.write(piece)
+    return size
+
+
+def series_in(files: Iterable[Path]) -> list[list[Header]]:
+    """Return the files' headers, as `by_series`; the directory of a medium is left out.
+
+    Raises:
+        InvalidInput: as `by_series`.
+    """
+    headers = (header_of(file) for file in files)
+    return by_series(header for header in headers if header is None or not is_directory(header))
+
+
+def header_of(file: Path) -> Header | None:
+    """Return a file's attributes, or None where it can't be read."""
+    try:
+        return pydicom.dcmread(file, stop_before_pixels=True, force=True)
+    except Exception:  # whatever a broken file makes of its reader
+        return None
+
+
+def is_directory(header: Header) -> bool:
+    """Say whether a file is the directory of a medium (DICOMDIR), whatever it is called."""
+    return bool(header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage)
+
+
+def by_series(headers: Iterable[Header | None]) -> list[list[Header]]:
+    """Return files' headers by series, the largest first; None stands for a file that can't be read.
 
     Raises:
         InvalidInput: `dicom_unreadable` where a file can't be read: it may be a slice of any series.
     """
     series: dict[str, list[Header]] = defaultdict(list)
-    n_broken = 0
-    for file in files:
+    n_files, n_broken = 0, 0
+    for header in headers:
+        n_files += 1
         try:
-            header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
-            if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
-                continue
+            if header is None:
+                raise ValueError
             key = f"{header.StudyInstanceUID}/{header.SeriesInstanceUID}"  # empty ones are judged later, with a better word
-        except Exception:  # whatever a broken file makes of its reader
+        except Exception:
             n_broken += 1
             continue
         series[key].append(header)
     if n_broken:
         raise InvalidInput(
             "dicom_unreadable",
-            f"{n_broken} of {len(files)} DICOM files can't be read, and any of them may be a slice of the CT. Export the study again, or "
+            f"{n_broken} of {n_files} DICOM files can't be read, and any of them may be a slice of the CT. Export the study again, or "
             "leave out what isn't the CT.",
         )
     return sorted(series.values(), key=len, reverse=True)

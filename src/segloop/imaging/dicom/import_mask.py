@@ -12,13 +12,13 @@ from pydicom import Dataset
 from pydicom.uid import UID
 
 from segloop.errors import InvalidInput
-from segloop.imaging.derive import is_zip
 from segloop.imaging.dicom import archive, read_rtstruct, read_seg
 from segloop.imaging.dicom.match import match
 from segloop.imaging.dicom.planes import Planes
 from segloop.imaging.dicom.same_study import require_same
 from segloop.imaging.dicom.self_said import doubts
 from segloop.imaging.dicom.series import require_volume
+from segloop.imaging.dicom.signature import is_zip
 from segloop.imaging.dicom.structure import KINDS, RTSTRUCT
 from segloop.imaging.geometry import Geometry
 from segloop.imaging.labels import LabelSet

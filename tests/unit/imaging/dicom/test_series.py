@@ -102,11 +102,11 @@ def test_pixels_that_cannot_be_decoded_are_refused(tmp_path: Path) -> None:
 
 def test_the_nifti_holds_the_same_voxels_and_grid_and_no_names(tmp_path: Path) -> None:
     series = series_of(tmp_path / "dicom", slices(voxels(), direction=DIRECTIONS["oblique"]))
-    write_nifti(tmp_path / "a.nii", series)
-    write_nifti(tmp_path / "b.nii", series)
-    body = (tmp_path / "a.nii").read_bytes()
-    assert body == (tmp_path / "b.nii").read_bytes() and b"Jane" not in body and b"4711" not in body
-    image = nib.load(tmp_path / "a.nii")  # type: ignore[attr-defined]
+    write_nifti(tmp_path / "a.nii.gz", series)
+    write_nifti(tmp_path / "b.nii.gz", series)
+    body = (tmp_path / "a.nii.gz").read_bytes()
+    assert body == (tmp_path / "b.nii.gz").read_bytes() and b"Jane" not in body and b"4711" not in body
+    image = nib.load(tmp_path / "a.nii.gz")  # type: ignore[attr-defined]
     np.testing.assert_array_equal(np.asarray(image.dataobj), voxels())
     np.testing.assert_allclose(image.affine, series.geometry.affine, atol=1e-4)
 

@@ -1,0 +1,81 @@
+"""A volume's copies for the viewer: made after the volume is there, at the latest when somebody asks for one."""
+
+import logging
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import Row
+
+from segloop.errors import NotFound, SegloopError
+from segloop.imaging.pyramid import LEVELS
+from segloop.imaging.sandbox import Sandbox
+from segloop.storage import ObjectStore
+from segloop.volumes.levels import key_of
+
+log = logging.getLogger(__name__)
+FULL = 0
+"""The level without loss of resolution."""
+
+
+class ViewerCopies:
+    """Makes them in the sandbox. Thread-safe; what others make at the same time is the same bytes under the same keys."""
+
+    def __init__(self, store: ObjectStore, sandbox: Sandbox, scratch: Path) -> None:
+        self._store, self._sandbox, self._scratch = store, sandbox, scratch
+        self._lock, self._making = Lock(), defaultdict[str, Lock](Lock)
+        self._later = ThreadPoolExecutor(1, thread_name_prefix="viewer-copies")
+
+    def close(self) -> None:
+        """Leave what was not begun to those who will ask for it."""
+        self._later.shutdown(cancel_futures=True)
+
+    def make_soon(self, volume: Row[Any]) -> None:
+        """Have a new volume's copies made beside other work; should that fail, `require` does it."""
+        self._later.submit(self._try, volume)
+
+    def require(self, volume: Row[Any]) -> None:
+        """Return when the volume's copies are there.
+
+        Raises:
+            Unavailable: the store or the reader is not to be had. InvalidInput: `volume_damaged` and what the reader finds.
+        """
+        if self._are_there(volume):
+            return
+        with self._lock:
+            making = self._making[volume.id]
+        with making:
+            if not self._are_there(volume):
+                self._make(volume)
+        with self._lock:
+            self._making.pop(volume.id, None)
+
+    def _are_there(self, volume: Row[Any]) -> bool:
+        try:
+            self._store.stat(f"{key_of(volume, FULL)}.json")  # the last to be stored
+        except NotFound:
+            return False
+        return True
+
+    def _make(self, volume: Row[Any]) -> None:
+        scratch = TemporaryDirectory(dir=self._scratch, prefix="segloop-levels-")
+        with self._sandbox.place(), scratch as name:
+            folder = Path(name)
+            self._store.fetch(volume.object_key, folder / "input")
+            self._sandbox.run("levels", folder)
+            for level in sorted(LEVELS, reverse=True):
+                for suffix in ("", ".json"):
+                    self._store.put_file(
+                        f"{key_of(volume, level)}{suffix}", folder / f"output/level-{level}{suffix}"
+                    )
+
+    def _try(self, volume: Row[Any]) -> None:
+        try:
+            self.require(volume)
+        except SegloopError as error:
+            log.warning("viewer copies of volume %s wait until somebody asks: %s", volume.id, error.code)
+        except Exception as error:
+            log.error("viewer copies of volume %s could not be made: %s", volume.id, type(error).__name__)

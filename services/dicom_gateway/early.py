@@ -1,0 +1,135 @@
+"""Bring a series to the API while it is still being received, so that its volume is there soon after its last image.
+
+What comes of it counts only where the series is closed with exactly these files; else it is taken back.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+
+from segloop.errors import SegloopError
+from services.dicom_gateway.api import Api
+from services.dicom_gateway.config import Config
+from services.dicom_gateway.entry import Entry
+from services.dicom_gateway.spool import Spool
+
+log = logging.getLogger(__name__)
+IDLE_S, LOOK_S = 0.5, 0.02
+SILENT_S, LONGEST_S = 3.0, 120.0
+"""A sender that is slower than that holds a place of the API's that others need: its series is brought when it is whole."""
+MANY = 1_000_000
+
+
+class _TooSlow(Exception):
+    """The series comes too slowly, or is followed otherwise by now."""
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A volume that the first `n_files` of a series are; `is_new` where it was made of them."""
+
+    volume_id: str
+    is_new: bool
+    n_files: int
+    project: str
+
+
+class Early:
+    """Brings one series at a time. Thread-safe; forgotten when the process ends, and brought again then."""
+
+    def __init__(self, config: Config, spool: Spool, api: Api) -> None:
+        self._config, self._spool, self._api = config, spool, api
+        self._lock = threading.Lock()
+        self._under_way = ""
+        self._brought: dict[str, Brought] = {}
+        self._tried: set[str] = set()
+
+    def step(self) -> bool:
+        """Bring the next series that an open association, or one just released, brings us."""
+        self._spool.arrived.wait(IDLE_S)
+        self._spool.arrived.clear()
+        entries = self._spool.entries()
+        self._tried &= {entry.key for entry in entries}
+        entry = next((one for one in entries if self._is_for_now(one)), None)
+        if entry is None:
+            return False
+        self._tried.add(entry.key)
+        with self._lock:
+            self._under_way = entry.key
+        try:
+            brought = self._bring(entry)
+            if brought is not None:
+                with self._lock:
+                    self._brought[entry.key] = brought
+        finally:
+            with self._lock:
+                self._under_way = ""
+        return True
+
+    def is_under_way(self, entry: Entry) -> bool:
+        """Say whether a series is being brought at the moment."""
+        with self._lock:
+            return self._under_way == entry.key
+
+    def take(self, entry: Entry) -> Brought | None:
+        """Return what was brought of a series, once."""
+        with self._lock:
+            return self._brought.pop(entry.key, None)
+
+    def _is_for_now(self, entry: Entry) -> bool:
+        return (
+            entry.stage == "receiving"
+            and entry.key not in self._tried
+            and self._spool.senders.is_coming(self._spool.stem(entry))
+        )
+
+    def _bring(self, entry: Entry) -> Brought | None:
+        first = next(self._spool.files(entry).glob("*.dcm"))
+        project = self._project(entry, first, n_files=MANY)
+        if not project:
+            return None
+        sent: list[Path] = []
+        try:
+            volume_id, is_new = self._api.upload(self._files(entry, first, project, sent), project=project)
+        except _TooSlow:
+            return None
+        except SegloopError as error:  # it is judged when it is whole
+            log.info("series %s was not taken while it came: %s", entry.key, error.code)
+            return None
+        return Brought(volume_id, is_new, len(sent), project)
+
+    def _files(self, entry: Entry, first: Path, project: str, sent: list[Path]) -> Iterator[Path]:
+        folder, stem = self._spool.files(entry), self._spool.stem(entry)
+        known = set[Path]()
+        began = moved = time.monotonic()
+        while True:
+            # In this order: what came before its association was released is in the list.
+            is_over = self._spool.senders.has_settled(stem, 0.0)
+            new = sorted(set(folder.glob("*.dcm")) - known, key=lambda file: file.stat().st_mtime_ns)
+            for file in new:
+                yield file
+                sent.append(file)
+            known.update(new)
+            now = time.monotonic()
+            if new:
+                moved = now
+            elif is_over:
+                if self._project(entry, first, n_files=len(sent)) != project:
+                    raise _TooSlow
+                return
+            current = self._spool.get(entry.key)
+            is_followed = current is None or current.stage != "receiving"
+            if now - moved > SILENT_S or now - began > LONGEST_S or is_followed:
+                raise _TooSlow
+            if not new:
+                time.sleep(LOOK_S)
+
+    def _project(self, entry: Entry, file: Path, *, n_files: int) -> str:
+        header = pydicom.dcmread(file, stop_before_pixels=True)
+        rule = self._config.rule_for(header, caller=entry.caller, n_slices=n_files)
+        return "" if rule is None or rule.project is None else rule.project
