@@ -100,7 +100,8 @@ def _slices(folder: Path) -> list[Path]:
 
 
 def _study() -> Target:
-    from segloop.imaging import derive
+    from segloop.imaging import derive_ct
+    from segloop.imaging.dicom.signature import is_zip
 
     with tempfile.TemporaryDirectory() as name:
         target = io.BytesIO()
@@ -112,8 +113,8 @@ def _study() -> Target:
         work = folder / "work"
         (work / "output").mkdir(parents=True)
         (work / "input").write_bytes(body)
-        if derive.is_zip(work / "input"):
-            found = derive.derive_volume(work / "input", work / "output")
+        if is_zip(work / "input"):
+            found = derive_ct.derive_volume(work / "input", work / "output")
             assert found["shape"][2] >= 3
 
     return Target(read, [target.getvalue()], 15, [mutate.in_zip])

@@ -22,7 +22,7 @@ from pydicom.uid import (
 )
 
 from segloop.errors import InvalidInput
-from segloop.imaging import derive
+from segloop.imaging import derive_ct
 from segloop.imaging.dicom import archive
 from segloop.imaging.sandbox import Sandbox
 from tests.dicom_series import slices, voxels, write, zipped
@@ -35,8 +35,8 @@ def found_in(path: Path, folder: Path) -> Path:
     """Read an upload as the sandbox's child does and return the NIfTI that was made of it."""
     (folder / "work" / "output").mkdir(parents=True)
     path.rename(folder / "work" / "input")
-    derive.derive_volume(folder / "work" / "input", folder / "work" / "output")
-    return (folder / "work" / "output" / derive.ORIGINAL).rename(folder / "work" / "found.nii")
+    derive_ct.derive_volume(folder / "work" / "input", folder / "work" / "output")
+    return (folder / "work" / "output" / derive_ct.ORIGINAL).rename(folder / "work" / "found.nii.gz")
 
 
 def refusal_of(path: Path, folder: Path) -> str:
