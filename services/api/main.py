@@ -87,7 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         bearers,
         Oidc.from_settings(settings),
         Limits(settings),
-        ViewerCopies(store, sandbox, settings.scratch),
+        ViewerCopies(narrow(engine, None), store, sandbox, settings.scratch),
     )
 
     @asynccontextmanager

@@ -10,11 +10,14 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from segloop.database import Engine, transaction
 from segloop.errors import NotFound, SegloopError
 from segloop.imaging.pyramid import LEVELS
 from segloop.imaging.sandbox import Sandbox
 from segloop.storage import ObjectStore
+from segloop.volumes import table
 from segloop.volumes.levels import key_of
+from segloop.volumes.upload import discard
 
 log = logging.getLogger(__name__)
 FULL = 0
@@ -24,8 +27,8 @@ FULL = 0
 class ViewerCopies:
     """Makes them in the sandbox. Thread-safe; what others make at the same time is the same bytes under the same keys."""
 
-    def __init__(self, store: ObjectStore, sandbox: Sandbox, scratch: Path) -> None:
-        self._store, self._sandbox, self._scratch = store, sandbox, scratch
+    def __init__(self, engine: Engine, store: ObjectStore, sandbox: Sandbox, scratch: Path) -> None:
+        self._engine, self._store, self._sandbox, self._scratch = engine, store, sandbox, scratch
         self._lock, self._making = Lock(), defaultdict[str, Lock](Lock)
         self._later = ThreadPoolExecutor(1, thread_name_prefix="viewer-copies")
 
@@ -41,6 +44,7 @@ class ViewerCopies:
         """Return when the volume's copies are there.
 
         Raises:
+            NotFound: the volume is gone.
             Unavailable: the store or the reader is not to be had. InvalidInput: `volume_damaged` and what the reader finds.
         """
         if self._are_there(volume):
@@ -71,6 +75,12 @@ class ViewerCopies:
                     self._store.put_file(
                         f"{key_of(volume, level)}{suffix}", folder / f"output/level-{level}{suffix}"
                     )
+        try:
+            with transaction(self._engine) as conn:
+                table.get(conn, volume.id)
+        except NotFound:  # erased or taken back meanwhile: whoever did that has looked for its objects before these were there
+            discard(self._store, volume.object_key.rpartition("/")[0])
+            raise
 
     def _try(self, volume: Row[Any]) -> None:
         try:
