@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from segloop.database import Engine, open_engine, transaction
 from segloop.errors import InvalidInput
 from segloop.imaging.dicom.identity import identify
 from segloop.jobs.run import Attempt, Finish, Limits, run_next
 from segloop.logs import JsonFormatter
+from segloop.projects import table as projects_table
 from segloop.settings import Settings
 from segloop.webhooks import manage
 from services.api import webhook_sender
@@ -194,3 +196,31 @@ def test_a_planted_name_is_in_no_log_metric_object_error_row_or_webhook(
     assert {place: lines for place, lines in found_in.items() if lines} == {}
     hexed = [word.encode().hex() for word in ("Canary", "PID-4711-Q")]
     assert not [place for place, body in kept.items() if any(word in body for word in hexed)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(f"can't read {NAME}"),
+        ValueError(f"first line\n{NAME}"),
+        ProgrammingError("INSERT", {}, Exception(f"LINE 1: ... VALUES ('{NAME}')")),
+        OSError(2, "No such file", f"/scratch/{NAME}.dcm"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_nobody_thought_of_quotes_no_name_in_answer_or_log(
+    http: TestClient, log: io.StringIO, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        try:
+            raise error
+        except Exception as first:
+            raise RuntimeError(f"about {NAME}") from first
+
+    monkeypatch.setattr(projects_table, "list_", fails)
+    signed_in = {"Authorization": http.headers["Authorization"]}
+    answer = TestClient(http.app, headers=signed_in, raise_server_exceptions=False).get("/v1/projects")
+    assert answer.status_code == 500 and answer.json()["code"] == "internal"
+    written = log.getvalue().replace("test_canary.py", "")
+    assert "unexpected error" in written and type(error).__name__ in written
+    assert not traces(answer.text) and not traces(written)
