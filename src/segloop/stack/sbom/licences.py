@@ -29,6 +29,8 @@ ALLOWED_FOR = {
     "connected-components-3d": "LGPL-3.0-or-later",
 }
 """Packages with another licence that were decided on one by one; never GPL or AGPL."""
+_BY_ITS_FILE = {"atheris": "Apache-2.0"}
+"""Packages whose metadata says nothing, read in the licence file they bring."""
 _CLASSIFIERS = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
@@ -72,7 +74,7 @@ def of_installed(name: str) -> str | None:
     if named and not unknown:
         return " AND ".join(named)
     first = "".join(told.get_all("License") or []).strip().partition("\n")[0]
-    return _WORDS.get(first, first if _SPDX.fullmatch(first) else None)
+    return _WORDS.get(first, first if _SPDX.fullmatch(first) else _BY_ITS_FILE.get(name))
 
 
 def refused(name: str, expression: str | None) -> str | None:
