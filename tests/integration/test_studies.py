@@ -336,3 +336,19 @@ def _events(owner_url: str, series_id: str) -> list[dict[str, Any]]:
         found = [dict(one) for one in conn.execute(text(query), {"id": series_id}).scalars()]
     engine.dispose()
     return found
+
+
+def test_a_volume_without_an_identity_text_is_told_by_what_its_gateway_knows(
+    http: TestClient, owner_url: str
+) -> None:
+    volume = upload(http, voxels(seed=89), np.diag([2.0, 2.0, 3.0, 1.0]))
+    asked = {"volume_ids": [volume["id"]]}
+    assert http.post("/v1/identities", json=asked).json() == {"items": []}
+    report(http, "old-0", stage="done", project="default", volume_id=volume["id"])
+    (told,) = http.post("/v1/identities", json=asked).json()["items"]
+    assert (told["volume_id"], told["patient_name"]) == (volume["id"], "Planted^Name")
+    engine = open_engine(owner_url)
+    query = "SELECT count(*) FROM audit_events WHERE action = 'identity.viewed' AND object_id = :id"
+    with transaction(engine) as conn:
+        assert conn.execute(text(query), {"id": volume["id"]}).scalar_one() == 1
+    engine.dispose()

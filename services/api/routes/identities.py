@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from segloop import schemas
 from segloop.accounts.roles import Role
 from segloop.imaging.dicom.identity import Identity
+from segloop.studies import identify as studies_identify
 from segloop.volumes import identify
 from services.api import objects
 from services.api.deps import ActorDep, ConnectionDep, PartsDep
@@ -31,6 +32,8 @@ def look_at_identities(
     """Tell whose CTs these are; needs the permission `identity`, and each one told is recorded."""
     wanted = [str(volume_id) for volume_id in body.volume_ids]
     found = identify.look(conn, parts.identities, wanted, actor=actor)
+    others = studies_identify.look_at_volumes(conn, parts.identities, set(wanted) - set(found), actor=actor)
+    found = {one: {**found, **others}[one] for one in dict.fromkeys(wanted) if one in found or one in others}
     response.headers["Cache-Control"] = _NO_STORE
     return schemas.Identities(
         items=[

@@ -1,6 +1,6 @@
 """Look at whose a received series is: also one that was refused, which has no volume to ask about."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from segloop.accounts.actor import Actor
 from segloop.audit.record import record
@@ -8,6 +8,7 @@ from segloop.database import Connection
 from segloop.identities.store import IdentityStore
 from segloop.imaging.dicom.identity import Identity
 from segloop.studies import table
+from segloop.volumes import table as volumes_table
 
 
 def look(
@@ -38,3 +39,34 @@ def look(
             project_id=row.project_id,
         )
     return {row.id: known[row.source_key] for row in shown}
+
+
+def look_at_volumes(
+    conn: Connection, identities: IdentityStore | None, volume_ids: Collection[str], *, actor: Actor
+) -> dict[str, Identity | None]:
+    """Return whose CTs these are by what a gateway said of the series that they came as, and record it as a look at the volume.
+
+    For volumes that the store has headers of and no text: what a gateway knows is better than nothing.
+    """
+    found: dict[str, Identity | None] = {}
+    allowed = {
+        row.id for row in volumes_table.list_by_ids(conn, volume_ids) if actor.may("identity", row.project_id)
+    }
+    rows = table.list_of_volumes(conn, allowed) if allowed and identities is not None else []
+    if identities is None or not rows:
+        return found
+    known = identities.identities({row.source_key for row in rows})
+    for row in rows:
+        if row.volume_id in found or row.source_key not in known:
+            continue
+        found[row.volume_id] = known[row.source_key]
+        if known[row.source_key] is not None:
+            record(
+                conn,
+                actor=actor.name,
+                action="identity.viewed",
+                object_type="volume",
+                object_id=row.volume_id,
+                project_id=row.project_id,
+            )
+    return found

@@ -131,6 +131,14 @@ def list_by_ids(conn: Connection, series_ids: Sequence[str]) -> Sequence[Row[Any
     return conn.execute(select(received_series).where(received_series.c.id.in_(series_ids))).all()
 
 
+def list_of_volumes(conn: Connection, volume_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Return the series of volumes that the identity store has something of, the one received last first."""
+    query = select(received_series).where(
+        received_series.c.volume_id.in_(volume_ids), received_series.c.source_key.is_not(None)
+    )
+    return conn.execute(query.order_by(received_series.c.received_at.desc(), received_series.c.id)).all()
+
+
 def set_source_key(conn: Connection, series_id: str, source_key: str) -> None:
     """Let a series name whose it is in the identity store."""
     conn.execute(
