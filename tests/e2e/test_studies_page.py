@@ -118,7 +118,7 @@ def test_the_page_tells_what_became_of_each_series(
     expect(page.get_by_role("button", name="Segment", exact=True)).to_have_count(1, timeout=30_000)
     page.get_by_role("button", name="Segment", exact=True).click()
     page.get_by_role("button", name="Segment it").click()
-    expect(page.get_by_text("Asked the gateway for it.")).to_be_visible()
+    expect(page.get_by_text("Asked the gateway for it.")).to_be_visible(timeout=30_000)
     order = api.post(f"/v1/gateways/{AET}/orders/claim").json()
     assert (order["kind"], order["payload"]["series"]) == ("route", "c-0")
 
@@ -127,7 +127,7 @@ def test_the_page_tells_what_became_of_each_series(
     expect(page.get_by_text("(?i)neck|head")).to_be_visible()
     expect(page.get_by_text("fewest_slices")).to_be_visible()
     page.get_by_role("button", name="Test").first.click()
-    expect(page.get_by_text("Testing ...")).to_be_visible()
+    expect(page.get_by_text("Testing ...")).to_be_visible(timeout=30_000)
     order = api.post(f"/v1/gateways/{AET}/orders/claim", params={"wait": 20}).json()
     assert order["payload"] == {"name": "pacs"}
     tried = "C-ECHO from AE title SEGLOOP to AE title PACS at 10.0.0.5 port 104, without TLS"
