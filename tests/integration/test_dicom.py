@@ -1,6 +1,6 @@
 """A study as a zip becomes a volume without a name in it, and its masks go back as DICOM of that study."""
 
-from collections.abc import gzip
+import gzip
 from io import BytesIO
 from pathlib import Path
 from typing import Any
