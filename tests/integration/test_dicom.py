@@ -1,11 +1,11 @@
 """A study as a zip becomes a volume without a name in it, and its masks go back as DICOM of that study."""
 
 import gzip
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import Iterator
 import nibabel as nib
 import numpy as np
 import pydicom
