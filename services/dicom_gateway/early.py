@@ -26,7 +26,7 @@ MANY = 1_000_000
 
 
 class _TooSlow(Exception):
-    """The series comes too slowly, or is followed otherwise by now."""
+    """The series comes too slowly, or is of another project than it seemed."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class Early:
         known = set[Path]()
         began = moved = time.monotonic()
         while True:
-            # In this order: what came before its association was released is in the list.
-            is_over = self._spool.senders.has_settled(stem, 0.0)
+            # In this order: what came before its association was released, or before the series was closed, is in the list.
+            is_over = self._spool.senders.has_settled(stem, 0.0) or self._is_closed(entry)
             new = sorted(set(folder.glob("*.dcm")) - known, key=lambda file: file.stat().st_mtime_ns)
             for file in new:
                 yield file
@@ -122,12 +122,14 @@ class Early:
                 if self._project(entry, first, n_files=len(sent)) != project:
                     raise _TooSlow
                 return
-            current = self._spool.get(entry.key)
-            is_followed = current is None or current.stage != "receiving"
-            if now - moved > SILENT_S or now - began > LONGEST_S or is_followed:
+            if now - moved > SILENT_S or now - began > LONGEST_S:
                 raise _TooSlow
             if not new:
                 time.sleep(LOOK_S)
+
+    def _is_closed(self, entry: Entry) -> bool:
+        current = self._spool.get(entry.key)
+        return current is None or current.stage != "receiving"
 
     def _project(self, entry: Entry, file: Path, *, n_files: int) -> str:
         header = pydicom.dcmread(file, stop_before_pixels=True)
