@@ -106,7 +106,7 @@ def test_a_cold_start_makes_everything_and_a_restart_keeps_the_data(installation
     installation.up()
     ports = state.ports(installation.root)
     _leave_a_mark(installation.settings())
-    for private in ("credentials.json", "run/environment.json", "run/ui_link.json"):
+    for private in ("credentials.json", "run/environment.json"):
         assert (installation.root / private).stat().st_mode & 0o077 == 0
     pids = installation.pids()
     assert {"postgres", "valkey", "seaweed", "api", "relay"} == set(pids)
