@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from dataclasses import asdict
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -147,7 +148,7 @@ def result_file(folder: Path, series: Series, drawn: NDArray[Any], labels: list[
         headers=folder / "h.zip",
         ct=folder / "ct.nii.gz",
         labels=[vars(label) for label in labels],
-        origin={**vars(ORIGIN), "made_at": ORIGIN.made_at.isoformat()},
+        origin={**asdict(ORIGIN), "made_at": ORIGIN.made_at.isoformat()},
         deflated=False,
     )
     return target

@@ -159,5 +159,6 @@ def test_a_dicom_mask_that_unpacks_to_more_memory_than_there_is_is_a_refusal(tmp
             affine=series.geometry.affine.ravel().tolist(),
             labels=LABELS.to_dicts(),
             label_map={},
+            ask_if_doubtful=False,
         )
     assert refused.value.code == "volume_too_large"

@@ -133,9 +133,11 @@ def series_in(files: Iterable[Path]) -> list[list[Header]]:
 def header_of(file: Path) -> Header | None:
     """Return a file's attributes, or None where it can't be read."""
     try:
-        return pydicom.dcmread(file, stop_before_pixels=True, force=True)
+        header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+        is_directory(header)  # makes a value of what is asked for later
     except Exception:  # whatever a broken file makes of its reader
         return None
+    return header
 
 
 def is_directory(header: Header) -> bool:
