@@ -22,8 +22,7 @@ AWAY_S = 10.0
 class Limits:
     """Counts by the minute. Without Valkey each process counts for itself: the work goes on, and is not unlimited.
 
-    What is right is not refused for what others do at the same address; only sign-ins are, for the rest of a minute in which
-    far more than a hospital's typing errors failed.
+    What is right is never refused for what others do at the same address.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -41,12 +40,11 @@ class Limits:
 
     @contextmanager
     def sign_in(self, address: str) -> Iterator[None]:
-        """Let an address try to sign in.
+        """Look at a sign-in; one that is wrong counts.
 
         Raises:
-            TooMany: `too_many_sign_ins`.
+            TooMany: `too_many_sign_ins`, instead of `Unauthorized`.
         """
-        self._require("sign-in", self._count("sign-in", address, 0))
         with self._wrong("sign-in", address):
             yield
 

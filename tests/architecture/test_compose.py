@@ -90,6 +90,14 @@ def test_each_process_gets_settings_that_exist_and_suffice(name: str) -> None:
     Settings.from_env(given)
 
 
+def test_pages_and_api_believe_the_network_between_them() -> None:
+    """Else the API takes the pages' address for everybody's."""
+    content = compose.load(compose.secrets())
+    subnet = content["networks"]["web"]["ipam"]["config"][0]["subnet"]
+    for name in ("api", "ui"):
+        assert environment(name)["FORWARDED_ALLOW_IPS"] == subnet and "web" in SERVICES[name]["networks"]
+
+
 def test_secrets_are_only_where_they_are_used() -> None:
     given = compose.secrets()
     users = {

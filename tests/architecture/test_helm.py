@@ -43,6 +43,7 @@ def test_values_fit_their_schema_and_mistakes_do_not() -> None:
     for wrong in (
         VALUES | {"setings": {}},
         VALUES | {"settings": {"TOKEN": "x"}},
+        VALUES | {"forwardedAllowIps": ""},
         VALUES | {"segmentation": VALUES["segmentation"] | {"memory": "16 GB"}},
     ):
         with pytest.raises(jsonschema.ValidationError):

@@ -36,7 +36,7 @@ def wrong_link(http: TestClient) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-def test_wrong_sign_ins_of_an_address_are_refused_for_the_rest_of_the_minute(
+def test_wrong_sign_ins_of_an_address_are_told_to_wait_and_right_ones_never_are(
     http: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sign_in(http, "nils")
@@ -44,16 +44,18 @@ def test_wrong_sign_ins_of_an_address_are_refused_for_the_rest_of_the_minute(
     assert [wrong_link(http) for _ in range(5)] == [(401, "link_invalid")] * 3 + [
         (429, "too_many_sign_ins")
     ] * 2
-    refused = http.post("/v1/sessions", json={"code": good}, headers={"Authorization": ""})
+    refused = http.post("/v1/sessions", json={"code": "wrong"}, headers={"Authorization": ""})
     assert refused.status_code == 429 and refused.headers["retry-after"] == "45"
+    # Or anybody on the network could lock everybody out.
+    opened = http.post("/v1/sessions", json={"code": good}, headers={"Authorization": ""})
+    assert opened.status_code == 201
     # Another process of the API counts with the same Valkey; another address has its own count.
     with TestClient(create_app(replace(settings, **FEW))) as other:
         assert wrong_link(other)[0] == 429
     with TestClient(create_app(replace(settings, **FEW)), client=("10.0.0.7", 1)) as elsewhere:
         assert wrong_link(elsewhere)[0] == 401
     monkeypatch.setattr(limits.time, "time", lambda: 1_800_000_061.0)
-    opened = http.post("/v1/sessions", json={"code": good}, headers={"Authorization": ""})
-    assert opened.status_code == 201
+    assert wrong_link(http)[0] == 401
 
 
 def test_wrong_credentials_are_told_to_wait_and_right_ones_never_are(http: TestClient) -> None:
