@@ -16,6 +16,8 @@ REFETCH_S = 30.0
 """How often at most keys are fetched because a token names one that isn't known: anybody can name one."""
 RETRY_S = 5.0
 """How long a provider that was away isn't asked again, so that its time-out doesn't hold up everybody."""
+WAIT_S = 2.0
+"""How long somebody waits for another's fetch."""
 MAX_BYTES = 2**20
 Keys = Sequence[dict[str, Any]]
 
@@ -35,7 +37,10 @@ class KeySet:
         Raises:
             Unavailable: `provider_unavailable`, `provider_invalid`.
         """
-        with self._lock:
+        # Not longer: each who waits holds a thread of the API.
+        if not self._lock.acquire(timeout=WAIT_S):
+            raise discovery.away()
+        try:
             now = self._clock()
             if self._keys is None or now - self._fetched_at > KEPT_S:
                 self._fetch(now)
@@ -45,6 +50,8 @@ class KeySet:
                 self._fetch(now)
                 found = self._named(key_id)
             return found
+        finally:
+            self._lock.release()
 
     def _named(self, key_id: str | None) -> Keys:
         keys = self._keys or []
@@ -58,7 +65,7 @@ class KeySet:
                 provider = discovery.parse(_get(http, discovery.address(self._issuer)), self._issuer)
                 self._keys = _parse(_get(http, provider.jwks_uri))
         except Unavailable:
-            self._failed_at = now
+            self._failed_at = self._clock()  # not `now`: what is waited for may take longer than RETRY_S
             raise
         self._fetched_at = now
 
