@@ -24,6 +24,10 @@ USED, NOT_SIGNED_IN = "This link was used already, or is not valid.", "You are n
 AWAY = "The API can't be reached; it may be starting. Try again in a few seconds."
 AWAY_FOR_LINK = AWAY.replace("Try again", "Try the same link again")
 BYE = "You are signed out."
+STILL_IN = (
+    "You are not signed out: {wrong}, and your session may still be valid. Go back and try again in a few seconds; if it "
+    "stays so, ask a site admin to end all your sessions."
+)
 
 
 class SignIn:
@@ -126,13 +130,13 @@ class SignIn:
         if session is not None:
             headers = {"Authorization": f"Bearer {session.key}"}
             try:
-                await self._api.delete("/v1/sessions/current", headers=headers)
+                answer = await self._api.delete("/v1/sessions/current", headers=headers)
+                wrong = "" if answer.status_code in (204, 401) else "the API gave an error"
             except httpx.TransportError:
-                log.warning("a session was not ended: the API can't be reached")
-                return self._notice.page(
-                    "You are not signed out: the API can't be reached. Go back and try again in a few seconds.",
-                    503,
-                )
+                wrong = "the API can't be reached"
+            if wrong:
+                log.warning("a session was not ended: %s", wrong)
+                return self._notice.page(STILL_IN.format(wrong=wrong), 503)
             if session.by_provider and self._oidc is not None:
                 end = await self._oidc.end() or end
         response = RedirectResponse(end, 303, HEADERS)

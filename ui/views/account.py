@@ -7,7 +7,6 @@ import streamlit as st
 from segloop.errors import SegloopError
 from ui.api_client import ApiClient
 
-_NAME = "signed_in_as"
 # A form, not a link: signing out changes something, and a link can be followed without a person.
 _CORNER = """<style>
 .segloop-account {{ position: fixed; top: 0; right: 1rem; height: 3.75rem; z-index: 1000000; display: flex; align-items: center;
@@ -25,12 +24,11 @@ _CORNER = """<style>
 
 def corner(api: ApiClient) -> None:
     """Say who is signed in and offer to sign out."""
-    if _NAME not in st.session_state:
-        try:
-            st.session_state[_NAME] = api.me().name
-        except SegloopError:
-            return  # the page itself says what is wrong
-    st.html(_CORNER.format(name=escape(st.session_state[_NAME])))
+    try:
+        name = api.me().name  # each time: another person may have signed in within the same browser
+    except SegloopError:
+        return  # the page itself says what is wrong
+    st.html(_CORNER.format(name=escape(name)))
 
 
 def signed_out(*, has_provider: bool) -> None:

@@ -78,6 +78,8 @@ def door(settings: Settings, refusal: Response | None = None) -> TestClient:
 
     def answer(request: httpx.Request) -> httpx.Response:
         sent.append(request)
+        if request.method == "DELETE":
+            return httpx.Response(client.app_state.get("end", 204), content=b"")
         if refusal is not None:
             return httpx.Response(refusal.status_code, content=bytes(refusal.body))
         return httpx.Response(201, json={"key": f"sgs_{len(sent)}", "name": "anna"})
@@ -220,6 +222,21 @@ def test_signing_out_goes_on_to_a_provider_that_has_a_way_out(settings: Settings
         assert (answer.status_code, answer.headers["location"]) == (303, end)
         assert [one.method for one in client.app_state["sent"]] == ["POST", "DELETE"]
         assert client.get("/jobs").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("status", "out"), [(204, True), (401, True), (500, False), (429, False), (403, False)]
+)
+def test_nobody_is_told_to_be_signed_out_who_may_not_be(settings: Settings, status: int, out: bool) -> None:
+    client = door(settings)
+    come_back(client, code="c", state=start(client)["state"])
+    client.app_state["end"] = status
+    answer = client.post("/sign-out", headers={"Origin": "https://segloop.example.org"})
+    if out:
+        assert (answer.status_code, answer.headers["location"]) == (303, "/signed-out")
+    else:
+        assert answer.status_code == 503 and "may still be valid" in answer.text
+    assert client.get("/jobs").status_code == (401 if out else 200)
 
 
 def test_a_description_with_an_address_that_anybody_could_answer_is_refused(
