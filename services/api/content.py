@@ -62,7 +62,6 @@ def send_level(request: Request, store: ObjectStore, prefix: str, *, level: int,
         "X-Shape": json.dumps(meta["shape"]),
         "X-Affine": json.dumps(meta["affine"]),
         "X-Dtype": meta["dtype"],
-        "Access-Control-Expose-Headers": "X-Shape, X-Affine, X-Dtype",
     }
     return send(
         request,

@@ -102,6 +102,7 @@ def test_viewer_levels_are_ras_and_cover_the_same_field_of_view(
     voxels = np.frombuffer(level.content, "<i2").reshape((20, 18, 12), order="F")
     assert np.array_equal(voxels, array[::-1, ::-1])
     assert level.headers["x-shape"] == "[20, 18, 12]"
+    assert not any(name.startswith("access-control") for name in level.headers)
     small = client.get(f"/v1/volumes/{volume['id']}/levels/2")
     assert len(small.content) == 2 * 5 * 5 * 3
 

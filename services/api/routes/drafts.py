@@ -76,7 +76,6 @@ def get_level(draft_id: str, parts: PartsDep, actor: ActorDep) -> Response:
         "X-Dtype": str(found.voxels.dtype.newbyteorder("=")),
         "X-Sequence": str(found.sequence),
         "X-Hash": found.hash,
-        "Access-Control-Expose-Headers": "X-Shape, X-Affine, X-Dtype, X-Sequence, X-Hash",
         "Cache-Control": "no-store",
         "Content-Encoding": "identity",
     }
