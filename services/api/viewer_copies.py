@@ -3,15 +3,16 @@
 import logging
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from sqlalchemy import Row
 
 from segloop.database import Engine, transaction
-from segloop.errors import NotFound, SegloopError
+from segloop.errors import InvalidInput, NotFound, SegloopError, Unavailable
 from segloop.imaging.pyramid import LEVELS
 from segloop.imaging.sandbox import Sandbox
 from segloop.storage import ObjectStore
@@ -20,6 +21,7 @@ from segloop.volumes.levels import key_of
 from segloop.volumes.upload import discard
 
 log = logging.getLogger(__name__)
+MOST_WAITING = 12
 FULL = 0
 """The level without loss of resolution."""
 
@@ -30,11 +32,12 @@ class ViewerCopies:
     def __init__(self, engine: Engine, store: ObjectStore, sandbox: Sandbox, scratch: Path) -> None:
         self._engine, self._store, self._sandbox, self._scratch = engine, store, sandbox, scratch
         self._lock, self._making = Lock(), defaultdict[str, Lock](Lock)
+        self._waiting = BoundedSemaphore(MOST_WAITING)
         self._later = ThreadPoolExecutor(1, thread_name_prefix="viewer-copies")
 
     def close(self) -> None:
         """Leave what was not begun to those who will ask for it."""
-        self._later.shutdown(cancel_futures=True)
+        self._later.shutdown(wait=False, cancel_futures=True)
 
     def make_soon(self, volume: Row[Any]) -> None:
         """Have a new volume's copies made beside other work; should that fail, `require` does it."""
@@ -49,13 +52,23 @@ class ViewerCopies:
         """
         if self._are_there(volume):
             return
-        with self._lock:
-            making = self._making[volume.id]
-        with making:
-            if not self._are_there(volume):
-                self._make(volume)
-        with self._lock:
-            self._making.pop(volume.id, None)
+        if not self._waiting.acquire(blocking=False):  # or all threads of the API would wait here
+            raise Unavailable(
+                "copies_busy", "The pictures of many CTs are being made; come back in a moment."
+            )
+        try:
+            with self._lock:
+                making = self._making[volume.id]
+            with making:
+                if not self._are_there(volume):
+                    self._make(volume)
+        except OSError as error:
+            text = "The server has no room to make this CT's pictures at the moment; come back later."
+            raise Unavailable("scratch_full", text) from error
+        finally:
+            self._waiting.release()
+            with self._lock:
+                self._making.pop(volume.id, None)
 
     def _are_there(self, volume: Row[Any]) -> bool:
         try:
@@ -69,6 +82,12 @@ class ViewerCopies:
         with self._sandbox.place(), scratch as name:
             folder = Path(name)
             self._store.fetch(volume.object_key, folder / "input")
+            with (folder / "input").open("rb") as file:
+                if file_digest(file, "sha256").hexdigest() != volume.sha256:
+                    raise InvalidInput(
+                        "volume_damaged",
+                        "The stored CT is not the one that was uploaded. Tell operations; upload it again.",
+                    )
             self._sandbox.run("levels", folder)
             for level in sorted(LEVELS, reverse=True):
                 for suffix in ("", ".json"):

@@ -6,16 +6,16 @@ What comes of it counts only where the series is closed with exactly these files
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
 
-from segloop.errors import SegloopError
+from segloop.errors import SegloopError, Unavailable
 from services.dicom_gateway.api import Api
 from services.dicom_gateway.config import Config
-from services.dicom_gateway.entry import Entry
+from services.dicom_gateway.entry import ENDED, Entry
 from services.dicom_gateway.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class Early:
         self._lock = threading.Lock()
         self._under_way = ""
         self._brought: dict[str, Brought] = {}
+        self._parts: list[Brought] = []
         self._tried: set[str] = set()
 
     def step(self) -> bool:
@@ -54,6 +55,7 @@ class Early:
         self._spool.arrived.wait(IDLE_S)
         self._spool.arrived.clear()
         entries = self._spool.entries()
+        self._withdraw({entry.key: entry for entry in entries})
         self._tried &= {entry.key for entry in entries}
         entry = next((one for one in entries if self._is_for_now(one)), None)
         if entry is None:
@@ -71,6 +73,11 @@ class Early:
                 self._under_way = ""
         return True
 
+    def drop(self, part: Brought) -> None:
+        """Have a volume taken back that is of a part of its series; tried until it is answered."""
+        with self._lock:
+            self._parts.append(part)
+
     def is_under_way(self, entry: Entry) -> bool:
         """Say whether a series is being brought at the moment."""
         with self._lock:
@@ -80,6 +87,21 @@ class Early:
         """Return what was brought of a series, once."""
         with self._lock:
             return self._brought.pop(entry.key, None)
+
+    def _withdraw(self, entries: Mapping[str, Entry]) -> None:
+        with self._lock:
+            for key in list(self._brought):  # of which more came before anybody took it
+                if key not in entries or entries[key].stage in ENDED:
+                    self._parts.append(self._brought.pop(key))
+            parts, self._parts = self._parts, []
+        for part in parts:
+            try:
+                if part.is_new:
+                    self._api.withdraw(part.volume_id)
+            except Unavailable:
+                self.drop(part)
+            except SegloopError as error:  # somebody works with it already: it stays beside the whole one
+                log.warning("a volume of a part of a series stays: %s", error.code)
 
     def _is_for_now(self, entry: Entry) -> bool:
         return (
@@ -95,7 +117,7 @@ class Early:
             return None
         sent: list[Path] = []
         try:
-            volume_id, is_new = self._api.upload(self._files(entry, first, project, sent), project=project)
+            volume_id, is_new = self._api.upload(self._files(entry, project, sent), project=project)
         except _TooSlow:
             return None
         except SegloopError as error:  # it is judged when it is whole
@@ -103,7 +125,7 @@ class Early:
             return None
         return Brought(volume_id, is_new, len(sent), project)
 
-    def _files(self, entry: Entry, first: Path, project: str, sent: list[Path]) -> Iterator[Path]:
+    def _files(self, entry: Entry, project: str, sent: list[Path]) -> Iterator[Path]:
         folder, stem = self._spool.files(entry), self._spool.stem(entry)
         known = set[Path]()
         began = moved = time.monotonic()
@@ -119,7 +141,7 @@ class Early:
             if new:
                 moved = now
             elif is_over:
-                if self._project(entry, first, n_files=len(sent)) != project:
+                if self._project(entry, min(known), n_files=len(sent)) != project:  # the one that rules see
                     raise _TooSlow
                 return
             if now - moved > SILENT_S or now - began > LONGEST_S:

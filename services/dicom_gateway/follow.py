@@ -119,14 +119,12 @@ class Follower:
 
     def _brought(self, entry: Entry, n_files: int) -> str:
         """Return the volume that was made while the series came, where it is of all of it; another is taken back."""
-        early = None if self.early is None else self.early.take(entry)
-        if early is None or (early.n_files, early.project) == (n_files, entry.project):
-            return "" if early is None else early.volume_id
-        try:
-            if early.is_new:
-                self.api.withdraw(early.volume_id)
-        except SegloopError as error:  # somebody works with it already: it stays beside the whole one
-            log.warning("a volume of a part of series %s stays: %s", entry.key, error.code)
+        brought = None if self.early is None else self.early.take(entry)
+        if self.early is None or brought is None:
+            return ""
+        if (brought.n_files, brought.project) == (n_files, entry.project):
+            return brought.volume_id
+        self.early.drop(brought)
         return ""
 
     def _routed(self, entry: Entry, files: Sequence[Path]) -> Entry:

@@ -148,7 +148,11 @@ def test_r13_an_api_without_room_refuses_no_file_for_good(rig: Rig, small_disk: 
         (small_disk / "filler").unlink()
         done = http.post(f"/v1/uploads/{made['id']}/complete")
         assert done.status_code in (200, 201), done.text
-    assert [path for path in small_disk.iterdir() if path.name.startswith("segloop-")] == []
+    # Its pictures may still be in the making.
+    wait_for(
+        lambda: not [path for path in small_disk.iterdir() if path.name.startswith("segloop-")],
+        "nothing is left on the small disk",
+    )
 
 
 def fill(folder: Path, *, leave: int = 0) -> None:

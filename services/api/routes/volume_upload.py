@@ -105,8 +105,9 @@ async def _feed(request: Request, folder: Path, sandbox: Sandbox, most: int) -> 
         async for chunk in _chunks(request, most):
             size += len(chunk)
             pending += chunk
-            if len(pending) >= PIECE_BYTES and takes_more:  # where it takes no more, it says why in the end
-                takes_more = await run_in_threadpool(reading.send, bytes(pending))
+            if len(pending) >= PIECE_BYTES:
+                # Where it takes no more, it says why in the end, and the rest is dropped.
+                takes_more = takes_more and await run_in_threadpool(reading.send, bytes(pending))
                 pending.clear()
         if takes_more:
             await run_in_threadpool(reading.send, bytes(pending))

@@ -13,7 +13,8 @@ import struct
 import subprocess
 import sys
 
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
+_CAPABILITIES_VERSION_3 = 0x20080522
 _SECCOMP_SET_MODE_FILTER, _TSYNC = 1, 1
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
 _LOAD, _EQUAL, _BITS_SET, _RETURN = (
@@ -22,7 +23,7 @@ _LOAD, _EQUAL, _BITS_SET, _RETURN = (
     0x45,
     0x06,
 )  # BPF_LD+W+ABS, BPF_JMP+JEQ+K, BPF_JMP+JSET+K, BPF_RET+K
-_NUMBER_AT, _ARCHITECTURE_AT, _FIRST_ARGUMENT_AT = 0, 4, 16  # struct seccomp_data
+_NUMBER_AT, _ARCHITECTURE_AT, _FIRST_ARGUMENT_AT, _SECOND_ARGUMENT_AT = 0, 4, 16, 24  # struct seccomp_data
 _CLONE_THREAD = 0x00010000
 _X32 = 0x40000000
 
@@ -61,6 +62,12 @@ _DENIED: dict[str, dict[str, int]] = {
     "pidfd_open": {"x86_64": 434, "aarch64": 434},
     "pidfd_send_signal": {"x86_64": 424, "aarch64": 424},
     "pidfd_getfd": {"x86_64": 438, "aarch64": 438},
+    "setpriority": {"x86_64": 141, "aarch64": 140},
+    "ioprio_set": {"x86_64": 251, "aarch64": 30},
+    "sched_setparam": {"x86_64": 142, "aarch64": 118},
+    "sched_setscheduler": {"x86_64": 144, "aarch64": 119},
+    "sched_setaffinity": {"x86_64": 203, "aarch64": 122},
+    "sched_setattr": {"x86_64": 314, "aarch64": 274},
     # Wide surfaces of the kernel that no reader of files needs.
     "unshare": {"x86_64": 272, "aarch64": 97},
     "setns": {"x86_64": 308, "aarch64": 268},
@@ -76,14 +83,27 @@ _CLONE = {"x86_64": 56, "aarch64": 220}
 _CLONE3 = {"x86_64": 435, "aarch64": 435}
 _TGKILL = {"x86_64": 234, "aarch64": 131}
 _PRLIMIT = {"x86_64": 302, "aarch64": 261}
+_FCNTL, _F_SETOWN, _F_SETSIG, _F_SETOWN_EX = {"x86_64": 72, "aarch64": 25}, 8, 10, 15
+_CAPSET = {"x86_64": 126, "aarch64": 91}
 
 
 class _Program(ctypes.Structure):
     _fields_ = (("n", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
+def hide() -> None:
+    """Keep memory and environment of this process from others of the same user, who else find both under /proc.
+
+    Root's own processes are kept out only where they gave up root's powers, as `confine` does.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def confine() -> None:
     """Confine this process with all its threads: from here on such calls fail with EPERM. There is no way back.
+
+    What root may beyond others is given up, too, and the process is hidden.
 
     Raises:
         OSError: the kernel or the machine's kind does not have it; the process is as it was.
@@ -94,6 +114,10 @@ def confine() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     instructions = _program(machine)
     program = _Program(len(instructions) // 8, instructions)
+    hide()
+    head = struct.pack("Ii", _CAPABILITIES_VERSION_3, 0)
+    if libc.syscall(_CAPSET[machine], head, bytes(24)):
+        raise OSError(ctypes.get_errno(), "capset")
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
     call = _MACHINES[machine][1]
@@ -136,6 +160,10 @@ def _program(machine: str) -> bytes:
     code += [_instruction(_EQUAL, own, if_so=1), deny, _returning(_ALLOW)]
     code += [_instruction(_EQUAL, _PRLIMIT[machine], if_not=4), _instruction(_LOAD, _FIRST_ARGUMENT_AT)]
     code += [_instruction(_EQUAL, 0, if_so=1), deny, _returning(_ALLOW)]
+    # A file can be made to send signals to anybody.
+    code += [_instruction(_EQUAL, _FCNTL[machine], if_not=6), _instruction(_LOAD, _SECOND_ARGUMENT_AT)]
+    code += [_instruction(_EQUAL, _F_SETOWN, if_so=2), _instruction(_EQUAL, _F_SETSIG, if_so=1)]
+    code += [_instruction(_EQUAL, _F_SETOWN_EX, if_not=1), deny, _returning(_ALLOW)]
     return b"".join([*code, _returning(_ALLOW)])
 
 

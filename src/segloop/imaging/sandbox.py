@@ -14,17 +14,18 @@ import logging
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore, Lock, Timer
 from typing import Any
 
 from segloop.errors import InvalidInput, Unavailable
-from segloop.imaging.confine import confine, is_possible
+from segloop.imaging.confine import confine, hide, is_possible
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ READY = "--ready"
 EXIT_NO_ROOM = 4
 """The exit status of a child that found no room on the disk, where there may be none to write an answer."""
 _NOT_THE_FILE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-PIPE_BYTES = 1 << 20
+PIPE_BYTES, MOST_ANSWER_BYTES = 1 << 20, 64 << 20
 PLACE_WAIT_S = 60.0
 """How long a caller waits for its turn before it is told to come back; the client's own time limit is longer."""
 
@@ -44,6 +45,7 @@ class Sandbox:
     """
 
     def __init__(self, *, memory_bytes: int, limit_s: int, n_children: int = 2, spare: bool = False) -> None:
+        hide()  # what this process knows is not for a child that a file took over
         self._memory_bytes, self._limit_s = memory_bytes, limit_s
         self._places = BoundedSemaphore(n_children)
         self._lock, self._has_spare = Lock(), spare
@@ -140,17 +142,23 @@ class Reading:
         self, child: "subprocess.Popen[bytes]", folder: Path, *, limit_s: int, ended: Callable[[], None]
     ) -> None:
         self._child, self._folder, self._limit_s, self._ended = child, folder, limit_s, ended
+        self._is_overdue = False
 
     def send(self, data: bytes) -> bool:
         """Give the child bytes of its file, waiting until it takes them; False where it takes no more, and `finish` says why."""
         stdin = self._child.stdin
         assert stdin is not None
         left = memoryview(data)
+        watch = Timer(self._limit_s, self._end_overdue)
+        watch.daemon = True
+        watch.start()
         try:
             while left and not stdin.closed:
                 left = left[stdin.write(left) :]
         except BrokenPipeError:
             return False
+        finally:
+            watch.cancel()
         return not left
 
     def finish(self) -> dict[str, Any]:
@@ -163,11 +171,14 @@ class Reading:
             self._end_input()
             self._child.wait(self._limit_s)
         except subprocess.TimeoutExpired:
+            self._is_overdue = True
             self.give_up()
+        if self._is_overdue:
             raise InvalidInput(
                 "parse_failed", f"Reading this file took more than {self._limit_s} s, so it was not taken."
-            ) from None
+            )
         self._ended()
+        _require_plain(self._folder)
         return _answer(self._folder, self._child.returncode)
 
     def give_up(self) -> None:
@@ -176,6 +187,10 @@ class Reading:
         self._end_input()
         self._child.wait()
         self._ended()
+
+    def _end_overdue(self) -> None:
+        self._is_overdue = True
+        self._child.kill()
 
     def _end_input(self) -> None:
         assert self._child.stdin is not None
@@ -208,6 +223,26 @@ def _not_the_files_fault() -> Unavailable:
     )
 
 
+def _its_readers_fault() -> InvalidInput:
+    return InvalidInput(
+        "parse_failed",
+        "This file makes its reader fail, so it was not taken. Write it anew with another program, or tell operations.",
+    )
+
+
+def _require_plain(folder: Path) -> None:
+    """Check that a child left files and folders only: a link, or what blocks whoever opens it, is the work of a hostile file."""
+    for path, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            mode = (Path(path) / name).lstat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                log.error("the reader of an upload left what is no file; nothing of it was taken")
+                raise _its_readers_fault()
+    if (folder / "answer.json").exists() and (folder / "answer.json").stat().st_size > MOST_ANSWER_BYTES:
+        log.error("the reader of an upload left an answer that is too long; nothing of it was taken")
+        raise _its_readers_fault()
+
+
 def _answer(folder: Path, status: int) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads((folder / "answer.json").read_text())
@@ -218,10 +253,7 @@ def _answer(folder: Path, status: int) -> dict[str, Any]:
             raise _not_the_files_fault() from None
     if "crashed" in answer:
         log.error("the reader of an upload ended with %s", answer["crashed"])
-        raise InvalidInput(
-            "parse_failed",
-            "This file makes its reader fail, so it was not taken. Write it anew with another program, or tell operations.",
-        ) from None
+        raise _its_readers_fault() from None
     if answer.get("server"):
         log.error("the reader of an upload could not work: %s", answer["server"])
         raise _not_the_files_fault()
@@ -243,12 +275,13 @@ def main(*, ready: bool) -> None:
     folder = Path(name)
     os.environ["TMPDIR"] = name
     request: Mapping[str, Any] = json.loads((folder / "request.json").read_text())
-    for limit, value in (
-        (resource.RLIMIT_AS, request["memory_bytes"]),
-        (resource.RLIMIT_CPU, request["limit_s"]),
-        (resource.RLIMIT_CORE, 0),
+    for limit, value, most in (
+        (resource.RLIMIT_AS, request["memory_bytes"], request["memory_bytes"]),
+        # A signal of its own first: killed at once it would look like a host without memory.
+        (resource.RLIMIT_CPU, request["limit_s"], request["limit_s"] + 10),
+        (resource.RLIMIT_CORE, 0, 0),
     ):
-        resource.setrlimit(limit, (value, value))
+        resource.setrlimit(limit, (value, most))
     with suppress(
         OSError
     ):  # should the host run out of memory, this process goes, not the one that serves people

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from segloop.errors import Conflict
+from segloop.errors import Conflict, Unavailable
 from services.dicom_gateway import early as module
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.early import Early
@@ -27,6 +27,7 @@ class FakeApi:
         self.uploads: list[list[str]] = []
         self.withdrawn: list[str] = []
         self.in_use = in_use
+        self.away = False
 
     def upload(self, files: Iterable[Path], *, project: str) -> tuple[str, bool]:
         names = [file.name for file in files]
@@ -34,6 +35,8 @@ class FakeApi:
         return f"volume of {len(names)}", True
 
     def withdraw(self, volume_id: str) -> None:
+        if self.away:
+            raise Unavailable("api_unavailable", "The API can't be reached.")
         if self.in_use:
             raise Conflict("volume_in_use", "It stays.")
         self.withdrawn.append(volume_id)
@@ -125,7 +128,26 @@ def test_a_part_is_taken_back_and_the_whole_goes_on(spool: Spool, scanner: Scann
     entry = until(follower, spool, "segmenting")
     assert entry.volume_id == "volume of 9"
     assert [len(names) for names in api.uploads] == [4, 9]
+    early.step()
     assert api.withdrawn == ([] if in_use else ["volume of 4"])
+
+
+def test_a_part_is_taken_back_also_where_more_came_before_it_was_used_and_the_api_was_away(
+    spool: Spool, scanner: Scanner
+) -> None:
+    api = FakeApi()
+    early, _ = parts(spool, api)
+    scanner.send(0, 4)
+    assert early.step()
+    (part,) = spool.entries()
+    assert eventually(lambda: None, lambda: spool.close(part, quiet_s=600, settle_s=0.0) is not None)
+    scanner.send(4, 9)  # a new entry with all of it; the part's goes no further
+    api.away = True
+    early.step()
+    assert api.withdrawn == []
+    api.away = False
+    early.step()
+    assert api.withdrawn == ["volume of 4"]
 
 
 def test_one_that_no_rule_takes_in_the_end_is_not_brought(spool: Spool, scanner: Scanner) -> None:

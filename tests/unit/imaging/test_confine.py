@@ -54,6 +54,11 @@ def everything(event, arguments):
             fork=attempt(os.fork),
             signal=attempt(lambda: os.kill(parent, signal.SIGCONT)),
             memory=attempt(lambda: os.close(os.pidfd_open(parent))),
+            environment=attempt(lambda: open(f"/proc/{{parent}}/environ").read()),
+            written=attempt(lambda: open(f"/proc/{{parent}}/mem", "r+b")),
+            owner=attempt(lambda: __import__("fcntl").fcntl(0, 8, parent)),
+            priority=attempt(lambda: os.setpriority(os.PRIO_PROCESS, parent, 19)),
+            affinity=attempt(lambda: os.sched_setaffinity(parent, os.sched_getaffinity(0))),
             thread=attempt(in_a_thread),
             limits=attempt(lambda: __import__("resource").prlimit(parent, 7)),
         )))
@@ -91,7 +96,7 @@ def test_a_reader_that_was_taken_over_reaches_nobody_and_starts_nothing(
             tried = json.loads(seen.read_text())
             assert tried.pop("thread") == "['ran']"
             assert tried == dict.fromkeys(tried, REFUSED)
-            assert len(tried) == 12
+            assert len(tried) == 17
 
 
 def test_threads_that_run_already_are_confined_too() -> None:

@@ -1,6 +1,7 @@
 """The process that reads uploaded bytes meets its limits, and what it says comes back."""
 
 import json
+import os
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -162,3 +163,23 @@ def test_a_dicom_mask_that_unpacks_to_more_memory_than_there_is_is_a_refusal(tmp
             ask_if_doubtful=False,
         )
     assert refused.value.code == "volume_too_large"
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "long answer"])
+def test_what_a_child_left_that_is_no_plain_file_is_not_followed(tmp_path: Path, kind: str) -> None:
+    reading = Sandbox(memory_bytes=2 * GIB, limit_s=60).begin(
+        "volume", _input(tmp_path, np.zeros((4, 4, 4), np.int16))
+    )
+    reading._child.wait()
+    if kind == "link":
+        (tmp_path / "output/original").unlink()
+        (tmp_path / "output/original").symlink_to("/proc/self/environ")
+    elif kind == "pipe":
+        (tmp_path / "answer.json").unlink()
+        os.mkfifo(tmp_path / "answer.json")
+    else:
+        with (tmp_path / "answer.json").open("ab") as file:
+            file.truncate(65 << 20)
+    with pytest.raises(InvalidInput) as refused:
+        reading.finish()
+    assert refused.value.code == "parse_failed"

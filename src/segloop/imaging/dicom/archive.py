@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import IO, BinaryIO
+from tarfile import EOFHeaderError  # type: ignore[attr-defined]
+from typing import IO, BinaryIO, Self
 
 import pydicom
 from pydicom.dataelem import DataElement, RawDataElement
@@ -79,9 +80,21 @@ def unpack_stream(stream: BinaryIO, folder: Path) -> Iterator[Path]:
     Raises:
         InvalidInput: `tar_broken`, also where it ends early; `zip_excessive`.
     """
-    n_files, total = 0, 0
+    n_files, total, ends = 0, 0, []
+
+    class Entry(tarfile.TarInfo):
+        """Notes the empty block after the last file: a tar that breaks off or is damaged in a header looks whole but for that."""
+
+        @classmethod
+        def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+            try:
+                return super().fromtarfile(tarfile)
+            except EOFHeaderError:
+                ends.append(True)
+                raise
+
     try:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=Entry) as archive:
             for entry in archive:
                 if not entry.isreg() or entry.sparse is not None:  # a sparse file claims what isn't sent
                     continue
@@ -96,9 +109,8 @@ def unpack_stream(stream: BinaryIO, folder: Path) -> Iterator[Path]:
                 total += _copy(head, source, file, MAX_BYTES - total)
                 n_files += 1
                 yield file
-            # A tar that ends between two files looks whole but for the empty block after the last: that was read, or it isn't there.
-            if archive.fileobj is None or archive.fileobj.tell() == archive.offset:
-                raise tarfile.ReadError
+        if not ends:
+            raise tarfile.ReadError
         while stream.read(_PIECE_BYTES):  # what fills up the last record
             pass
     except tarfile.TarError as error:

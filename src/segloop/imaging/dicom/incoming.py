@@ -4,8 +4,11 @@ from pathlib import Path
 
 from segloop.imaging.dicom.archive import Header, by_series, header_of, is_directory
 from segloop.imaging.dicom.convert import Slice, Slices, read_slice, write_nifti
-from segloop.imaging.dicom.series import Series, choose
+from segloop.imaging.dicom.series import CT, Series, choose
 from segloop.imaging.hounsfield import Distribution
+
+MOST_PLAIN = 2048
+"""Rows and columns of what is read before its series is judged."""
 
 
 class Incoming:
@@ -49,6 +52,9 @@ class Incoming:
 
 def _slice(header: Header) -> Slice | None:
     try:
+        is_plain = header.SOPClassUID == CT and header.SamplesPerPixel == 1
+        if not is_plain or max(int(header.Rows), int(header.Columns)) > MOST_PLAIN:
+            return None
         return read_slice(header)
     except MemoryError:
         raise

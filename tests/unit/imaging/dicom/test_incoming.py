@@ -88,10 +88,15 @@ def test_a_tar_that_breaks_off_is_refused_also_between_two_files(tmp_path: Path,
     body = _tar(write(tmp_path / "ct", slices(voxels((64, 40, 6)))))
     with tarfile.open(fileobj=io.BytesIO(body)) as archive:
         starts = [entry.offset for entry in archive]
-    for end in (int(share * len(body)), starts[3]):
+    for end in (int(share * len(body)), starts[3], starts[3] + 1, starts[3] + 128, starts[3] + 511):
         with pytest.raises(InvalidInput) as refused:
             derive_ct.derive_series(io.BytesIO(body[:end]), _folder(tmp_path, f"cut-{end}"))
         assert refused.value.code == "tar_broken"
+    damaged = bytearray(body)
+    damaged[starts[3] + 150] ^= 1  # in the checksum of a header
+    with pytest.raises(InvalidInput) as refused:
+        derive_ct.derive_series(io.BytesIO(bytes(damaged)), _folder(tmp_path, "damaged"))
+    assert refused.value.code == "tar_broken"
 
 
 def test_what_is_no_slice_of_the_first_series_is_judged_as_in_a_zip(tmp_path: Path) -> None:
