@@ -70,7 +70,7 @@ def enter(request: Request) -> Entry:
 
     Raises:
         Unauthorized: `unauthorized`, `ticket_invalid`, `ticket_expired`.
-        Forbidden: `role_missing`, `permission_missing`. TooMany: `too_many_credentials`, `too_many_posts`.
+        Forbidden: `role_missing`, `permission_missing`, `key_not_allowed`. TooMany: `too_many_credentials`, `too_many_posts`.
         NotFound: as an absent object's, for one of a project that is not the actor's; InvalidInput: `id_invalid`.
     """
     parts: Parts = request.app.state.parts
@@ -96,6 +96,8 @@ def enter(request: Request) -> Entry:
     named += [(kind, request.query_params[name]) for name, kind in rule.also if name in request.query_params]
     parts = parts.narrow(actor.projects)
     _allow(rule, actor, parts.engine, named)
+    if rule.no_key:
+        actor.require_no_key()
     return Entry(actor, parts)
 
 

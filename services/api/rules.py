@@ -22,7 +22,7 @@ class Rule:
     """What an operation needs: a level, or a role in the project of the object that its path names.
 
     With `within` the objects are named elsewhere, and the route itself asks for the role. `also` maps a query parameter
-    to the kind of object that it names. A `ticket` to the object opens it, too.
+    to the kind of object that it names. A `ticket` to the object opens it, too. With `no_key` API keys are refused.
     """
 
     needs: Role | Level
@@ -30,13 +30,16 @@ class Rule:
     within: str = ""
     also: tuple[tuple[str, str], ...] = ()
     ticket: bool = False
+    no_key: bool = False
 
 
 _VIEW, _ANNOTATE, _ADMINISTER = Rule(Role.VIEWER), Rule(Role.ANNOTATOR), Rule(Role.ADMIN)
 _SITE, _ANYBODY, _SIGNED_IN = Rule(Level.SITE_ADMIN), Rule(Level.ANYBODY), Rule(Level.SIGNED_IN)
+_ADMINISTER_NO_KEY, _SITE_NO_KEY = Rule(Role.ADMIN, no_key=True), Rule(Level.SITE_ADMIN, no_key=True)
 _READ = Rule(Role.VIEWER, ticket=True)
 _LIST = Rule(Role.VIEWER, within="lists what is in your projects")
 _IDENTITY = Rule(Role.VIEWER, permission="identity", within="in projects where you have the permission")
+_ACCESS = "an e-mail address, or site admin: with every permission of the person, and not by a key"
 _AUDIT = Rule(Role.ADMIN, within="of a project; of all: site admin")
 
 RULES: dict[str, Rule] = {
@@ -49,19 +52,19 @@ RULES: dict[str, Rule] = {
     "sessions.end_session": _SIGNED_IN,
     "sessions.get_me": _SIGNED_IN,
     "people.list_people": _SITE,
-    "people.create_person": _SITE,
-    "people.change_person": _SITE,
+    "people.create_person": Rule(Level.SITE_ADMIN, within=_ACCESS),
+    "people.change_person": Rule(Level.SITE_ADMIN, within=_ACCESS),
     "people.end_sessions": _SITE,
-    "people.create_link": _SITE,
+    "people.create_link": Rule(Level.SITE_ADMIN, within="with every permission of the person", no_key=True),
     "members.list_members": _ADMINISTER,
-    "members.save_member": _ADMINISTER,
-    "members.remove_member": _ADMINISTER,
+    "members.save_member": _ADMINISTER_NO_KEY,
+    "members.remove_member": _ADMINISTER_NO_KEY,
     "keys.list_project_keys": _ADMINISTER,
-    "keys.create_project_key": _ADMINISTER,
-    "keys.revoke_project_key": _ADMINISTER,
+    "keys.create_project_key": _ADMINISTER_NO_KEY,
+    "keys.revoke_project_key": _ADMINISTER_NO_KEY,
     "keys.list_site_keys": _SITE,
-    "keys.create_site_key": _SITE,
-    "keys.revoke_site_key": _SITE,
+    "keys.create_site_key": _SITE_NO_KEY,
+    "keys.revoke_site_key": _SITE_NO_KEY,
     "audit.list_events": _AUDIT,
     "audit.get_head": _SITE,
     "audit.export_events": _AUDIT,

@@ -1,6 +1,7 @@
 """People, sessions, one-time links and API keys: what opens, and what is refused on the very next request."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -221,3 +222,88 @@ def test_what_people_did_is_on_record_under_their_name(http: TestClient, owner: 
     assert http.post("/v1/people", json={"name": "gina"}, headers=as_(key)).json()["created_by"] == "fred"
     found = owner("SELECT action FROM audit_events WHERE actor = 'fred' ORDER BY id")
     assert [row[0] for row in found] == ["session.begun", "person.created"]
+
+
+def test_a_key_gives_nobody_a_way_in_and_no_key_a_successor(http: TestClient) -> None:
+    sign_in(http, "hugo")
+    project = "/v1/projects/default"
+    site = http.post("/v1/keys", json={"name": "site-way-in", "days": 1}).json()
+    mine = http.post(f"{project}/keys", json={"name": "way-in", "role": "admin", "days": 1}).json()
+    new = {"name": "successor", "role": "viewer", "days": 365}
+    tried: list[tuple[dict[str, Any], str, str, dict[str, Any] | None]] = [
+        (site, "POST", "/v1/people/hugo/links", None),
+        (site, "PATCH", "/v1/people/hugo", {"email": "gate@example.org"}),
+        (site, "PATCH", "/v1/people/hugo", {"is_site_admin": True}),
+        (site, "POST", "/v1/people", {"name": "gate", "email": "gate@example.org"}),
+        (site, "POST", "/v1/people", {"name": "gate", "is_site_admin": True}),
+        (site, "POST", "/v1/keys", {"name": "successor", "days": 365}),
+        (site, "DELETE", f"/v1/keys/{site['id']}", None),
+    ]
+    for key in (site, mine):
+        tried += [
+            (key, "POST", f"{project}/keys", new),
+            (key, "DELETE", f"{project}/keys/{mine['id']}", None),
+            (key, "PUT", f"{project}/members/hugo", {"role": "admin"}),
+            (key, "DELETE", f"{project}/members/hugo", None),
+        ]
+    for key, method, path, body in tried:
+        answer = http.request(method, path, json=body, headers=as_(key["key"]))
+        assert (answer.status_code, answer.json()["code"]) == (403, "key_not_allowed"), (method, path)
+    plain = http.post("/v1/people", json={"name": "gate-plain"}, headers=as_(site["key"]))
+    assert plain.status_code == 201
+    assert [status(http, key["key"]) for key in (site, mine)] == [200, 200]
+
+
+def test_who_gives_a_way_in_has_every_permission_that_it_opens(settings: Settings) -> None:
+    token = {"Authorization": f"Bearer {settings.token}"}
+    with TestClient(create_app(settings), headers=token) as http:
+        sign_in(http, "ines")
+        ines = {"role": "viewer", "permissions": ["identity"]}
+        assert http.put("/v1/projects/default/members/ines", json=ines).status_code == 200
+        assert http.post("/v1/people/ines/links").status_code == 201
+    with TestClient(create_app(replace(settings, token_permissions="none")), headers=token) as http:
+        root = sign_in(http, "root", is_site_admin=True)
+        for answer in (
+            http.post("/v1/people/ines/links", headers=as_(root)),
+            http.patch("/v1/people/ines", json={"email": "root@example.org"}, headers=as_(root)),
+        ):
+            assert (answer.status_code, answer.json()["permission"]) == (403, "identity")
+        assert http.put("/v1/projects/default/members/ines", json={"role": "viewer"}).status_code == 200
+        assert http.post("/v1/people/ines/links", headers=as_(root)).status_code == 201
+
+
+def test_keys_end_with_the_membership_or_the_person_that_made_them(http: TestClient, owner: Any) -> None:
+    kim = sign_in(http, "kim", is_site_admin=True)
+    http.put("/v1/projects/default/members/kim", json={"role": "admin"})
+
+    def make(path: str, name: str, who: dict[str, str] | None = None, **role: str) -> dict[str, Any]:
+        body = {"name": name, "days": 30, **role}
+        return dict(http.post(path, json=body, headers=who).json())
+
+    keys = "/v1/projects/default/keys"
+    theirs = make(keys, "kims", as_(kim), role="admin")
+    site = make("/v1/keys", "kims-site", as_(kim))
+    others = make(keys, "not-kims", role="admin")
+    assert http.delete("/v1/projects/default/members/kim").status_code == 204
+    assert [status(http, key["key"]) for key in (theirs, site, others)] == [401, 200, 200]
+    assert http.patch("/v1/people/kim", json={"is_on": False}).status_code == 200
+    assert [status(http, key["key"]) for key in (site, others)] == [401, 200]
+    revoked = "SELECT object_id, project_id IS NULL FROM audit_events WHERE action = 'key.revoked'"
+    found = {(str(one), is_site) for one, is_site in owner(revoked)}
+    assert {(theirs["id"], False), (site["id"], True)} <= found
+    assert others["id"] not in {one for one, _ in found}
+
+
+def test_unused_links_end_with_the_sessions(http: TestClient) -> None:
+    http.post("/v1/people", json={"name": "lena"})
+
+    def kept(method: str, path: str, **values: Any) -> int:
+        code = http.post("/v1/people/lena/links").json()["code"]
+        assert http.request(method, path, json=values or None).is_success
+        http.patch("/v1/people/lena", json={"is_on": True})
+        return http.post("/v1/sessions", json={"code": code}).status_code
+
+    assert kept("PATCH", "/v1/people/lena", display_name="Lena") == 201
+    assert kept("DELETE", "/v1/people/lena/sessions") == 401
+    assert kept("PATCH", "/v1/people/lena", is_on=False) == 401
+    assert kept("PATCH", "/v1/people/lena", email="lena@example.org") == 401

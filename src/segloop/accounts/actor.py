@@ -82,6 +82,17 @@ class Actor:
         if not self.is_site_admin:
             raise Forbidden("role_missing", "Only a site admin may do this. Ask one.", role="site admin")
 
+    def require_no_key(self) -> None:
+        """Check that no API key acts: what gives others a way in must not outlast a key's day, nor reach beyond it.
+
+        Raises:
+            Forbidden: `key_not_allowed`.
+        """
+        if self.kind is Kind.KEY:
+            raise Forbidden(
+                "key_not_allowed", "An API key may not do this. Sign in as a person and do it so."
+            )
+
     def may(self, permission: str, project_id: str | None) -> bool:
         """Say whether the actor has a permission in a project; for what is in none (None), only a site admin can."""
         mine = frozenset() if project_id is None else self.permissions.get(project_id, frozenset())

@@ -10,6 +10,7 @@ def line(name: str, rule: Rule) -> str:
     more = [f"permission `{rule.permission}`"] if rule.permission else []
     more += [rule.within] if rule.within else []
     more += ["a ticket to it opens it, too"] if rule.ticket else []
+    more += ["not by a key"] if rule.no_key else []
     return f"| `{name}` | {rule.needs.value} | {'; '.join(more)} |\n"
 
 

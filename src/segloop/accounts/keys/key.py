@@ -75,14 +75,24 @@ def revoke(conn: Connection, key_id: str, *, project_id: str | None, actor: str)
     if table.find(conn, key_id, project_id=project_id) is None:
         raise NotFound("key_unknown", "There is no such key.")
     if table.revoke(conn, key_id):
-        record(
-            conn,
-            actor=actor,
-            action="key.revoked",
-            object_type="api_key",
-            object_id=key_id,
-            project_id=project_id,
-        )
+        _record_revoked(conn, key_id, project_id, actor)
+
+
+def revoke_made_by(conn: Connection, creator: str, *, project_id: str | None = None, actor: str) -> None:
+    """Revoke the keys that somebody made, in a project or (None) all of them."""
+    for row in table.revoke_made_by(conn, creator, project_id=project_id):
+        _record_revoked(conn, row.id, row.project_id, actor)
+
+
+def _record_revoked(conn: Connection, key_id: str, project_id: str | None, actor: str) -> None:
+    record(
+        conn,
+        actor=actor,
+        action="key.revoked",
+        object_type="api_key",
+        object_id=key_id,
+        project_id=project_id,
+    )
 
 
 def resolve(conn: Connection, value: str) -> Actor | None:

@@ -88,3 +88,11 @@ def revoke(conn: Connection, key_id: str) -> bool:
     """Revoke a key for good; False where it was already."""
     wanted = update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
     return conn.execute(wanted.values(revoked_at=_now)).rowcount > 0
+
+
+def revoke_made_by(conn: Connection, creator: str, *, project_id: str | None) -> Sequence[Row[Any]]:
+    """Revoke the keys that somebody made, in a project or (None) all of them; return (id, project_id) of each."""
+    wanted = update(api_keys).where(api_keys.c.created_by == creator, api_keys.c.revoked_at.is_(None))
+    if project_id is not None:
+        wanted = wanted.where(api_keys.c.project_id == project_id)
+    return conn.execute(wanted.values(revoked_at=_now).returning(api_keys.c.id, api_keys.c.project_id)).all()

@@ -38,6 +38,12 @@ def use(conn: Connection, code_sha256: str) -> str | None:
     return None if found is None else str(found)
 
 
+def use_all(conn: Connection, person_id: str) -> None:
+    """Use up all links of a person that nobody opened."""
+    unused = sign_in_links.c.person_id == person_id, sign_in_links.c.used_at.is_(None)
+    conn.execute(update(sign_in_links).where(*unused).values(used_at=_now))
+
+
 def drop_old(conn: Connection, *, days: int) -> int:
     """Delete links that were over some days ago; return how many."""
     old = sign_in_links.c.expires_at < _now - text("make_interval(days => :days)").bindparams(days=days)

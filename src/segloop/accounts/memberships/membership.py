@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from segloop.accounts.keys import key
 from segloop.accounts.memberships import table
 from segloop.accounts.people import table as people
 from segloop.accounts.roles import Role
@@ -29,7 +30,7 @@ def save(
 
 
 def remove(conn: Connection, *, project_id: str, name: str, actor: str) -> None:
-    """End a membership: what the person asks for next is refused.
+    """End a membership: what the person asks for next is refused, and with the project's keys that they made.
 
     Raises:
         NotFound: `member_unknown`.
@@ -38,6 +39,7 @@ def remove(conn: Connection, *, project_id: str, name: str, actor: str) -> None:
     if person is None or not table.remove(conn, project_id=project_id, person_id=person.id):
         raise NotFound("member_unknown", "This project has no member of this name.")
     _record(conn, "member.removed", project_id, person.id, actor)
+    key.revoke_made_by(conn, person.name, project_id=project_id, actor=actor)
 
 
 def _record(

@@ -4,6 +4,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from segloop.accounts.keys import key
+from segloop.accounts.links import table as links
 from segloop.accounts.people import table
 from segloop.accounts.sessions import table as sessions
 from segloop.audit.record import record
@@ -52,6 +54,7 @@ def change(conn: Connection, name: str, *, actor: str, is_on: bool | None, **val
     """Change a person's columns and return the row; who is switched off (`is_on` False) is signed out at once.
 
     Who gets an `email`, be it the same, is signed out, too, and the next sign-in binds them to a provider's account anew.
+    Links that nobody opened are used up; API keys that somebody made who is switched off are revoked.
 
     Raises:
         NotFound: `person_unknown`; Conflict: `email_taken`.
@@ -65,7 +68,9 @@ def change(conn: Connection, name: str, *, actor: str, is_on: bool | None, **val
     except IntegrityError as error:
         raise _taken(error) from None
     if is_on is False or "email" in values:
-        sessions.end_all(conn, row.id)
+        _shut_out(conn, row.id)
+    if is_on is False:
+        key.revoke_made_by(conn, row.name, actor=actor)
     record(
         conn,
         actor=actor,
@@ -80,14 +85,20 @@ def change(conn: Connection, name: str, *, actor: str, is_on: bool | None, **val
 
 
 def end_sessions(conn: Connection, name: str, *, actor: str) -> None:
-    """Sign a person out everywhere.
+    """Sign a person out everywhere, and use up their links.
 
     Raises:
         NotFound: `person_unknown`.
     """
     row = table.get(conn, name)
-    sessions.end_all(conn, row.id)
+    _shut_out(conn, row.id)
     record(conn, actor=actor, action="person.signed_out", object_type="person", object_id=row.id)
+
+
+def _shut_out(conn: Connection, person_id: str) -> None:
+    # Links first: one that is being opened is waited for, and its session ended with the others.
+    links.use_all(conn, person_id)
+    sessions.end_all(conn, person_id)
 
 
 def _taken(error: IntegrityError) -> Exception:
