@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, select, text, update
 
 from segloop.audit.seals import seal
 from segloop.database import Engine, metadata, open_engine, transaction
@@ -109,6 +109,8 @@ def fill(http: TestClient, folder: Path, patient_id: str, start: int) -> list[di
         made = http.post(f"/v1/projects/{project}/volumes", content=body)
         assert made.status_code == 201, made.text
         volumes.append(http.get(f"/v1/volumes/{made.json()['id']}").json())
+        shown = http.get(f"/v1/volumes/{made.json()['id']}/thumbnail")
+        assert shown.status_code == 200  # its viewer copies are there: no object comes any more
     drawn = np.zeros((14, 12, 8), np.uint8)
     drawn[1, 1, 1] = 3
     mask = upload_mask(http, volumes[0], drawn, np.array(volumes[0]["affine"]).reshape(4, 4))
@@ -205,12 +207,58 @@ def test_a_patient_is_erased_in_every_project_with_objects_identities_and_spoole
     assert send(http, again).status_code == 201
 
 
+def test_who_was_ingested_under_another_issuer_setting_is_erased_with_their_images(
+    http: TestClient, settings: Settings, tmp_path: Path
+) -> None:
+    first = send(http, study(tmp_path, "first", patient_id="PID-TWO", seed="issuer 1", number=731)).json()
+    later = replace(settings, default_issuer="Hospital")
+    with TestClient(create_app(later), headers={"Authorization": f"Bearer {settings.token}"}) as http_later:
+        body = study(tmp_path, "second", patient_id="PID-TWO", seed="issuer 2", number=732)
+        second = send(http_later, body).json()
+    assert first["patient_id"] != second["patient_id"]
+    told = said(Erasure(later, patient_id="PID-TWO"))
+    assert "      2 volumes" in told and "      2 identities" in told
+    assert [http.get(f"/v1/volumes/{one['id']}").status_code for one in (first, second)] == [404, 404]
+
+
+def test_a_key_that_leads_out_of_the_spool_erases_nothing_there(
+    http: TestClient, owner: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    fill_one = study(tmp_path, "kept", patient_id="PID-OUT", seed="out", number=741)
+    volume = send(http, fill_one).json()
+    body = {
+        "route": "c-store",
+        "sender": "CT1",
+        "stage": "uploaded",
+        "n_instances": 8,
+        "volume_id": volume["id"],
+        "received_at": "2026-11-30T10:00:00Z",
+    }
+    assert http.put(f"/v1/gateways/{AET}", json=STATE).status_code == 204
+    for key in ("..", "%2e%2e", "a.b", "-0", "a_0", "a0-"):
+        assert http.put(f"/v1/gateways/{AET}/series/{key}", json=body).status_code in (404, 405, 422), key
+    precious = tmp_path / "precious"
+    for folder in (settings.gateway_spool, precious):
+        folder.mkdir()
+        (folder / "file").write_bytes(b"not theirs")
+    for number, key in enumerate(("../precious", str(precious), "..", ".")):
+        assert http.put(f"/v1/gateways/{AET}/series/out-{number}", json=body).status_code == 204
+        with transaction(owner) as conn:
+            conn.execute(
+                text("UPDATE received_series SET key = :key WHERE key = :was"),
+                {"key": key, "was": f"out-{number}"},
+            )
+    assert "      0 spool folders" in said(Erasure(settings, volume_id=volume["id"]))
+    assert (precious / "file").exists() and (settings.gateway_spool / "file").exists()
+
+
 def test_what_was_broken_off_is_finished_by_the_same_command(
     http: TestClient, owner: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = np.random.default_rng(3).integers(-1000, 1500, (10, 8, 6)).astype(np.int16)
     volume = upload(http, values, np.diag([2.0, 2, 3, 1]), patient_reference="one of ours")
     store, erasure = store_of(settings), Erasure(settings, volume_id=volume["id"])
+    assert http.get(f"/v1/volumes/{volume['id']}/thumbnail").status_code == 200  # its viewer copies are there
     n, deleted = len(list(store.list_(""))), []
     delete = ObjectStore.delete
 
@@ -239,12 +287,22 @@ def test_every_row_that_hangs_on_a_patient_goes_and_no_other(
     erasure = Erasure(settings, volume_id=gone.id("volumes"))
     with pytest.raises(Conflict, match="under way"):  # its upload is open
         said(erasure, dry_run=True)
-    uploads = metadata.tables["uploads"]
+    uploads, jobs = metadata.tables["uploads"], metadata.tables["jobs"]
     with transaction(owner) as conn:
         conn.execute(update(uploads).values(state="aborted"))
+        runs = metadata.tables["training_runs"]
+        mine = select(runs.c.job_id).where(runs.c.id == gone.id("training_runs"))
+        training = conn.execute(mine).scalar_one()
+        state = conn.execute(select(jobs.c.state).where(jobs.c.id == training)).scalar_one()
+        conn.execute(update(jobs).where(jobs.c.id == training).values(state="queued"))
+    with pytest.raises(Conflict, match="trainings"):  # would make a version that learned from who is gone
+        said(erasure, dry_run=True)
+    with transaction(owner) as conn:
+        conn.execute(update(jobs).where(jobs.c.id == training).values(state=state))
     before = counts(owner, gone)
     told = said(erasure, dry_run=True)
     assert "Learned from this patient, and stays: gone-model_versions-name" in told
+    assert f"Training run {gone.id('training_runs')} had cases of this patient" in told
     assert counts(owner, gone) == before
     said(erasure)
     left = {name for name, n in counts(owner, gone).items() if n}
@@ -257,5 +315,6 @@ def test_every_row_that_hangs_on_a_patient_goes_and_no_other(
     assert [event.action for event in events] == ["patient.erasing", "patient.erased"]
     assert events[1].object_id == gone.id("patients") and events[1].project_id == gone.project_id
     assert events[1].detail["model_version_ids"] == [gone.id("model_versions")]
+    assert events[1].detail["training_run_ids"] == [gone.id("training_runs")]
     assert events[1].detail["counts"]["masks"] == 1
     assert "pseudonym" not in str(events)

@@ -19,6 +19,8 @@ router = APIRouter(tags=["gateways"])
 
 AWAY_S = 120
 LONGEST_RESULT = 50
+SeriesKey = Annotated[str, Path(max_length=100, pattern=r"^[0-9A-Za-z]+(-[0-9A-Za-z]+)*$")]
+"""As a gateway names a series, and its folder: a hash, a dash, a number. Neither a path nor a dot is in it."""
 Aet = Annotated[str, Path(max_length=16)]
 
 
@@ -43,7 +45,7 @@ def list_gateways(conn: ConnectionDep) -> schemas.Page[schemas.Gateway]:
 @router.put("/gateways/{aet}/series/{key}", status_code=204)
 def put_series(
     aet: Aet,
-    key: Annotated[str, Path(max_length=100)],
+    key: SeriesKey,
     body: schemas.SeriesReport,
     actor: ActorDep,
     parts: PartsDep,

@@ -108,6 +108,7 @@ def _record_in(conn: Connection, found: find.Found, action: str) -> None:
             ),
             project_id=project_id,
             counts=found.counts(),
+            training_run_ids=[str(run.id) for run in found.runs if project_id in (None, run.project_id)],
             model_version_ids=[
                 str(version.id) for version in found.versions if project_id in (None, version.project_id)
             ],
@@ -117,6 +118,10 @@ def _record_in(conn: Connection, found: find.Found, action: str) -> None:
 def _tell(found: find.Found, say: Say) -> None:
     for name, n in found.counts().items():
         say(f"{n:7,} {name}")
+    for run in found.runs:
+        made = "" if run.version_id else ", made no version"
+        made += " but left a checkpoint" if run.checkpoint_key and not run.version_id else ""
+        say(f"Training run {run.id} had cases of this patient, and stays{made}.")
     for version in found.versions:
         say(
             f"Learned from this patient, and stays: {version.name} (version {version.number}, {version.stage}, {version.id})"

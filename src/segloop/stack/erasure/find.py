@@ -1,6 +1,6 @@
 """Everything that an installation has of one patient: rows, objects, sealed identities, files in the gateway's spool."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from segloop.errors import Conflict, InvalidInput, NotFound
 from segloop.identities.store import IdentityStore
 from segloop.settings import Settings
 from segloop.stack.erasure import table
+from segloop.stack.erasure.follow import Trail, follow
 from segloop.storage import ObjectStore
-from segloop.volumes.ingest import pseudonym_of_reference
 from segloop.volumes.upload import hash_reference
 
 _FOLDERS = {"uploads": "uploads", "drafts": "drafts", "jobs": "jobs"}
@@ -22,12 +22,12 @@ _FOLDERS = {"uploads": "uploads", "drafts": "drafts", "jobs": "jobs"}
 
 @dataclass(frozen=True)
 class Found:
-    """What there is of a patient. `versions` learned from them and stay; `spooled` are folders of the gateway here."""
+    """What there is of a patient. `runs` and `versions` learned from them and stay; `spooled` are folders of the gateway here."""
 
-    pseudonym: str
     rows: table.Rows
     source_keys: frozenset[str]
     object_keys: tuple[str, ...]
+    runs: tuple[Any, ...]
     versions: tuple[Any, ...]
     spooled: tuple[Path, ...]
     n_closed: int
@@ -62,56 +62,51 @@ def find(
 
     Raises:
         NotFound: `patient_unknown`.
-        Conflict: `erase_busy` while a job or an upload of theirs is under way.
+        Conflict: `erase_busy` while a job or an upload of theirs, or a training with one of their cases, is under way.
     """
     tables = table.reflect(conn)
-    pseudonym = None if volume_id is None else table.pseudonym_of(conn, tables, volume_id)
-    hashed: set[str] = set()
-    n_closed = 0
+    trail = Trail()
+    if volume_id is not None:
+        trail.pseudonyms |= {*filter(None, [table.pseudonym_of(conn, tables, volume_id)])}
     if reference is not None:
-        hashed.add(hash_reference(reference, settings.pseudonym_key))
-    if reference is not None and pseudonym is None:
-        pseudonym = pseudonym_of_reference(reference, settings.pseudonym_key)
-    patients = [] if pseudonym is None else list(table.list_patients(conn, tables, pseudonym))
+        trail.references.add(reference)
+    follow(conn, tables, settings, identities, trail)
+    patients = list(trail.patients.values())
     rows = table.hanging_on(conn, tables, {"patients": patients})
-    keys = {row.source_key for row in rows.get("volumes", []) if row.source_key}
-    if identities is not None:
-        known = [one for one in identities.identities(keys).values() if one is not None]
-        stated = {one.patient_reference(default_issuer=settings.default_issuer) for one in known}
-        said = {one for one in {*stated, reference} if one}
-        hashed |= {hash_reference(one, settings.pseudonym_key) for one in said}
-        if said:
-            more, n_closed = identities.keys_of(said, default_issuer=settings.default_issuer)
-            keys |= more
+    hashed = {hash_reference(one, settings.pseudonym_key) for one in trail.references}
     roots = {
         "patients": patients,
         "uploads": _merged(
             table.list_where(conn, tables, "uploads", "patient_reference_hmac", hashed),
             table.list_where(conn, tables, "uploads", "result_id", _ids(rows, "volumes", "masks")),
         ),
-        "received_series": table.list_where(conn, tables, "received_series", "source_key", keys),
+        "received_series": table.list_where(conn, tables, "received_series", "source_key", trail.source_keys),
     }
     rows = table.hanging_on(conn, tables, roots)
-    keys |= {row.source_key for row in rows.get("received_series", []) if row.source_key}
-    if not rows and not keys:
+    if not rows and not trail.source_keys:
         raise NotFound(
             "patient_unknown",
             "Nothing of this patient is here. Check the ID, its issuer, or the volume's ID.",
         )
-    _require_quiet(rows)
-    runs = {row.training_run_id for row in rows.get("training_cases", [])}
-    versions = tuple(table.list_versions(conn, tables, runs))
-    spooled = [settings.gateway_spool / row.key for row in rows.get("received_series", [])]
+    run_ids = {row.training_run_id for row in rows.get("training_cases", [])}
+    runs = table.list_where(conn, tables, "training_runs", "id", run_ids)
+    _require_quiet(rows, table.list_where(conn, tables, "jobs", "id", {run.job_id for run in runs}))
     return Found(
-        pseudonym or "",
         rows,
-        frozenset(keys),
+        frozenset(trail.source_keys),
         tuple(_objects(store, rows)),
-        versions,
-        tuple(folder for folder in spooled if folder.is_dir()),
-        n_closed,
+        tuple(sorted(runs, key=lambda run: str(run.id))),
+        tuple(table.list_versions(conn, tables, run_ids)),
+        tuple(_spooled(settings.gateway_spool, [row.key for row in rows.get("received_series", [])])),
+        trail.n_closed,
         tables,
     )
+
+
+def _spooled(spool: Path, keys: Sequence[str]) -> list[Path]:
+    """Return the folders of some series. A key is what a gateway said: none may lead out of the spool, or be all of it."""
+    folders = [spool / key for key in keys]
+    return [one for one in folders if one.is_dir() and one.resolve().parent == spool.resolve()]
 
 
 def _objects(store: ObjectStore, rows: table.Rows) -> list[str]:
@@ -132,13 +127,15 @@ def _objects(store: ObjectStore, rows: table.Rows) -> list[str]:
     ]
 
 
-def _require_quiet(rows: table.Rows) -> None:
-    busy = [row for row in rows.get("jobs", []) if row.state in ("queued", "running")]
+def _require_quiet(rows: table.Rows, trainings: Sequence[Any]) -> None:
+    """A training that goes on would learn from who is gone, and its version would no longer be told."""
+    jobs = {row.id: row for row in (*rows.get("jobs", []), *trainings)}.values()
+    busy = [row for row in jobs if row.state in ("queued", "running")]
     busy += [row for row in rows.get("uploads", []) if row.state == "open"]
     if busy:
         raise Conflict(
             "erase_busy",
-            f"{len(busy)} jobs or uploads of this patient are under way. Cancel them or wait for their end, and try again.",
+            f"{len(busy)} jobs, trainings or uploads of this patient are under way. Cancel them or wait for their end, and try again.",
         )
 
 

@@ -29,12 +29,6 @@ def reflect(conn: Connection) -> MetaData:
     return found
 
 
-def list_patients(conn: Connection, tables: MetaData, pseudonym: str) -> Sequence[Row[Any]]:
-    """Return the patients of a pseudonym, one in each project that has them."""
-    patients = tables.tables["patients"]
-    return conn.execute(select(patients).where(patients.c.pseudonym == pseudonym)).all()
-
-
 def pseudonym_of(conn: Connection, tables: MetaData, volume_id: str) -> str | None:
     """Return the pseudonym of a volume's patient, if there is one."""
     volumes, patients = tables.tables["volumes"], tables.tables["patients"]
