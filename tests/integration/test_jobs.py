@@ -280,6 +280,17 @@ def test_too_many_interruptions_end_as_dead_letter(engine: Engine, queue: str) -
     )
 
 
+def test_a_full_disk_is_not_counted_against_the_job(engine: Engine, queue: str) -> None:
+    job = add(engine, queue)
+    for _ in range(2):
+        with transaction(engine) as conn:
+            claimed = table.claim_next(conn, queue=queue, kinds=["selftest"], worker="full", lease_s=60)
+            assert claimed is not None
+            outbox.interrupt(conn, claimed, reason="scratch_full", max_interruptions=0)
+    ended = get(engine, job)
+    assert (ended.state, ended.interruptions, ended.attempt) == (JobState.QUEUED, 0, 2)
+
+
 def test_cancelling_a_running_job_stops_it_and_nothing_appears(engine: Engine, queue: str) -> None:
     job = add(engine, queue)
 

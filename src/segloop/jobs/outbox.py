@@ -10,8 +10,8 @@ from segloop.jobs.job import TASKS, Job, JobState
 from segloop.jobs.tell import tell
 
 log = logging.getLogger(__name__)
-BLAMELESS = {"storage_unavailable", "database_unavailable"}
-"""What every job needs: that it is away says nothing about the job that met it, and is not counted against it."""
+BLAMELESS = {"storage_unavailable", "database_unavailable", "scratch_full"}
+"""What every job needs: that it is away, or full, says nothing about the job that met it, and is not counted against it."""
 Send = Callable[[str, str, str], None]
 """Rings one bell: (task, queue, job_id); raises `Unavailable` when the broker is away."""
 
