@@ -36,6 +36,7 @@ def test_each_new_review_supersedes_and_the_same_one_is_the_same_object(
         whole = judged("accepted", {"whole": True})
         http.post(f"/v1/masks/{mask['id']}/feedback", json={"verdict": "rejected"})
         assert http.get(f"/v1/masks/{mask['id']}/dicom/seg").json()["code"] == "mask_rejected"
+        unsaid = judged("accepted")  # of no region: nobody vouches for anything
         back = judged("accepted", {"whole": True})
 
         assert before.SeriesDescription == "Segmentation, imported (research use only)"
@@ -46,7 +47,9 @@ def test_each_new_review_supersedes_and_the_same_one_is_the_same_object(
         assert said["parotid_right"] == f"Reviewed by local (site admin) in {where}"
         assert said["parotid_left"] == "Not reviewed"
         assert again.SOPInstanceUID == part.SOPInstanceUID and again.SeriesTime == part.SeriesTime
-        assert back.SOPInstanceUID == whole.SOPInstanceUID
+        assert unsaid.SeriesDescription == before.SeriesDescription
+        assert back.SeriesDescription == whole.SeriesDescription
+        assert len({one.SOPInstanceUID for one in (before, whole, unsaid, back)}) == 4
         assert len({one.SeriesInstanceUID for one in (before, part, whole)}) == 3
         named = [one.RelatedSeriesSequence[0].SeriesInstanceUID for one in (part, whole)]
         assert named == [before.SeriesInstanceUID, part.SeriesInstanceUID]

@@ -62,7 +62,7 @@ def _first(conn: Connection, mask: Row[Any]) -> Row[Any]:
 def _reviews(conn: Connection, mask: Row[Any], verdicts: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     """Return what was vouched for of a mask, one after the other (fields of `imaging.dicom.review.Review`), the last one holding.
 
-    It begins with what its maker said. A verdict that vouches for the same part in the same role changes nothing, so a result
+    It begins with what its maker said. A rejection ends what was vouched for before: nobody vouches until somebody does anew. A verdict that vouches for the same part in the same role changes nothing, so a result
     that is sent again after it is the same object.
     """
     grid = ras_grid(volumes_table.get(conn, mask.volume_id))
@@ -70,9 +70,10 @@ def _reviews(conn: Connection, mask: Row[Any], verdicts: Sequence[Row[Any]]) -> 
     labels = {label.index: label.name for label in LabelSet.from_dicts(label_set.labels).labels}
     found = [_review(mask, _vouched_by_maker(mask), grid.shape, labels)]
     for one in verdicts:
-        if one.verdict == "rejected" or one.reviewed is None:
+        is_rejected = one.verdict == "rejected"
+        if one.reviewed is None and not is_rejected:
             continue
-        said = _review(one, one.reviewed, grid.shape, labels)
+        said = _review(one, None if is_rejected else one.reviewed, grid.shape, labels)
         if {**said, **_WHO} != {**found[-1], **_WHO} or bool(said["by"]) != bool(found[-1]["by"]):
             found.append(said)
     return found
