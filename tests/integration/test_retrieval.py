@@ -119,6 +119,24 @@ def test_a_series_that_came_by_a_zip_is_not_fetched(http: TestClient, tmp_path: 
     assert claim(http) is None
 
 
+def test_a_part_of_a_series_that_still_comes_is_not_segmented_for_the_whole(
+    http: TestClient, tmp_path: Path
+) -> None:
+    series = Series(tmp_path, "still comes")
+    part = send(http, series.archive).json()
+    for stage in ("receiving", "closed"):
+        report(http, series, "p-0", stage=stage)
+        found = ask(http, {"dicomweb": series.reference}).json()
+        assert (found["queue"], found["volume_id"]) == ("retrieval", None), stage
+    order = claim(http)
+    assert (order["kind"], order["payload"]["job_id"]) == ("retrieve", found["id"])
+    assert claim(http) is None
+    report(http, series, "p-0", stage="uploaded", volume_id=part["id"], project="default")
+    end(http, order, result={"series": "q-0", "volume_id": part["id"]})
+    assert job(http, found["id"])["volume_id"] == part["id"]
+    assert ask(http, {"dicomweb": series.reference}).json()["id"] == found["id"]
+
+
 def test_what_can_not_be_fetched_ends_the_job_with_the_reason(http: TestClient, tmp_path: Path) -> None:
     series = Series(tmp_path, "refused")
     first = ask(http, {"dicomweb": series.reference}).json()["id"]

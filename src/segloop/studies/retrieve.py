@@ -40,7 +40,7 @@ def segment_from_pacs(
     """Have a series fetched and segmented, and its results sent to some of the gateway's destinations.
 
     A series that is here already is not fetched again, unless its results are to be sent somewhere: the gateway needs it
-    to deliver. `wanted` are the further arguments of `masks.request.request`. Returns (job, whether it is new).
+    to deliver. While a gateway still receives it, what is here may be a part of it, so it is fetched as one that isn't here. `wanted` are the further arguments of `masks.request.request`. Returns (job, whether it is new).
 
     Raises:
         NotFound: `source_unknown`, `destination_unknown`.
@@ -51,7 +51,7 @@ def segment_from_pacs(
         orders.gateway_of_peer(conn, name, kind="destinations")
     key = hash_uid(series.series_uid, pseudonym_key)
     known = volumes_table.find_by_series(conn, project_id=project.id, series_key=key)
-    if known is not None and not series.refresh:
+    if known is not None and not series.refresh and not table.is_coming(conn, series_key=key):
         job, new = request_segmentation(
             conn, project_id=project.id, actor=actor, volume_id=known.id, **wanted
         )

@@ -126,6 +126,14 @@ def get_series(conn: Connection, series_id: str, *, lock: bool = False) -> Row[A
     return row
 
 
+def is_coming(conn: Connection, *, series_key: str) -> bool:
+    """Say whether a gateway has a series that is not all with us: a volume of it may be a part, and be taken back."""
+    query = select(received_series.c.id).where(
+        received_series.c.series_key == series_key, received_series.c.stage.in_(("receiving", "closed"))
+    )
+    return conn.execute(query.limit(1)).first() is not None
+
+
 def list_by_ids(conn: Connection, series_ids: Sequence[str]) -> Sequence[Row[Any]]:
     """Return those of the series that are there."""
     return conn.execute(select(received_series).where(received_series.c.id.in_(series_ids))).all()
