@@ -7,6 +7,7 @@ import streamlit as st
 from segloop.errors import SegloopError
 from ui.api_client import ApiClient
 
+_KEPT = "signed_in_as"
 # A form, not a link: signing out changes something, and a link can be followed without a person.
 _CORNER = """<style>
 .segloop-account {{ position: fixed; top: 0; right: 1rem; height: 3.75rem; z-index: 1000000; display: flex; align-items: center;
@@ -24,11 +25,13 @@ _CORNER = """<style>
 
 def corner(api: ApiClient) -> None:
     """Say who is signed in and offer to sign out."""
-    try:
-        name = api.me().name  # each time: another person may have signed in within the same browser
-    except SegloopError:
-        return  # the page itself says what is wrong
-    st.html(_CORNER.format(name=escape(name)))
+    # Kept for this session's client alone: another person may have signed in within the same browser.
+    if st.session_state.get(_KEPT, (None, ""))[0] is not api:
+        try:
+            st.session_state[_KEPT] = api, api.me().name
+        except SegloopError:
+            return  # the page itself says what is wrong
+    st.html(_CORNER.format(name=escape(st.session_state[_KEPT][1])))
 
 
 def signed_out(*, has_provider: bool) -> None:
