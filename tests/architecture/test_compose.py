@@ -25,7 +25,8 @@ ONE_SHOT = {"storage_keys", "storage_setup", "migrate"}
 
 
 def environment(name: str) -> dict[str, str]:
-    return {key: str(value) for key, value in SERVICES[name].get("environment", {}).items()}
+    given = SERVICES[name].get("environment", {})
+    return {key: "" if value is None else str(value) for key, value in given.items()}
 
 
 def test_it_is_valid_by_the_schema_of_the_compose_specification() -> None:

@@ -41,7 +41,8 @@ def service(name: str) -> dict[str, Any]:
 
 
 def environment(name: str) -> dict[str, str]:
-    return {key: str(value) for key, value in service(name).get("environment", {}).items()}
+    given = service(name).get("environment", {})
+    return {key: "" if value is None else str(value) for key, value in given.items()}  # as compose does
 
 
 @contextmanager
