@@ -197,8 +197,9 @@ def test_strokes_that_missed_their_draft_are_offered_to_the_next(
     page.wait_for_timeout(500)
     (draft,) = api.get(f"/v1/volumes/{volume_id}/drafts").json()["items"]
     # By the same person from elsewhere: nobody else may.
-    address = f"{'/'.join(page.url.split('/')[:3])}/api/v1/drafts/{draft['id']}/finalize"
-    assert page.context.request.post(address, data=draft["head"]).ok
+    pages = "/".join(page.url.split("/")[:3])
+    address = f"{pages}/api/v1/drafts/{draft['id']}/finalize"
+    assert page.context.request.post(address, data=draft["head"], headers={"Origin": pages}).ok
     page.unroute(ENTRIES, away)
     page.locator("[data-state=closed]").wait_for(timeout=20_000)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
 from sqlalchemy import text
 
 from segloop.database import open_engine, transaction
@@ -46,17 +46,32 @@ def part(page: Page, name: str) -> None:
     page.get_by_test_id("stButtonGroup").get_by_text(name, exact=True).click()
 
 
+def open_popover(button: Locator, inside: Locator) -> None:
+    """Open a popover; one that a page which is still being drawn closes again is opened once more."""
+    for _ in range(8):
+        button.click()
+        try:
+            inside.wait_for(timeout=5_000)
+            inside.page.wait_for_timeout(500)
+        except TimeoutError:
+            continue
+        if inside.is_visible():
+            return
+    raise AssertionError("it did not stay open")
+
+
 def add_person(page: Page, name: str) -> None:
-    page.get_by_role("button", name="Add a person").click()
-    page.get_by_placeholder("anna.moser").fill(name)
+    box = page.get_by_placeholder("anna.moser")
+    open_popover(page.get_by_role("button", name="Add a person"), box)
+    box.fill(name)
     page.keyboard.press("Enter")
     page.get_by_test_id("stPopoverBody").get_by_role("button", name="Add").click()
     expect(page.get_by_text(f"{name} is added")).to_be_visible(timeout=30_000)
 
 
 def add_member(page: Page, name: str, role: str) -> None:
-    page.get_by_role("button", name="Add a member").click()
     body = page.get_by_test_id("stPopoverBody")
+    open_popover(page.get_by_role("button", name="Add a member"), body)
     for box, option in (("Name", name), ("Role", role)):
         body.get_by_role("combobox", name=box).click()
         page.get_by_role("option", name=option, exact=True).click()

@@ -109,7 +109,9 @@ def test_the_page_tells_what_became_of_each_series(
     # No volume can ever be made of what was refused for its slices.
     page.get_by_text("Refused or failed").first.click()
     expect(page.get_by_text("Muster, Anna")).to_be_visible(timeout=30_000)
-    expect(page.get_by_role("button", name="Open")).to_have_count(0, timeout=30_000)
+    expect(page.get_by_test_id("stButton").get_by_role("button", name="Open")).to_have_count(
+        0, timeout=30_000
+    )
     expect(page.get_by_text("dicom_missing_slices")).to_be_visible()
     expect(page.get_by_role("button", name="Segment", exact=True)).to_have_count(0)
 

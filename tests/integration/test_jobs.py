@@ -512,7 +512,6 @@ def test_the_application_role_cannot_change_history(engine: Engine, queue: str) 
         "UPDATE job_events SET reason = 'x'",
         "DELETE FROM audit_events",
         "UPDATE masks SET kind = 'imported'",
-        "DELETE FROM volumes",
         "DELETE FROM jobs",
     ):
         with (
