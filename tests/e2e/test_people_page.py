@@ -194,8 +194,9 @@ def test_two_people_see_only_what_is_theirs_and_lose_it_at_once(
     udo.get_by_test_id("stButtonGroup").get_by_text("API keys", exact=True).click()
     keys = {}
     for name in ("brief", "short"):
-        udo.get_by_role("button", name="New key").click()
-        udo.get_by_placeholder("pacs").fill(name)
+        box = udo.get_by_placeholder("pacs")
+        open_popover(udo.get_by_role("button", name="New key"), box)
+        box.fill(name)
         udo.keyboard.press("Enter")
         udo.get_by_role("button", name="Make the key").click()
         keys[name] = copied(udo)
@@ -207,16 +208,18 @@ def test_two_people_see_only_what_is_theirs_and_lose_it_at_once(
     expect(row_of(udo, "brief")).to_contain_text(re.compile(r"\d+ s ago"), timeout=60_000)
     owner("UPDATE api_keys SET expires_at = now() - interval '1 s' WHERE name = 'brief'")
     assert asks(api, keys["brief"], "south") == 401
-    row_of(udo, "short").get_by_role("button", name="Revoke").click()
-    udo.get_by_role("button", name="Revoke this key").click()
+    revoke = udo.get_by_role("button", name="Revoke this key")
+    open_popover(row_of(udo, "short").get_by_role("button", name="Revoke"), revoke)
+    revoke.click()
     expect(udo.get_by_text("Ended (2)")).to_be_visible(timeout=60_000)
     assert asks(api, keys["short"], "south") == 401
 
     # Who is no member any more is out with the next click, and so is what they had a ticket for.
     part(page, "Members")
     choose_project(page, "Head and neck")
-    row_of(page, "ute").get_by_role("button", name="Change").click()
-    page.get_by_role("button", name="Remove from the project").click()
+    remove = page.get_by_role("button", name="Remove from the project")
+    open_popover(row_of(page, "ute").get_by_role("button", name="Change"), remove)
+    remove.click()
     expect(page.get_by_text("ute is no member any more")).to_be_visible(timeout=30_000)
     assert browse(ute, "/api/v1/projects/default")[0] == 404
     assert httpx.get(content).status_code == 404
@@ -243,8 +246,9 @@ def test_two_people_see_only_what_is_theirs_and_lose_it_at_once(
     # Signed out everywhere by a site admin.
     page.get_by_role("link", name="People").click()
     part(page, "All people")
-    row_of(page, "udo").get_by_role("button", name="Change").click()
-    page.get_by_role("button", name="End all sessions").click()
+    end = page.get_by_role("button", name="End all sessions")
+    open_popover(row_of(page, "udo").get_by_role("button", name="Change"), end)
+    end.click()
     expect(page.get_by_text("udo is signed out everywhere")).to_be_visible(timeout=30_000)
     assert browse(udo, "/api/v1/me")[0] == 401
 
