@@ -36,8 +36,8 @@ class ViewerCopies:
         self._later = ThreadPoolExecutor(1, thread_name_prefix="viewer-copies")
 
     def close(self) -> None:
-        """Leave what was not begun to those who will ask for it."""
-        self._later.shutdown(wait=False, cancel_futures=True)
+        """End what is being made, and leave what was not begun to those who will ask for it."""
+        self._later.shutdown(cancel_futures=True)
 
     def make_soon(self, volume: Row[Any]) -> None:
         """Have a new volume's copies made beside other work; should that fail, `require` does it."""
