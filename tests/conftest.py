@@ -18,6 +18,7 @@ from psycopg2 import sql
 from segloop.settings import Settings
 from segloop.stack import home as homes
 from segloop.stack import lock, postgres, seaweed, servers, supervisor, valkey
+from segloop.storage import ObjectStore, open_store
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = "segloop_template"
@@ -175,3 +176,14 @@ def environment(
 def settings(environment: dict[str, str]) -> Settings:
     """Settings of a service on this session's servers."""
     return Settings.from_env(environment)
+
+
+@pytest.fixture
+def store(settings: Settings) -> ObjectStore:
+    """The test's bucket as the product sees it."""
+    return open_store(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+        bucket=settings.s3_bucket,
+    )

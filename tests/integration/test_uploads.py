@@ -19,7 +19,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from segloop.settings import Settings
-from segloop.storage import ObjectStore, open_store
+from segloop.storage import ObjectStore
 from segloop.volumes import ingest
 from services.api.main import create_app
 from tests.conftest import ROOT
@@ -38,16 +38,6 @@ def client(small_parts: Settings) -> Iterator[TestClient]:
     headers = {"Authorization": f"Bearer {small_parts.token}"}
     with TestClient(create_app(small_parts), headers=headers) as client:
         yield client
-
-
-@pytest.fixture
-def store(settings: Settings) -> ObjectStore:
-    return open_store(
-        endpoint=settings.s3_endpoint,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key,
-        bucket=settings.s3_bucket,
-    )
 
 
 def ct_bytes(seed: int, shape: tuple[int, int, int] = (24, 20, 16)) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from segloop.settings import Settings
-from segloop.storage import ObjectStore, open_store
+from segloop.storage import ObjectStore
 from services.api.main import create_app
 from services.api.routes import volume_upload
 from services.dicom_gateway.tarred import tar_stream
@@ -26,17 +26,6 @@ TAR = {"Content-Type": "application/x-tar"}
 def client(settings: Settings) -> Iterator[TestClient]:
     with TestClient(create_app(settings), headers={"Authorization": f"Bearer {settings.token}"}) as client:
         yield client
-
-
-@pytest.fixture
-def store(settings: Settings) -> ObjectStore:
-    return open_store(
-        endpoint=settings.s3_endpoint,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key,
-        bucket=settings.s3_bucket,
-        secure=False,
-    )
 
 
 @pytest.fixture
