@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page, sync_playwright
 
 from segloop.nnunet.tiny import write_tiny_model
@@ -19,6 +20,7 @@ from segloop.stack.home import open_home
 from tests.conftest import ROOT
 from tests.e2e.viewer_page import FLAGS
 
+WORRYING = ("WARNING", "ERROR", "CRITICAL", "Traceback")
 ORGANS = ("brainstem", "spinal_cord", "parotid_right", "parotid_left", "mandible", "larynx", "esophagus")
 
 
@@ -43,6 +45,29 @@ def _segloop(home: Path, *arguments: str) -> None:
         command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=180
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add to a failure what its page showed and what the stack complained of: nobody can look at it later."""
+    report = yield
+    given = getattr(item, "funcargs", {})
+    if report.when == "call" and report.failed:
+        if isinstance(page := given.get("page"), Page):
+            try:
+                report.sections.append((f"page {page.url}", page.inner_text("body", timeout=5_000)[:4000]))
+            except PlaywrightError as error:
+                report.sections.append(("page", f"can't be read: {error}"))
+        if isinstance(home := given.get("home"), Path):
+            report.sections.append(("complaints of the stack", "\n".join(_complaints(home))))
+    return report
+
+
+def _complaints(home: Path) -> Iterator[str]:
+    for log in sorted((home / "log").iterdir()):
+        lines = log.read_text(errors="replace").splitlines()
+        worrying = [line[:400] for line in lines if any(word in line for word in WORRYING)]
+        yield from (f"{log.name}: {line}" for line in worrying[-8:])
 
 
 @pytest.fixture

@@ -182,5 +182,5 @@ def test_a_run_is_cancelled_after_asking_once_more(page: Page, api: httpx.Client
     page.get_by_role("button", name="No, go on").click(timeout=20_000)
     page.get_by_role("button", name="Cancel").click(timeout=20_000)
     page.get_by_role("button", name="Yes, stop it").click(timeout=20_000)
-    page.get_by_text("cancelled").first.wait_for(timeout=60_000)
+    page.get_by_text("cancelled").first.wait_for(timeout=180_000)
     assert api.get("/v1/projects/default/training-state").json()["active_run_id"] is None

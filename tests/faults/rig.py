@@ -241,7 +241,10 @@ class Rig:
 
     def settle(self, ids: Collection[str], limit_s: float = 120.0) -> history.Verdict:
         """Wait until no accepted job waits or runs (I5) and judge what was written down (I1 to I4, I6)."""
-        took = wait_for(lambda: not self.n_open(ids), f"all of {len(ids)} jobs to end", limit_s, 0.2)
+        try:
+            took = wait_for(lambda: not self.n_open(ids), f"all of {len(ids)} jobs to end", limit_s, 0.2)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self._evidence(ids)}") from None
         verdict = history.judge(self.engine, self.store, ids)
         assert not verdict.broken, verdict.broken[:10]
         self.note("jobs", len(ids))
@@ -249,6 +252,15 @@ class Rig:
         self.note("states", verdict.states)
         self.note("reasons", verdict.reasons)
         return verdict
+
+    def _evidence(self, ids: Collection[str]) -> str:
+        """Return what may say why jobs didn't end: their states, who lives, and how each process' log ends."""
+        found = [f"states: {self.states(ids)}"]
+        for process in self._started:
+            command = " ".join(str(part) for part in process.args[2:])
+            lines = process.log.read_text(errors="replace").splitlines()[-15:]  # type: ignore[attr-defined]
+            found += [f"-- {command} (pid {process.pid}, ended with {process.poll()})", *lines]
+        return "\n".join(found)
 
     def ring(self, job_id: str) -> None:
         """Ring a bell past the relay."""
