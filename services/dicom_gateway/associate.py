@@ -9,6 +9,7 @@ from pynetdicom.association import Association
 
 from segloop.errors import Unavailable
 from services.dicom_gateway.destinations import CStore
+from services.dicom_gateway.reads import limit
 
 CONNECT_S, ASSOCIATE_S, ANSWER_S = 15.0, 30.0, 120.0
 """How long a peer may take to be reached, to accept an association, and to answer or take more of a message."""
@@ -44,6 +45,7 @@ def association(
             "destination_unavailable",
             f"{peer.name} can't be reached, or does not know {caller}. Check that it runs and that both sides are configured.",
         )
+    limit(found)
     try:
         yield found, {str(context.abstract_syntax) for context in found.accepted_contexts}
     except (RuntimeError, ValueError, AttributeError, OSError) as error:

@@ -24,6 +24,7 @@ from services.dicom_gateway.commitment import Commitments, vouching
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.head import CLASSES, read_data_set_head
 from services.dicom_gateway.pull import Awaited
+from services.dicom_gateway.reads import limit
 from services.dicom_gateway.spool import Spool, stem_of
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Receiver:
             block=False,
             ssl_context=None if self._config.tls is None else self._config.tls.server(),
             evt_handlers=[
+                (evt.EVT_CONN_OPEN, lambda event: limit(event.assoc)),
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_RELEASED, lambda event: self._spool.senders.ended(event.assoc, is_whole=True)),
                 (evt.EVT_ABORTED, lambda event: self._spool.senders.ended(event.assoc, is_whole=False)),

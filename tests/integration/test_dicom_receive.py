@@ -6,9 +6,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom import Dataset
@@ -16,6 +18,7 @@ from pydicom.uid import UID
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage
 
+from services.dicom_gateway import reads
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.credentials import Certificates
 from services.dicom_gateway.receive import Receiver
@@ -175,6 +178,33 @@ def test_half_open_connections_hold_up_nobody(receiving: Receiving, tmp_path: Pa
     assert len(receiving.kept()) == 8
     for peer in silent:
         peer.close()
+
+
+def test_a_peer_that_names_four_gigabytes_is_cut_off_before_it_sends_them(
+    receiving: Receiving, tmp_path: Path
+) -> None:
+    with socket.create_connection(("127.0.0.1", receiving.config.port), timeout=20) as stranger:
+        stranger.sendall(bytes([1, 0, 255, 255, 255, 255]) + bytes(4096))  # an A-ASSOCIATE-RQ
+        with suppress(ConnectionResetError):
+            assert stranger.recv(64) == b""
+    (file,) = write(tmp_path / "ct", slices(voxels())[:1])
+    assert receiving.call("storescu", str(file)).returncode == 0
+    assert len(receiving.kept()) == 1
+
+
+def test_a_message_without_end_is_cut_off_and_nothing_of_it_is_kept(
+    receiving: Receiving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = np.zeros((256, 256, 4), np.int16)  # 128 KiB a slice
+    paths = write(tmp_path / "ct", slices(large))
+    monkeypatch.setattr(reads, "MOST_MESSAGE_BYTES", 200 << 10)
+    done = receiving.call("storescu", "+sd", str(tmp_path / "ct"))
+    assert done.returncode == 0, done.stderr  # each is a message of its own
+    assert len(receiving.kept()) == len(paths) == 4
+    monkeypatch.setattr(reads, "MOST_MESSAGE_BYTES", 100 << 10)
+    (other,) = write(tmp_path / "other", slices(large)[:1])
+    assert receiving.call("storescu", str(other)).returncode != 0
+    assert len(receiving.kept()) == len(paths)
 
 
 def test_a_series_is_closed_soon_after_its_sender_said_goodbye(receiving: Receiving, tmp_path: Path) -> None:
