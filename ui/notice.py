@@ -1,5 +1,6 @@
 """The page that whoever is not signed in sees: why, and what to do."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from urllib.parse import urlencode
@@ -23,6 +24,7 @@ p { margin: 0 0 1rem } .soft { color: var(--soft); font-size: .9rem }
 .reason { margin: 1.25rem 0; font-weight: 600 }
 .act { display: block; margin: 0 0 1.25rem; padding: .7rem 1rem; border-radius: 8px; background: var(--act);
   color: var(--act-text); text-align: center; text-decoration: none; font-weight: 600 }
+button.act { width: 100%; border: 0; font: inherit; font-weight: 600; cursor: pointer }
 .act:focus-visible { outline: 3px solid var(--text); outline-offset: 2px }
 pre { margin: 0 0 1rem; padding: .6rem .8rem; border: 1px solid var(--line); border-radius: 8px; overflow-x: auto;
   font-size: .9rem }
@@ -34,6 +36,9 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Segl
 {ways}<footer><p class="soft">Research use only; not a medical device.</p></footer></main></body></html>"""
 BY_PROVIDER = '<a class="act" href="{href}">{text}</a>'
 WHOM_TO_ASK = '<p class="soft">No access? Ask {contact}.</p>'
+BY_CODE = """<form method="post" action="{action}"><input type="hidden" name="{field}" value="{code}">
+<button class="act" autofocus>Sign in</button></form>
+<p class="soft">It opens once, for the person it was made for. If you did not ask for it, close this page.</p>"""
 BY_LINK = """<p class="soft">{lead} on the machine that runs Segloop (each opens once):</p>
 <pre>./segloop admin link</pre>"""
 HEADERS = {
@@ -42,6 +47,14 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
+}
+
+TO_OURSELVES = {
+    # Without a referrer a browser names no origin either, and who names none may change nothing.
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": HEADERS["Content-Security-Policy"].replace(
+        "form-action 'none'", "form-action 'self'"
+    ),
 }
 
 
@@ -78,12 +91,17 @@ class Notice:
             ways += "" if again else WHOM_TO_ASK.format(contact=escape(self.contact))
         lead = "Or with a link, made" if self.has_provider else "Get a fresh link"
         ways += BY_LINK.format(lead=lead)
-        headers = HEADERS | ({"Retry-After": "30"} if status_code == 503 else {})
-        return HTMLResponse(
-            PAGE.format(style=STYLE, reason=escape(reason), ways=ways),
-            status_code=status_code,
-            headers=headers,
-        )
+        return _answer(reason, ways, status_code, {"Retry-After": "30"} if status_code == 503 else {})
+
+    def ask(self, code: str, *, action: str, field: str) -> HTMLResponse:
+        """Return the page that a one-time link opens: its code is used by a person's click, not by whatever looks at links in mails."""
+        ways = BY_CODE.format(action=action, field=field, code=escape(code))
+        return _answer("You were given a link to sign in.", ways, 200, TO_OURSELVES)
+
+
+def _answer(reason: str, ways: str, status_code: int, headers: Mapping[str, str]) -> HTMLResponse:
+    body = PAGE.format(style=STYLE, reason=escape(reason), ways=ways)
+    return HTMLResponse(body, status_code=status_code, headers={**HEADERS, **headers})
 
 
 def safe_path(to: str) -> str:

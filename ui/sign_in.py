@@ -20,6 +20,8 @@ from ui.oidc import Oidc, Pending
 log = logging.getLogger(__name__)
 SCOPE_KEY = "segloop.session"
 """Under which the session key of a signed-in browser is in the ASGI scope."""
+LINK, KEY = "/sign-in/link", "key"
+"""Where a one-time link's code is sent to, and its name there and in the link."""
 USED, NOT_SIGNED_IN = "This link was used already, or is not valid.", "You are not signed in."
 AWAY = "The API can't be reached; it may be starting. Try again in a few seconds."
 AWAY_FOR_LINK = AWAY.replace("Try again", "Try the same link again")
@@ -65,7 +67,9 @@ class SignIn:
     async def _own(self, request: Request, session: Session | None) -> Response | None:
         """Answer what the front door itself is asked for; None for all else."""
         path, method = request.scope["path"], request.method
-        if path == "/" and "key" in request.query_params:
+        if path == "/" and KEY in request.query_params:
+            return self._notice.ask(request.query_params[KEY], action=LINK, field=KEY)
+        if path == LINK and method == "POST" and is_own(request.scope, request.headers):
             return await self._open_link(request)
         if path == oidc.SIGNED_OUT:
             return self._notice.page(BYE, 200)
@@ -105,7 +109,8 @@ class SignIn:
         return response
 
     async def _open_link(self, request: Request) -> Response:
-        answer = await self._begin(request, "/v1/sessions", {"code": request.query_params["key"]})
+        code = parse_qs((await request.body()).decode("latin-1")).get(KEY, [""])[0]
+        answer = await self._begin(request, "/v1/sessions", {"code": code})
         if answer is None or answer.status_code >= 500:
             return self._notice.page(AWAY_FOR_LINK, 503)
         if answer.status_code == 429:
@@ -154,5 +159,5 @@ def _detail(answer: httpx.Response) -> str:
 def _wanted(scope: Scope) -> str:
     """Return the page that somebody wanted to see, without what other doors take."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
-    kept = urlencode({name: values for name, values in query.items() if name != "key"}, doseq=True)
+    kept = urlencode({name: values for name, values in query.items() if name != KEY}, doseq=True)
     return safe_path(f"{scope['path']}?{kept}" if kept else scope["path"])

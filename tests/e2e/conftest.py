@@ -16,6 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 from segloop.nnunet.tiny import write_tiny_model
 from segloop.settings import Settings
 from segloop.stack import state
+from segloop.stack.bench_viewer import sign_in
 from segloop.stack.home import open_home
 from tests.conftest import ROOT
 from tests.e2e.viewer_page import FLAGS
@@ -81,7 +82,7 @@ def page(home: Path) -> Iterator[Page]:
         page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
         page.on("request", lambda request: _is_local(request.url) or outside.append(request.url))
         page.on("console", lambda told: "Content Security" in told.text and forbidden.append(told.text))
-        page.goto(state.new_link(home))
+        sign_in(page, state.new_link(home))
         yield page
         browser.close()
     assert outside == [] and forbidden == []

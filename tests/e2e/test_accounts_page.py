@@ -9,6 +9,7 @@ import httpx
 from playwright.sync_api import Browser, Page, expect
 
 from segloop.stack import state
+from segloop.stack.bench_viewer import sign_in
 from tests.conftest import ROOT
 
 
@@ -48,7 +49,7 @@ def test_two_people_of_two_projects_see_what_is_theirs_and_one_is_switched_off(
     browser: Browser = page.context.browser  # type: ignore[assignment]
     vera, wim = (browser.new_context().new_page() for _ in range(2))
     for one, name in ((vera, "vera"), (wim, "wim")):
-        one.goto(state.new_link(home, name))
+        sign_in(one, state.new_link(home, name))
         assert f'"name":"{name}"' in browse(one, "/api/v1/me")[1]
         assert "segloop_session" not in one.evaluate("document.cookie")
     assert browse(vera, "/api/v1/projects/default")[0] == 200

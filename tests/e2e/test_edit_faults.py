@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, Route
 
 from segloop.stack import state
+from segloop.stack.bench_viewer import sign_in
 from tests.e2e.drawing import Drawing, draw_on_nothing, grid_of, upload
 
 pytestmark = pytest.mark.browser
@@ -162,7 +163,7 @@ def test_strokes_of_a_dead_tab_join_what_was_drawn_elsewhere_since(
 
     with page.context.browser.new_context() as context:  # type: ignore[union-attr]
         other = context.new_page()
-        other.goto(state.new_link(home))
+        sign_in(other, state.new_link(home))
         other.goto(page.url)
         other.get_by_role("button", name="Go on editing").click(timeout=30_000)
         elsewhere = Drawing(other)

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from segloop.database import open_engine, transaction
 from segloop.stack import state
+from segloop.stack.bench_viewer import sign_in
 from tests.dicom_series import slices, voxels, write, zipped
 from tests.e2e.test_accounts_page import browse
 
@@ -136,7 +137,7 @@ def test_two_people_see_only_what_is_theirs_and_lose_it_at_once(
     ute, udo = (browser.new_context().new_page() for _ in range(2))
     for one, name in ((ute, "ute"), (udo, "udo")):
         row_of(page, name).get_by_role("button", name="Sign-in link").click()
-        one.goto(copied(page))
+        sign_in(one, copied(page))
         assert f'"name":"{name}"' in browse(one, "/api/v1/me")[1]
     root = "{0.scheme}://{0.netloc}".format(urlsplit(page.url))
 

@@ -53,8 +53,34 @@ def test_without_a_link_the_page_says_how_to_get_one(client: TestClient) -> None
     assert "./segloop admin link" in answer.text
 
 
+def open_link(client: TestClient, code: str) -> httpx.Response:
+    """Open a link and click its button, as a browser does."""
+    asked = client.get(f"/?key={code}")
+    assert asked.status_code == 200 and f'value="{code}"' in asked.text and "set-cookie" not in asked.headers
+    return client.post(sign_in.LINK, data={"key": code}, headers={"Origin": "http://127.0.0.1:1"})
+
+
+def test_who_only_looks_at_a_link_does_not_use_it(client: TestClient) -> None:
+    for look in (client.get, client.head, client.get):
+        answer = look("/?key=one")
+        assert answer.status_code == 200 and "set-cookie" not in answer.headers
+    assert "form-action 'self'" in answer.headers["content-security-policy"]
+    assert open_link(client, "one").status_code == 303
+
+
+def test_another_site_signs_nobody_in_and_uses_no_link(client: TestClient) -> None:
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {}):
+        answer = client.post(sign_in.LINK, data={"key": "one"}, headers=headers)
+        assert answer.status_code == 401 and "set-cookie" not in answer.headers
+    assert open_link(client, "one").status_code == 303
+
+
+def test_a_links_code_is_text_and_never_markup(client: TestClient) -> None:
+    assert "<script" not in client.get("/", params={"key": '"><script>1</script>'}).text
+
+
 def test_a_link_opens_once_and_the_browser_gets_no_key_that_it_could_read(client: TestClient) -> None:
-    opened = client.get("/?key=one")
+    opened = open_link(client, "one")
     assert (opened.status_code, opened.headers["location"]) == (303, "/")
     cookie = opened.headers["set-cookie"]
     assert "httponly" in cookie.lower()
@@ -62,13 +88,13 @@ def test_a_link_opens_once_and_the_browser_gets_no_key_that_it_could_read(client
     assert "sgs" not in cookie and "hidden" not in cookie
     assert client.get("/segment").text == SESSION
     client.cookies.clear()
-    assert client.get("/?key=one").status_code == 401
-    assert client.get("/?key=two").status_code == 303
+    assert open_link(client, "one").status_code == 401
+    assert open_link(client, "two").status_code == 303
 
 
 @pytest.mark.parametrize("link", ["away", "broken"])
 def test_a_link_is_not_called_used_while_the_api_is_away(client: TestClient, link: str) -> None:
-    answer = client.get(f"/?key={link}")
+    answer = open_link(client, link)
     assert answer.status_code == 503 and "same link again" in answer.text
     assert "set-cookie" not in answer.headers
 
