@@ -26,8 +26,7 @@ p { margin: 0 0 1rem } .soft { color: var(--soft); font-size: .9rem }
   color: var(--act-text); text-align: center; text-decoration: none; font-weight: 600 }
 button.act { width: 100%; border: 0; font: inherit; font-weight: 600; cursor: pointer }
 .act:focus-visible { outline: 3px solid var(--text); outline-offset: 2px }
-pre { margin: 0 0 1rem; padding: .6rem .8rem; border: 1px solid var(--line); border-radius: 8px; overflow-x: auto;
-  font-size: .9rem }
+code { white-space: nowrap }
 footer { border-top: 1px solid var(--line); padding-top: 1rem } footer p { margin: 0 }
 """
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Segloop: sign in</title>
@@ -35,12 +34,11 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Segl
 <body><main><h1>Segloop</h1><p class="soft">Interactive CT segmentation</p><p class="reason" role="status">{reason}</p>
 {ways}<footer><p class="soft">Research use only; not a medical device.</p></footer></main></body></html>"""
 BY_PROVIDER = '<a class="act" href="{href}">{text}</a>'
-WHOM_TO_ASK = '<p class="soft">No access? Ask {contact}.</p>'
 BY_CODE = """<form method="post" action="{action}"><input type="hidden" name="{field}" value="{code}">
 <button class="act" autofocus>Sign in</button></form>
 <p class="soft">It opens once, for the person it was made for. If you did not ask for it, close this page.</p>"""
-BY_LINK = """<p class="soft">{lead} on the machine that runs Segloop (each opens once):</p>
-<pre>./segloop admin link</pre>"""
+BY_LINK = """<p class="soft">{lead} {contact} for a link that signs you in; each opens once.</p>
+<p class="soft">Or make one on the machine that runs Segloop: <code>./segloop admin link</code></p>"""
 HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -88,9 +86,8 @@ class Notice:
                 query |= {} if status_code != 403 else {"account": "another"}
             href = f"/sign-in?{urlencode(query)}" if query else "/sign-in"
             ways = BY_PROVIDER.format(href=escape(href), text=escape(text))
-            ways += "" if again else WHOM_TO_ASK.format(contact=escape(self.contact))
-        lead = "Or with a link, made" if self.has_provider else "Get a fresh link"
-        ways += BY_LINK.format(lead=lead)
+        lead = "No access? Ask" if self.has_provider else "Ask"
+        ways += BY_LINK.format(lead=lead, contact=escape(self.contact))
         return _answer(reason, ways, status_code, {"Retry-After": "30"} if status_code == 503 else {})
 
     def ask(self, code: str, *, action: str, field: str) -> HTMLResponse:

@@ -144,7 +144,8 @@ class SignIn:
                 return self._notice.page(STILL_IN.format(wrong=wrong), 503)
             if session.by_provider and self._oidc is not None:
                 end = await self._oidc.end() or end
-        response = RedirectResponse(end, 303, HEADERS)
+        # Voxels and pictures that the browser kept would lie on a disk that others use.
+        response = RedirectResponse(end, 303, {**HEADERS, "Clear-Site-Data": '"cache"'})
         self._cookies.drop(response, SESSION)
         return response
 

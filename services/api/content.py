@@ -9,7 +9,8 @@ from fastapi.responses import StreamingResponse
 
 from segloop.storage import ObjectStore
 
-IMMUTABLE = "private, max-age=3600, immutable"
+CHECKED = "private, no-cache"
+"""A browser may keep it, and asks each time whether it may still show it: who was signed out or removed sees nothing more."""
 
 
 def send(
@@ -31,7 +32,7 @@ def send(
     common = {
         "ETag": tag,
         "Accept-Ranges": "bytes",
-        "Cache-Control": IMMUTABLE,
+        "Cache-Control": CHECKED,
         "Content-Encoding": "identity",  # so that no middleware compresses voxels on the fly
         "X-Content-Type-Options": "nosniff",
         **(headers or {}),

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from dataclasses import dataclass, field, replace
 
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +14,8 @@ from segloop.jobs.job import Job
 
 log = logging.getLogger(__name__)
 BEAT_S = 0.5
+SHORTEST = 0.75
+"""The part of the asked time that a wait lasts at least: those that began together then don't all come again together."""
 MOST_WAITING = 200
 
 
@@ -33,7 +36,7 @@ class Watcher:
         self._looking: asyncio.Task[None] | None = None
 
     async def wait(self, seen: Job, limit_s: float) -> None:
-        """Return as soon as a job is not as it was seen, when the time is over, or at once where too many wait."""
+        """Return as soon as a job is not as it was seen, when the time, or three quarters of it, is over, or at once where too many wait."""
         if len(self._waiting) >= MOST_WAITING:
             return
         mine = _Waiting(lasting(seen))
@@ -41,7 +44,7 @@ class Watcher:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(limit_s * random.uniform(SHORTEST, 1.0)):  # noqa: S311
                 await mine.changed.wait()
         except TimeoutError:
             pass

@@ -9,6 +9,7 @@ from celery import Celery
 from celery.signals import worker_ready, worker_shutting_down
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
+from kombu.transport import redis, virtual
 
 from segloop.errors import Unavailable
 
@@ -36,6 +37,31 @@ class TaskName(StrEnum):
     EVALUATE = "segloop.evaluate"
 
 
+class _QoS(redis.QoS):  # type: ignore[misc]
+    """What a worker has heard and not acknowledged."""
+
+    def ack(self, delivery_tag: Any) -> None:
+        """Acknowledge a bell. Where the broker can't be told, it counts as heard here all the same.
+
+        Else its place would stay taken for ever, and a worker of one place would never hear another bell.
+        """
+        try:
+            super().ack(delivery_tag)
+        except Exception:
+            virtual.QoS.ack(self, delivery_tag)
+            raise
+
+
+class _Channel(redis.Channel):  # type: ignore[misc]
+    QoS = _QoS
+
+
+class Transport(redis.Transport):  # type: ignore[misc]
+    """Kombu's Redis, whose workers go on hearing after an acknowledgement that got lost."""
+
+    Channel = _Channel
+
+
 def make_celery(redis_url: str, queues: Iterable[QueueName] = QueueName) -> Celery:
     """Return a Celery app with the settings every process shares; a worker names the queues that it may hear.
 
@@ -58,6 +84,7 @@ def make_celery(redis_url: str, queues: Iterable[QueueName] = QueueName) -> Cele
         task_send_sent_event=True,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
+        broker_transport=Transport,
         broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 3},
         task_publish_retry=False,
     )

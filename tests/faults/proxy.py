@@ -28,6 +28,8 @@ class Fault:
     slice_bytes: int = 65536
     reset_rate: float = 0.0
     """How likely a piece of bytes resets its connection instead of arriving."""
+    reset_where: bytes | None = None
+    """A piece with these bytes in it resets its connection instead of arriving."""
     break_after_bytes: int | None = None
     """Each connection ends after so many bytes to the client."""
     answer: bytes | None = None
@@ -147,7 +149,8 @@ class Proxy:
                     await asyncio.sleep(
                         max(0.0, fault.delay_s + self._random.uniform(-1, 1) * fault.jitter_s)
                     )
-                if fault.reset_rate and self._random.random() < fault.reset_rate:
+                is_named = fault.reset_where is not None and fault.reset_where in piece
+                if is_named or (fault.reset_rate and self._random.random() < fault.reset_rate):
                     self.n_resets += 1
                     link.reset()
                     return

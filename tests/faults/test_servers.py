@@ -142,6 +142,20 @@ def test_r22_links_that_are_slow_chopped_and_reset_are_slow_and_right(rig: Rig) 
 
 
 @pytest.mark.slow
+def test_r22_a_worker_whose_acknowledgement_gets_lost_hears_the_next_bell(rig: Rig) -> None:
+    """It took a worker of one place its hearing, for good, while the rest of its connections were well."""
+    rig.relay()
+    worker = rig.worker(work_s=0.01)
+    rig.settle(rig.submit(1))
+    rig.doors["valkey"].set(Fault(reset_where=b"ZREM"))
+    for _ in range(3):
+        verdict = rig.settle(rig.submit(1))
+        assert verdict.reasons["claimed"] == 1
+    assert rig.doors["valkey"].n_resets >= 3 and worker.poll() is None
+    assert "Couldn't ack" in worker.log.read_text()
+
+
+@pytest.mark.slow
 def test_r13_a_database_without_room_refuses_and_goes_on_when_there_is_some(rig: Rig) -> None:
     """Its disk is full: Postgres says so with each write, as when its volume has no bytes left."""
     keys, port = rig.stack.servers.credentials, rig.stack.servers.ports["postgres"]

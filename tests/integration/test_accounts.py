@@ -294,6 +294,36 @@ def test_keys_end_with_the_membership_or_the_person_that_made_them(http: TestCli
     assert others["id"] not in {one for one, _ in found}
 
 
+def test_keys_end_where_who_made_them_may_do_less(http: TestClient) -> None:
+    member, keys = "/v1/projects/default/members/mia", "/v1/projects/default/keys"
+    mia = sign_in(http, "mia")
+
+    def make(path: str, name: str, **given: Any) -> str:
+        answer = http.post(path, json={"name": name, "days": 30, **given}, headers=as_(mia))
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["key"])
+
+    http.put(member, json={"role": "admin", "permissions": ["identity"]})
+    plain, seeing = (
+        make(keys, "plain", role="viewer"),
+        make(keys, "seeing", role="viewer", permissions=["identity"]),
+    )
+    http.put(member, json={"role": "admin", "permissions": []})
+    assert (status(http, plain), status(http, seeing)) == (200, 401)
+    http.put(member, json={"role": "reviewer"})
+    assert status(http, plain) == 401
+
+    assert http.patch("/v1/people/mia", json={"is_site_admin": True}).status_code == 200
+    site, inside = make("/v1/keys", "mias-site"), make(keys, "inside", role="viewer")
+    http.put(member, json={"role": "admin"})
+    assert (status(http, site), status(http, inside)) == (
+        200,
+        200,
+    )  # what a site admin is in a project takes nothing away
+    assert http.patch("/v1/people/mia", json={"is_site_admin": False}).status_code == 200
+    assert (status(http, site), status(http, inside)) == (401, 200)
+
+
 def test_unused_links_end_with_the_sessions(http: TestClient) -> None:
     http.post("/v1/people", json={"name": "lena"})
 

@@ -162,6 +162,10 @@ def test_a_thumbnail_is_in_true_proportions_and_has_the_patients_right_on_the_le
     assert (pixels[5, -2], pixels[-5, 2], pixels[-5, -2]) == (0, 0, 0)
     tag = {"If-None-Match": answer.headers["etag"]}
     assert http.get(f"/v1/volumes/{volume_id}/thumbnail", headers=tag).status_code == 304
+    # A browser may keep it, but asks each time: who is removed, or the next person at it, sees nothing of it.
+    for what in ("thumbnail", "content", "levels/0"):
+        kept = http.get(f"/v1/volumes/{volume_id}/{what}").headers["cache-control"]
+        assert kept == "private, no-cache", what
     unsigned = http.get(f"/v1/volumes/{volume_id}/thumbnail", headers={"Authorization": ""})
     assert unsigned.status_code == 401
 

@@ -37,9 +37,7 @@ def corner(api: ApiClient) -> None:
 def signed_out(*, has_provider: bool) -> None:
     """Tell whoever was signed out or switched off while the page was open, and how to come back."""
     if not has_provider:
-        st.error(
-            "You are signed out. Open a fresh link; on the machine that runs Segloop: ./segloop admin link"
-        )
+        st.error("You are signed out. Reload the page to sign in again.")
         return
     st.error("You are signed out.")
     st.html('<a href="/sign-in" target="_self">Sign in again</a>')

@@ -22,7 +22,7 @@ STAGES = [
 ]
 _MARKDOWN = str.maketrans({sign: "\\" + sign for sign in "\\`*_[]()#$~:<>!|"})
 HINTS = {
-    "no_model": "On the server: `./segloop models import FOLDER_OR_ZIP --promote REASON`. The CT can be looked at already.",
+    "no_model": "The CT is stored and can be looked at and annotated. An admin adds a model: on the server, `./segloop models import FOLDER_OR_ZIP --promote REASON`.",
 }
 
 NOTES = {

@@ -143,7 +143,7 @@ def get_thumbnail(
     with transaction(parts.engine) as conn:
         row = table.get(conn, require_uuid(volume_id))
     etag = f'"{row.sha256}-thumbnail"'
-    headers = {"ETag": etag, "Cache-Control": content.IMMUTABLE}
+    headers = {"ETag": etag, "Cache-Control": content.CHECKED}
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
     parts.copies.require(row)

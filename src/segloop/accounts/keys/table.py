@@ -90,6 +90,12 @@ def revoke(conn: Connection, key_id: str) -> bool:
     return conn.execute(wanted.values(revoked_at=_now)).rowcount > 0
 
 
+def list_made_by(conn: Connection, creator: str) -> Sequence[Row[Any]]:
+    """Return the keys that somebody made and nobody revoked, without what is kept of the secrets."""
+    query = select(*SHOWN).where(api_keys.c.created_by == creator, api_keys.c.revoked_at.is_(None))
+    return conn.execute(query.order_by(api_keys.c.id)).all()
+
+
 def revoke_made_by(conn: Connection, creator: str, *, project_id: str | None) -> Sequence[Row[Any]]:
     """Revoke the keys that somebody made, in a project or (None) all of them; return (id, project_id) of each."""
     wanted = update(api_keys).where(api_keys.c.created_by == creator, api_keys.c.revoked_at.is_(None))

@@ -19,6 +19,8 @@ def save(
 ) -> Row[Any]:
     """Make the person of a name a member, or change what they are; return them as `table.list_by_project` does.
 
+    Keys that they made and could not make any more are revoked.
+
     Raises:
         NotFound: `person_unknown`.
     """
@@ -26,6 +28,7 @@ def save(
     values = {"role": role, "permissions": sorted(permissions)}
     table.save(conn, project_id=project_id, person_id=person.id, actor=actor, **values)
     _record(conn, "member.saved", project_id, person.id, actor, **values)
+    revoke_uncovered_keys(conn, person, actor=actor)
     return next(row for row in table.list_by_project(conn, project_id) if row.person_id == person.id)
 
 
@@ -40,6 +43,17 @@ def remove(conn: Connection, *, project_id: str, name: str, actor: str) -> None:
         raise NotFound("member_unknown", "This project has no member of this name.")
     _record(conn, "member.removed", project_id, person.id, actor)
     key.revoke_made_by(conn, person.name, project_id=project_id, actor=actor)
+
+
+def revoke_uncovered_keys(conn: Connection, person: Row[Any], *, actor: str) -> None:
+    """Revoke the keys that a person made and, as what they are now, could not make: only admins do, with permissions of their own."""
+    if person.is_site_admin:
+        return
+    held = {row.project_id: row for row in table.list_by_person(conn, person.id)}
+    for one in key.list_made_by(conn, person.name):
+        own = held.get(one.project_id)
+        if own is None or own.role != Role.ADMIN or not set(one.permissions) <= set(own.permissions):
+            key.revoke(conn, one.id, project_id=one.project_id, actor=actor)
 
 
 def _record(

@@ -6,6 +6,7 @@ from sqlalchemy import Row
 
 from segloop.accounts.keys import key
 from segloop.accounts.links import table as links
+from segloop.accounts.memberships import membership
 from segloop.accounts.people import table
 from segloop.accounts.sessions import table as sessions
 from segloop.audit.record import record
@@ -54,7 +55,8 @@ def change(conn: Connection, name: str, *, actor: str, is_on: bool | None, **val
     """Change a person's columns and return the row; who is switched off (`is_on` False) is signed out at once.
 
     Who gets an `email`, be it the same, is signed out, too, and the next sign-in binds them to a provider's account anew.
-    Links that nobody opened are used up; API keys that somebody made who is switched off are revoked.
+    Links that nobody opened are used up; API keys that somebody made who is switched off are revoked, and of who is no site admin
+    any more those that they could not make now.
 
     Raises:
         NotFound: `person_unknown`; Conflict: `email_taken`.
@@ -71,6 +73,8 @@ def change(conn: Connection, name: str, *, actor: str, is_on: bool | None, **val
         _shut_out(conn, row.id)
     if is_on is False:
         key.revoke_made_by(conn, row.name, actor=actor)
+    elif values.get("is_site_admin") is False:
+        membership.revoke_uncovered_keys(conn, row, actor=actor)
     record(
         conn,
         actor=actor,
