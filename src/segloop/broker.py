@@ -1,5 +1,6 @@
 """The only maker of Celery apps: a message is `{job_id}` and rings the bell; Postgres owns the job."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -14,6 +15,13 @@ from kombu.transport import redis, virtual
 from segloop.errors import Unavailable
 
 BEAT_S = 5.0
+_NOTICED = {
+    socket.TCP_KEEPIDLE: 10,
+    socket.TCP_KEEPINTVL: 5,
+    socket.TCP_KEEPCNT: 3,
+    socket.TCP_USER_TIMEOUT: 20_000,  # ms
+}
+"""A broker whose host vanishes says nothing: without these a worker that listens would wait for it for hours."""
 
 
 class QueueName(StrEnum):
@@ -85,7 +93,12 @@ def make_celery(redis_url: str, queues: Iterable[QueueName] = QueueName) -> Cele
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
         broker_transport=Transport,
-        broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 3},
+        broker_transport_options={
+            "socket_timeout": 10,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "socket_keepalive_options": _NOTICED,
+        },
         task_publish_retry=False,
     )
     return app
