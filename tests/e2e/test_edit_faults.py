@@ -13,10 +13,19 @@ from playwright.sync_api import Page, Route
 
 from segloop.stack import state
 from segloop.stack.bench_viewer import sign_in
-from tests.e2e.drawing import Drawing, draw_on_nothing, grid_of, upload
+from tests.e2e.drawing import Drawing, draw_on_nothing, grid_of, origin, upload
 
 pytestmark = pytest.mark.browser
 ENTRIES = "**/entries/*"
+KEPT = """draft => new Promise((resolve, reject) => {
+  const opened = indexedDB.open('segloop', 1)
+  opened.onerror = () => reject(opened.error)
+  opened.onsuccess = () => {
+    const all = opened.result.transaction('entries').objectStore('entries').getAll()
+    all.onsuccess = () => resolve(all.result.filter(one => one.draft === draft).map(one => one.sequence))
+  }
+})"""
+"""Returns the places in a draft of the entries that a browser keeps."""
 N_EVENTS = int(os.environ.get("SEGLOOP_TEST_DEATHS", "8"))
 
 
@@ -216,3 +225,73 @@ def test_strokes_that_missed_their_draft_are_offered_to_the_next(
     assert page.get_by_role("dialog").count() == 0  # they are not offered twice
     drawing.undo()  # as strokes of their own
     drawing.check()
+
+
+def test_whoever_is_removed_while_editing_is_told_so_and_keeps_every_stroke(
+    page: Page, home: Path, api: httpx.Client
+) -> None:
+    """The whole way: a stroke is refused, Finalize ends, the strokes stay in the browser, and are sent when access is back."""
+    member = "/v1/projects/default/members/nora"
+    assert api.post("/v1/people", json={"name": "nora"}).status_code == 201
+    assert api.put(member, json={"role": "annotator", "permissions": []}).is_success
+    volume_id = upload(api, grid_of("RAS"), seed=34)
+    with page.context.browser.new_context(viewport={"width": 1440, "height": 900}) as context:  # type: ignore[union-attr]
+        theirs = context.new_page()
+        sign_in(theirs, state.new_link(home, "nora"))
+        drawing = draw_on_nothing(theirs, volume_id)
+        drawing.choose("Brush", "mandible")
+        drawing.stroke("axial", (8, 8, 6), (12, 8, 6), 5)
+        theirs.locator("[data-state=saved]").wait_for(timeout=20_000)
+        (draft,) = api.get(f"/v1/volumes/{volume_id}/drafts").json()["items"]
+
+        # Others see who is at work before they begin, and are not offered to go on with what is another's.
+        page.goto(f"{origin(page)}/segment?volume={volume_id}")
+        page.get_by_text("At work on this CT: nora").wait_for(timeout=60_000)
+        page.get_by_role("button", name="Draw a mask").wait_for(timeout=20_000)
+
+        assert api.delete(member).status_code == 204
+        drawing.stroke("axial", (8, 8, 12), (12, 8, 12), 5)
+        refused = theirs.locator("[data-state=no_access]")
+        refused.wait_for(timeout=20_000)
+        told = theirs.get_by_role("dialog", name="You may not edit here any more")
+        assert "One change that is not saved yet is kept in this browser" in told.inner_text(timeout=10_000)
+        theirs.get_by_role("button", name="Finalize").click()
+        theirs.get_by_role("dialog").get_by_role("button", name="Nothing yet").click()
+        theirs.get_by_text("No new version was made.").wait_for(timeout=20_000)
+        told.wait_for(timeout=20_000)
+        assert theirs.get_by_role("button", name="Finalize").is_enabled()
+        assert theirs.get_by_role("button", name="Undo").is_enabled()
+        drawing.check()
+        assert theirs.evaluate(KEPT, draft["id"]) == [2]
+
+        # The page is lost, too, and opened again by somebody who is no member still.
+        theirs.reload()
+        theirs.get_by_text("a member of no project").wait_for(timeout=60_000)
+        assert theirs.evaluate(KEPT, draft["id"]) == [2]
+        assert api.put(member, json={"role": "annotator", "permissions": []}).is_success
+        theirs.goto(f"{origin(page)}/segment?volume={volume_id}")
+        theirs.get_by_role("button", name="Go on editing").click(timeout=60_000)
+        drawing.wait()
+        drawing.check()
+
+        # With less than an annotator's role it is the same, and one who is let in again goes on where they are.
+        assert api.put(member, json={"role": "viewer", "permissions": []}).is_success
+        drawing.choose("Brush", "larynx")
+        drawing.stroke("axial", (20, 8, 12), (24, 8, 12), 6)
+        refused.wait_for(timeout=20_000)
+        assert api.put(member, json={"role": "annotator", "permissions": []}).is_success
+        told.get_by_role("button", name="Try again").click()
+        theirs.locator("[data-state=saved]").wait_for(timeout=20_000)
+        told.wait_for(state="hidden", timeout=20_000)
+        drawing.stroke("axial", (20, 8, 18), (24, 8, 18), 6)
+        theirs.locator("[data-state=saved]").wait_for(timeout=20_000)
+        drawing.check()
+        assert theirs.evaluate(KEPT, draft["id"]) == []
+
+        # With nothing left to send, only Finalize meets it.
+        assert api.delete(member).status_code == 204
+        theirs.get_by_role("button", name="Finalize").click()
+        theirs.get_by_role("dialog").get_by_role("button", name="Nothing yet").click()
+        theirs.get_by_text("You may not edit here any more. You are no longer").wait_for(timeout=20_000)
+        assert theirs.get_by_role("button", name="Finalize").is_enabled()
+    assert api.get(f"/v1/drafts/{draft['id']}").json()["head"]["sequence"] == 4

@@ -1,6 +1,6 @@
 """One CT with its masks: choose one, look at it, edit it, say what it is worth."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4, uuid5
 
@@ -11,7 +11,7 @@ from segloop.accounts.roles import Role
 from segloop.errors import SegloopError
 from segloop.schemas import Draft, Mask, Volume
 from ui.api_client import ApiClient
-from ui.views import deliver, download, research
+from ui.views import at_work, deliver, download, research
 from ui.views.here import Here
 from ui.views.masks import (
     API_BASE,
@@ -61,6 +61,7 @@ def show(
     `again` offers another segmentation, `compare` goes to where masks are compared.
     """
     st.session_state["feedback"] = api.feedback(volume.id)
+    drafts = api.drafts(volume.id)
     may_edit = here.may(Role.ANNOTATOR)
     with st.container(horizontal=True, vertical_alignment="center"):
         mask = _choose(api, masks) if masks else None
@@ -71,7 +72,7 @@ def show(
         editing = may_edit and is_editing(volume, mask)
         if mask is not None and may_edit and not editing:
             again()
-        if may_edit and st.button(_edit_text(api, volume, mask, editing)):
+        if may_edit and st.button(_edit_text(drafts, here, mask, editing)):
             st.session_state[_editing_key(volume, mask)] = not editing
             st.rerun()
         if mask is not None and not editing:
@@ -86,6 +87,7 @@ def show(
             _add_mask(api, here, volume, mask)
         if not editing:
             research.offer(here, volume, mask)
+    at_work.show(drafts, here.person, may_edit=may_edit)
     if editing:
         _edit(api, here, volume, mask)
     else:
@@ -153,23 +155,16 @@ def _choice_key(masks: list[Mask]) -> str:
     return f"mask-{masks[0].id}"
 
 
-def _edit_text(api: ApiClient, volume: Volume, mask: Mask | None, editing: bool) -> str:
+def _edit_text(drafts: Sequence[Draft], here: Here, mask: Mask | None, editing: bool) -> str:
     if editing:
         return "Stop editing"
-    base_id = mask.id if mask else None
-    # The API gives everybody's drafts; whose they are matters as soon as there is more than one person.
-    drafts = [draft for draft in api.drafts(volume.id) if draft.state == "open"]
-    if any(draft.base_mask_id == base_id for draft in drafts):
+    if at_work.has_own(drafts, here.person, mask.id if mask else None):
         return "Go on editing"
     return "Edit this mask" if mask else "Draw a mask"
 
 
 def _edit(api: ApiClient, here: Here, volume: Volume, mask: Mask | None) -> None:
     draft = api.open_draft(volume.id, mask.id if mask else None)
-    others = sorted({other.created_by for other in draft.others})
-    if others:
-        names = ", ".join(map(plain, others))
-        st.info(f"Also at work on this CT: {names}. Your draft is your own; neither overwrites the other.")
     finalized = _look(api, here, volume, mask, draft)
     if finalized and finalized["draft_id"] == draft.id:
         st.session_state[_editing_key(volume, mask)] = False

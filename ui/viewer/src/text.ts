@@ -30,4 +30,8 @@ export const TEXT = {
   showAll: 'Show all',
   noLabel: 'no label',
   label: (index: number) => `label ${index}`,
+  noAccess: 'You may not edit here any more',
+  noAccessWhy: 'You are no longer a member of the project, your role in it has changed, or this CT is gone. Ask an admin of the project.',
+  noAccessKept: (n: number) => `${n === 1 ? 'One change that is' : `${n} changes that are`} not saved yet ${n === 1 ? 'is' : 'are'} kept in this browser, `
+    + `also when you leave this page. Once you are let in again, ${n === 1 ? 'it is' : 'they are'} sent: from here, or when you edit this CT in this browser.`,
 }

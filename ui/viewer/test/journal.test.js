@@ -7,7 +7,7 @@ const { Journal, NO_HEAD } = await load('journal')
 const { decode, encode } = await load('runs')
 const { recover, takes } = await load('draft')
 const { Engine } = await load('engine')
-const TROUBLES = ['lost', '500', '503', '429', '401', '403', 'twice', 'unanswered']
+const TROUBLES = ['lost', '500', '503', '429', '401', '403', '404', 'twice', 'unanswered']
 
 /** The API's rules for entries, with seeded trouble on the way there and back. */
 class FlakyServer {
@@ -220,7 +220,7 @@ test('what the server does not have is kept, and nothing else, whatever comes', 
 test('a draft of somebody else is said so and not tried for ever; an ended sign-in is tried again', async () => {
   const server = new FlakyServer(chance(1), 0)
   const { fetch } = server
-  const answers = [[401, 'unauthorized'], [403, 'forbidden']]
+  const answers = [[401, 'unauthorized'], [403, undefined]]
   server.fetch = (...given) => {
     const [status, code] = answers.shift() ?? []
     return status ? Promise.resolve(new Response(JSON.stringify({ code }), { status })) : fetch(...given)
@@ -235,4 +235,57 @@ test('a draft of somebody else is said so and not tried for ever; an ended sign-
   assert.equal(await second.journal.flush(), false)
   assert.equal(second.journal.state, 'not_yours')
   assert.equal(second.kept.size, 1)
+})
+
+/** A journal whose person was shut out, and whose pauses end when the test says so. */
+function shutOut(status, code) {
+  const server = new FlakyServer(chance(1), 0)
+  const { fetch } = server
+  const gate = { isShut: true, asked: 0, let: [] }
+  server.fetch = (...given) => {
+    gate.asked += 1
+    return gate.isShut ? Promise.resolve(new Response(JSON.stringify({ code }), { status })) : fetch(...given)
+  }
+  const connected = connect(server)
+  connected.journal.outside.wait = (ms) => new Promise((resolve) => { connected.waits.push(ms); gate.let.push(resolve) })
+  return { ...connected, server, gate }
+}
+
+for (const [status, code] of [[404, 'draft_unknown'], [403, 'role_missing']]) {
+  test(`whoever may not edit any more is told so, not "offline", and nothing of theirs is lost: ${code}`, async () => {
+    const { journal, states, waits, kept, server, gate } = shutOut(status, code)
+    journal.add('brush', 1, new Uint8Array([1]))
+    assert.equal(await journal.flush(), false, 'an end, not a wait')
+    assert.deepEqual([journal.state, journal.isStuck, kept.size], ['no_access', true, 1])
+    journal.add('brush', 1, new Uint8Array([2])) // the stroke that was under way
+    assert.equal(await journal.flush(), false)
+    for (let k = 0; k < 6; k++) {
+      gate.let.at(-1)()
+      for (let turn = 0; turn < 3; turn++) await pause()
+    }
+    assert.ok(states.every(([state]) => state !== 'offline'))
+    assert.ok(waits.every((ms) => ms >= 15_000) && waits.at(-1) === 300_000, String(waits))
+    assert.ok(gate.asked <= 9, `${gate.asked} requests`)
+    assert.equal(kept.size, 2)
+
+    gate.isShut = false
+    gate.let.at(-1)() // by itself, when the pause is over
+    assert.equal(await journal.flush(), true)
+    assert.deepEqual([journal.state, kept.size], ['saved', 0])
+    assert.deepEqual(server.entries.map(({ body }) => body), ['1', '2'])
+    assert.equal(journal.next.hash, server.head.hash)
+  })
+}
+
+test('who was let in again need not wait for the next try', async () => {
+  const { journal, kept, server, gate } = shutOut(404, 'draft_unknown')
+  journal.add('brush', 1, new Uint8Array([1]))
+  assert.equal(await journal.flush(), false)
+  gate.isShut = false
+  journal.retry()
+  for (let turn = 0; turn < 3; turn++) await pause()
+  assert.deepEqual([journal.state, journal.isStuck, kept.size], ['saved', false, 0])
+  journal.add('brush', 1, new Uint8Array([2]))
+  assert.equal(await journal.flush(), true)
+  assert.equal(server.entries.length, 2)
 })

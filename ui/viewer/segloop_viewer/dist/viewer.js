@@ -7,8 +7,8 @@ var v = {
 	"Soft tissue": [400, 40],
 	Lung: [1500, -600],
 	Bone: [2e3, 500]
-}, y = "Whole range", ee = "Custom";
-function te() {
+}, y = "Whole range", b = "Custom";
+function ee() {
 	return {
 		cross: [
 			0,
@@ -36,13 +36,13 @@ function te() {
 		]
 	};
 }
-function ne(e, t) {
+function te(e, t) {
 	return e.map((e, n) => Math.min(t[n] - 1, Math.max(0, Math.round(e))));
 }
-function re(e) {
+function ne(e) {
 	return Math.min(40, Math.max(.5, e));
 }
-function ie(e) {
+function re(e) {
 	if (Array.isArray(e)) return [
 		e[0] ?? 255,
 		e[1] ?? 255,
@@ -59,24 +59,24 @@ function ie(e) {
 		t & 255
 	];
 }
-function ae(e, t) {
+function ie(e, t) {
 	let n = (/* @__PURE__ */ new Uint32Array(65536)).fill(e.length ? 4278190335 : 0);
 	n[0] = 0;
 	for (let { index: r, color: i } of e) {
 		if (r <= 0 || r > 65535) continue;
-		let [e, a, o] = ie(i);
+		let [e, a, o] = re(i);
 		n[r] = t.has(r) ? 0 : (255 << 24 | o << 16 | a << 8 | e) >>> 0;
 	}
 	return n;
 }
 // src/pointer.ts
-var oe = 25;
-function se(e, t, n, r) {
+var ae = 25;
+function oe(e, t, n, r) {
 	let i = [...t.centre], { across: a, up: o } = e.plane, s = n / e.pxPerMm;
 	return i[a] += (e.isFlipped ? s : -s) / (t.shape[a] * t.spacing[a]), i[o] += r / e.pxPerMm / (t.shape[o] * t.spacing[o]), i.map((e) => Math.min(1, Math.max(0, e)));
 }
-function ce(e, t, n, r, i) {
-	let a = re(t.zoom * n), [o, c] = s(e, r, i), l = t.zoom / a, u = [...t.centre], { across: d, up: f } = e.plane;
+function se(e, t, n, r, i) {
+	let a = ne(t.zoom * n), [o, c] = s(e, r, i), l = t.zoom / a, u = [...t.centre], { across: d, up: f } = e.plane;
 	return u[d] = (o + (e.acrossMm - o) * l) / (t.shape[d] * t.spacing[d]), u[f] = (c + (e.upMm - c) * l) / (t.shape[f] * t.spacing[f]), {
 		zoom: a,
 		centre: a <= 1 ? [
@@ -86,7 +86,7 @@ function ce(e, t, n, r, i) {
 		] : u.map((e) => Math.min(1, Math.max(0, e)))
 	};
 }
-var le = class {
+var ce = class {
 	host;
 	pane;
 	action = null;
@@ -131,7 +131,7 @@ var le = class {
 		else if (r === "window") {
 			let { width: e, level: n } = t.state, r = Math.max(1, e / 300);
 			t.setWindow(Math.max(1, Math.round(e + a * r)), Math.round(n + o * r));
-		} else r === "pan" ? t.setCamera(i.camera.zoom, se(i.view, i.camera, a, o)) : r === "measure" && t.measure(n, "move", s(i.view, ...i.at));
+		} else r === "pan" ? t.setCamera(i.camera.zoom, oe(i.view, i.camera, a, o)) : r === "measure" && t.measure(n, "move", s(i.view, ...i.at));
 	}
 	end(e, t) {
 		if (e.pointerId !== this.pointer || !this.action) return;
@@ -143,15 +143,15 @@ var le = class {
 	notches(e) {
 		if (e.deltaMode !== 0 || Math.abs(e.deltaY) >= 50) return this.rolled = 0, Math.sign(e.deltaY);
 		this.rolled += e.deltaY;
-		let t = Math.trunc(this.rolled / oe);
-		return this.rolled -= t * oe, t;
+		let t = Math.trunc(this.rolled / ae);
+		return this.rolled -= t * ae, t;
 	}
 	wheel(e) {
 		e.preventDefault();
 		let t = this.pick(e);
 		if (!t || !e.deltaY) return;
 		if (e.ctrlKey || e.metaKey) {
-			let { zoom: n, centre: r } = ce(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
+			let { zoom: n, centre: r } = se(t.view, t.camera, Math.exp(-e.deltaY / 400), ...t.at);
 			this.host.setCamera(n, r);
 			return;
 		}
@@ -159,34 +159,34 @@ var le = class {
 		n[this.pane.plane.normal] -= this.notches(e), this.host.moveTo(n);
 	}
 };
-function ue(e) {
-	for (let t of e.stage.panes) new le(e, t), t.slider.addEventListener("input", () => {
+function le(e) {
+	for (let t of e.stage.panes) new ce(e, t), t.slider.addEventListener("input", () => {
 		let n = [...e.state.cross];
 		n[t.plane.normal] = t.slider.valueAsNumber, e.moveTo(n);
 	}), t.surface.addEventListener("focus", () => e.activate(t));
 }
 // src/commands.ts
-function b(e, t) {
+function x(e, t) {
 	let n = [...e.state.cross];
 	n[e.active.plane.normal] += t, e.moveTo(n);
 }
-function de(e, t) {
+function ue(e, t) {
 	let n = e.camera();
 	if (!n) return;
-	let i = e.stage.viewOf(e.active, n), a = ce(i, n, t, ...r(i, n, e.state.cross));
+	let i = e.stage.viewOf(e.active, n), a = se(i, n, t, ...r(i, n, e.state.cross));
 	e.setCamera(a.zoom, a.centre);
 }
-function fe(e, t, n) {
+function de(e, t, n) {
 	let { state: r } = e;
 	switch (t) {
 		case "slice1":
-			b(e, n === "ArrowUp" ? 1 : -1);
+			x(e, n === "ArrowUp" ? 1 : -1);
 			break;
 		case "slice10":
-			b(e, n === "PageUp" ? 10 : -10);
+			x(e, n === "PageUp" ? 10 : -10);
 			break;
 		case "sliceEnd":
-			b(e, n === "Home" ? -1e6 : 1e6);
+			x(e, n === "Home" ? -1e6 : 1e6);
 			break;
 		case "preset":
 			e.setPreset([...Object.keys(v), y][Number(n) - 1]);
@@ -201,7 +201,7 @@ function fe(e, t, n) {
 			e.set({ isSmooth: !r.isSmooth });
 			break;
 		case "zoom":
-			de(e, n === "+" ? 1.25 : .8);
+			ue(e, n === "+" ? 1.25 : .8);
 			break;
 		case "reset":
 			e.set({
@@ -238,9 +238,41 @@ function fe(e, t, n) {
 	}
 	return !0;
 }
-// src/edit/runs.ts
-var x = 12;
-function pe(e, t) {
+// src/text.ts
+var S = {
+	reviewedLabels: (e) => e === null ? "reviewed" : `reviewed: ${e} label${e === 1 ? "" : "s"} only`,
+	notReviewed: "not reviewed",
+	radiological: "Radiological (R left)",
+	neurological: "Neurological (R right)",
+	loadingVolume: "Loading the volume ...",
+	loadingFull: (e) => `Loading full resolution: ${Math.floor(e * 100)} %`,
+	loadingMask: (e) => `Loading the mask: ${Math.floor(e * 100)} %`,
+	volumeFailed: "The volume could not be loaded. ",
+	maskFailed: "The mask could not be loaded. ",
+	comparedFailed: "The mask to compare with could not be loaded. ",
+	unreachable: "The server could not be reached.",
+	plain: "This browser can't use its graphics hardware (WebGL2), so slices are drawn plainly: slower, no outline, no 3D. Another browser, or hardware acceleration switched on, gives the full view.",
+	tooLarge: "Slices are drawn plainly: slower, no outline, no 3D. ",
+	loadingSolid: "Loading the 3D view ...",
+	noSolid: "The 3D view could not be made.",
+	agreement: "both agree",
+	onlyIn: (e) => `only ${e}`,
+	difference: "Difference",
+	comparing: "Shown mask",
+	both: "Side by side",
+	nextDifference: "Next disagreement",
+	noDifference: "The two masks do not differ.",
+	otherLabel: "another label",
+	noLabels: "No labels",
+	hiddenLabels: (e) => `${e} label${e === 1 ? " is" : "s are"} hidden`,
+	showAll: "Show all",
+	noLabel: "no label",
+	label: (e) => `label ${e}`,
+	noAccess: "You may not edit here any more",
+	noAccessWhy: "You are no longer a member of the project, your role in it has changed, or this CT is gone. Ask an admin of the project.",
+	noAccessKept: (e) => `${e === 1 ? "One change that is" : `${e} changes that are`} not saved yet ${e === 1 ? "is" : "are"} kept in this browser, also when you leave this page. Once you are let in again, ${e === 1 ? "it is" : "they are"} sent: from here, or when you edit this CT in this browser.`
+}, C = 12;
+function fe(e, t) {
 	let n = [];
 	for (let r of Uint32Array.from(e.keys()).sort()) {
 		let [i, a] = [e.get(r), t(r)];
@@ -255,7 +287,7 @@ function pe(e, t) {
 	}
 	return n;
 }
-function me(e) {
+function pe(e) {
 	return e.map(({ start: e, length: t, before: n, after: r }) => ({
 		start: e,
 		length: t,
@@ -263,79 +295,246 @@ function me(e) {
 		after: n
 	}));
 }
-function he(e) {
-	let t = new Uint8Array(e.length * x), n = new DataView(t.buffer);
+function me(e) {
+	let t = new Uint8Array(e.length * C), n = new DataView(t.buffer);
 	return e.forEach(({ start: e, length: t, before: r, after: i }, a) => {
-		n.setUint32(a * x, e, !0), n.setUint32(a * x + 4, t, !0), n.setUint16(a * x + 8, r, !0), n.setUint16(a * x + 10, i, !0);
+		n.setUint32(a * C, e, !0), n.setUint32(a * C + 4, t, !0), n.setUint16(a * C + 8, r, !0), n.setUint16(a * C + 10, i, !0);
 	}), t;
 }
-function S(e) {
+function w(e) {
 	let t = new DataView(e.buffer, e.byteOffset, e.byteLength);
-	return Array.from({ length: e.length / x }, (e, n) => ({
-		start: t.getUint32(n * x, !0),
-		length: t.getUint32(n * x + 4, !0),
-		before: t.getUint16(n * x + 8, !0),
-		after: t.getUint16(n * x + 10, !0)
+	return Array.from({ length: e.length / C }, (e, n) => ({
+		start: t.getUint32(n * C, !0),
+		length: t.getUint32(n * C + 4, !0),
+		before: t.getUint16(n * C + 8, !0),
+		after: t.getUint16(n * C + 10, !0)
 	}));
 }
-// src/edit/draft.ts
-var ge = 200;
-async function _e(e, t = {}) {
+// src/edit/sha256.ts
+var he = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, T = [];
+for (let e = 2; T.length < 64; e++) T.every((t) => e % t) && T.push(e);
+var ge = Int32Array.from(T, (e) => he(Math.cbrt(e))), _e = Int32Array.from(T.slice(0, 8), (e) => he(Math.sqrt(e))), E = (e, t) => e >>> t | e << 32 - t;
+function ve(e, t, n, r) {
+	for (let e = 0; e < 16; e++) t[e] = n.getInt32(r + e * 4);
+	for (let e = 16; e < 64; e++) {
+		let [n, r] = [t[e - 15], t[e - 2]];
+		t[e] = t[e - 16] + (E(n, 7) ^ E(n, 18) ^ n >>> 3) + t[e - 7] + (E(r, 17) ^ E(r, 19) ^ r >>> 10);
+	}
+	let [i, a, o, s, c, l, u, d] = e;
+	for (let e = 0; e < 64; e++) {
+		let n = d + (E(c, 6) ^ E(c, 11) ^ E(c, 25)) + (c & l ^ ~c & u) + ge[e] + t[e] | 0, r = (E(i, 2) ^ E(i, 13) ^ E(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
+		[d, u, l, c, s, o, a, i] = [
+			u,
+			l,
+			c,
+			s + n | 0,
+			o,
+			a,
+			i,
+			n + r | 0
+		];
+	}
+	for (let [t, n] of [
+		i,
+		a,
+		o,
+		s,
+		c,
+		l,
+		u,
+		d
+	].entries()) e[t] = e[t] + n;
+}
+function ye(e) {
+	let t = typeof e == "string" ? new TextEncoder().encode(e) : e, n = new Uint8Array(Math.ceil((t.length + 9) / 64) * 64);
+	n.set(t), n[t.length] = 128;
+	let r = new DataView(n.buffer);
+	r.setUint32(n.length - 8, Math.floor(t.length / 2 ** 29)), r.setUint32(n.length - 4, t.length << 3);
+	let [i, a] = [_e.slice(), /* @__PURE__ */ new Int32Array(64)];
+	for (let e = 0; e < n.length; e += 64) ve(i, a, r, e);
+	return Array.from(i, (e) => (e >>> 0).toString(16).padStart(8, "0")).join("");
+}
+// src/edit/journal.ts
+var be = {
+	sequence: 0,
+	hash: "0".repeat(64)
+}, xe = 1 << 20, Se = [
+	250,
+	500,
+	1e3,
+	2e3,
+	4e3,
+	8e3
+], Ce = [
+	15e3,
+	3e4,
+	6e4,
+	12e4,
+	3e5
+], we = /* @__PURE__ */ new Set([
+	"conflict",
+	"closed",
+	"not_yours",
+	"refused"
+]);
+function Te(e, t) {
+	return (e === 403 || e === 404) && t !== void 0 && t !== "draft_not_yours";
+}
+function Ee(e, t, n, r) {
+	return ye(`${e}\n${t}\n${n}\n${ye(r)}`);
+}
+var De = class {
+	url;
+	head;
+	outside;
+	state = "saved";
+	queue = [];
+	sending = null;
+	wake = null;
+	listeners = [];
+	constructor(e, t, n) {
+		this.url = e, this.head = t, this.outside = n;
+	}
+	get next() {
+		return this.queue.at(-1) ?? this.head;
+	}
+	get isStuck() {
+		return this.state === "no_access" || this.isOver;
+	}
+	get isOver() {
+		return we.has(this.state);
+	}
+	add(e, t, n) {
+		let { sequence: r, hash: i } = this.next, a = {
+			sequence: r + 1,
+			operation: e,
+			label: t,
+			parent: i,
+			body: n,
+			hash: Ee(i, e, t, n)
+		};
+		this.queue.push(a), this.outside.keep(a), this.tell(this.state === "saved" ? "saving" : this.state), this.isStuck || (this.sending ??= this.send());
+	}
+	edit({ operation: e, label: t, runs: n }) {
+		for (let r = 0; r < n.length; r += xe) this.add(e, t, me(n.slice(r, r + xe)));
+	}
+	async flush() {
+		for (this.retry(); this.sending && !this.isStuck;) await Promise.race([this.sending, this.change()]);
+		return this.state === "saved";
+	}
+	retry() {
+		this.state === "no_access" && (this.tell("saving"), this.wake?.());
+	}
+	async send() {
+		let e = 0;
+		for (; this.queue.length && !this.isOver;) {
+			let t = await this.put(this.queue[0]);
+			if (t === "stored") {
+				let t = this.queue.shift();
+				this.head = {
+					sequence: t.sequence,
+					hash: t.hash
+				}, this.outside.drop(t), e = 0, this.tell(this.queue.length ? "saving" : "saved");
+			} else if (t === "again" || t === "signed_out" || t === "no_access") {
+				let n = t === "no_access";
+				e = n === (this.state === "no_access") ? e + 1 : 1, this.tell(t === "again" ? e > 2 ? "offline" : "saving" : t);
+				let r = n ? Ce : Se;
+				await this.pause(r[Math.min(e, r.length) - 1]);
+			} else this.tell(t);
+		}
+		this.sending = null;
+	}
+	async put(e) {
+		let t = {
+			"Content-Type": "application/octet-stream",
+			"X-Operation": e.operation,
+			"X-Label": String(e.label),
+			"X-Parent-Hash": e.parent,
+			"X-Hash": e.hash
+		};
+		try {
+			let n = {
+				method: "PUT",
+				headers: t,
+				body: e.body,
+				credentials: "same-origin"
+			}, r = await this.outside.fetch(`${this.url}/entries/${e.sequence}`, n);
+			if (r.ok) return "stored";
+			let { code: i } = await r.json().catch(() => ({}));
+			return r.status === 409 ? i === "draft_closed" ? "closed" : "conflict" : i === "draft_not_yours" ? "not_yours" : r.status === 413 || r.status === 422 ? "refused" : Te(r.status, i) ? "no_access" : r.status === 401 || r.status === 403 ? "signed_out" : "again";
+		} catch {
+			return "again";
+		}
+	}
+	async pause(e) {
+		await Promise.race([this.outside.wait(e), new Promise((e) => {
+			this.wake = e;
+		})]), this.wake = null;
+	}
+	change() {
+		return new Promise((e) => this.listeners.push(e));
+	}
+	tell(e) {
+		this.state = e, this.outside.onState(e, this.queue.length);
+		for (let e of this.listeners.splice(0)) e();
+	}
+}, Oe = 200;
+async function ke(e, t = {}) {
 	let n = await fetch(e, {
 		credentials: "same-origin",
 		...t
 	});
 	if (n.ok) return n;
 	let r = await n.json().catch(() => ({}));
-	throw new h(r.detail ?? `The server answered ${n.status}.`);
+	throw Te(n.status, r.code) ? new h(`${S.noAccess}. ${S.noAccessWhy}`) : new h(r.detail ?? `The server answered ${n.status}.`);
 }
-async function C(e) {
-	return await (await _e(e)).json();
+async function D(e) {
+	return await (await ke(e)).json();
 }
-function ve(e, t) {
-	return _e(e, {
+function Ae(e, t) {
+	return ke(e, {
 		method: "POST",
 		headers: { "Content-Type": "application/json" },
 		body: JSON.stringify(t)
 	});
 }
-function ye(e) {
+function je(e) {
 	return Uint8Array.from(atob(e), (e) => e.charCodeAt(0));
 }
-async function be(e, t) {
-	let n = [], r = Math.max(0, t.sequence - ge);
+async function Me(e, t) {
+	let n = [], r = Math.max(0, t.sequence - Oe);
 	for (; r !== null;) {
-		let i = await C(`${e}/entries?after=${r}`);
+		let i = await D(`${e}/entries?after=${r}`);
 		for (let { sequence: e, operation: r, label: a, body: o } of i.items) e <= t.sequence && r !== "review" && n.push({
 			operation: r,
 			label: a,
-			runs: S(ye(o))
+			runs: w(je(o))
 		});
 		r = i.next_after;
 	}
 	return n;
 }
-function xe(e) {
-	return C(`${e}/changes`);
+function Ne(e) {
+	return D(`${e}/changes`);
 }
-async function Se(e, t, n, r, i) {
-	let a = await ve(`${e}/tools`, {
+async function Pe(e, t, n, r, i) {
+	let a = await Ae(`${e}/tools`, {
 		tool: n,
 		label: r,
 		sequence: t.sequence,
 		hash: t.hash,
 		parameters: i
 	});
-	return S(new Uint8Array(await a.arrayBuffer()));
+	return w(new Uint8Array(await a.arrayBuffer()));
 }
-async function Ce(e, t, n) {
-	return (await (await ve(`${e}/finalize`, {
+async function Fe(e, t, n) {
+	return (await (await Ae(`${e}/finalize`, {
 		sequence: t.sequence,
 		hash: t.hash,
 		active_time_s: n
 	})).json()).id;
 }
-async function we(e, t, n, r, i, a) {
+async function Ie(e, t, n, r, i, a) {
 	let { sequence: o } = r.next, [s, c, l] = [
 		0,
 		null,
@@ -343,17 +542,17 @@ async function we(e, t, n, r, i, a) {
 	];
 	for (let u of t) {
 		let { operation: t, label: d, body: f } = u;
-		if (u.sequence <= o && await Oe(e, u)) {
+		if (u.sequence <= o && await Be(e, u)) {
 			a(u);
 			continue;
 		}
-		if (!Te(i, u)) continue;
-		let p = u.sequence === r.next.sequence + 1 && u.parent === r.next.hash, m = t === "review" ? [] : S(f);
+		if (!Le(i, u)) continue;
+		let p = u.sequence === r.next.sequence + 1 && u.parent === r.next.hash, m = t === "review" ? [] : w(f);
 		t === "review" && !p ? l = !0 : t === "review" ? (c = JSON.parse(new TextDecoder().decode(f)), r.add(t, d, f)) : p && n.fits(m) ? (n.replay({
 			operation: t,
 			label: d,
 			runs: m
-		}), r.add(t, d, f), s += 1) : s += +!!Ee(u, n, r), p || a(u);
+		}), r.add(t, d, f), s += 1) : s += +!!Re(u, n, r), p || a(u);
 	}
 	return {
 		nEdits: s,
@@ -361,37 +560,37 @@ async function we(e, t, n, r, i, a) {
 		isReviewLost: l
 	};
 }
-function Te(e, { operation: t, label: n, body: r }) {
-	return t === "review" || e.has(n) && S(r).every(({ after: t }) => e.has(t));
+function Le(e, { operation: t, label: n, body: r }) {
+	return t === "review" || e.has(n) && w(r).every(({ after: t }) => e.has(t));
 }
-function Ee({ operation: e, label: t, body: n }, r, i) {
-	let a = e === "review" ? null : r.apply("restore", t, ke(r.mask, S(n)));
+function Re({ operation: e, label: t, body: n }, r, i) {
+	let a = e === "review" ? null : r.apply("restore", t, Ve(r.mask, w(n)));
 	return a && i.edit(a), a !== null;
 }
-async function De(e) {
-	return (await C(e)).state !== "open";
+async function ze(e) {
+	return (await D(e)).state !== "open";
 }
-async function Oe(e, { sequence: t, hash: n }) {
-	let { items: r } = await C(`${e}/entries?after=${t - 1}&limit=1`);
+async function Be(e, { sequence: t, hash: n }) {
+	let { items: r } = await D(`${e}/entries?after=${t - 1}&limit=1`);
 	return r[0]?.sequence === t && r[0].hash === n;
 }
-function ke(e, t) {
+function Ve(e, t) {
 	let n = /* @__PURE__ */ new Map(), r = /* @__PURE__ */ new Map();
 	for (let i of t) for (let t = i.start; t < i.start + i.length; t++) e.voxels[t] === i.before && (n.set(t, i.before), r.set(t, i.after));
-	return pe(n, (e) => r.get(e));
+	return fe(n, (e) => r.get(e));
 }
-function Ae(e, t) {
+function He(e, t) {
 	return !(e.voxels instanceof Uint8Array) || t.every((e) => e <= 255) ? e : {
 		...e,
 		voxels: Uint16Array.from(e.voxels)
 	};
 }
 // src/edit/engine.ts
-var je = {
+var Ue = {
 	only: null,
 	locked: /* @__PURE__ */ new Set(),
 	range: null
-}, Me = 2e6, Ne = class {
+}, We = 2e6, Ge = class {
 	mask;
 	values;
 	undoable = [];
@@ -420,7 +619,7 @@ var je = {
 	get isDrawing() {
 		return this.stroke !== null;
 	}
-	begin(e, t, n = je) {
+	begin(e, t, n = Ue) {
 		this.cancel(), this.stroke = {
 			operation: e,
 			label: t,
@@ -452,12 +651,12 @@ var je = {
 		let n = {
 			operation: e.operation,
 			label: e.label,
-			runs: pe(t, () => e.label)
+			runs: fe(t, () => e.label)
 		};
 		return this.push(n), n;
 	}
 	push(e) {
-		for (this.undoable.push(e), this.redoable = [], this.nRuns = this.undoable.reduce((e, { runs: t }) => e + t.length, 0); this.nRuns > Me && this.undoable.length > 1;) this.nRuns -= this.undoable.shift().runs.length;
+		for (this.undoable.push(e), this.redoable = [], this.nRuns = this.undoable.reduce((e, { runs: t }) => e + t.length, 0); this.nRuns > We && this.undoable.length > 1;) this.nRuns -= this.undoable.shift().runs.length;
 	}
 	apply(e, t, n) {
 		if (!n.length || this.isDrawing || !this.fits(n)) return null;
@@ -498,7 +697,7 @@ var je = {
 		let r = this.isDrawing ? void 0 : e.pop();
 		if (!r) return null;
 		t.push(r);
-		let i = n === "undo" ? me(r.runs) : r.runs;
+		let i = n === "undo" ? pe(r.runs) : r.runs;
 		return this.write(i), {
 			operation: n,
 			label: r.label,
@@ -541,7 +740,7 @@ var je = {
 		for (let { operation: t, label: n, runs: r } of e) t === "undo" ? this.redoable.push(this.undoable.pop() ?? {
 			operation: "brush",
 			label: n,
-			runs: me(r)
+			runs: pe(r)
 		}) : t === "redo" ? this.undoable.push(this.redoable.pop() ?? {
 			operation: "brush",
 			label: n,
@@ -570,8 +769,8 @@ var je = {
 		let e = this.touched;
 		return this.touched = null, e;
 	}
-}, Pe = "";
-function w(e) {
+}, Ke = "";
+function O(e) {
 	try {
 		let t = JSON.parse(localStorage.getItem(e) ?? "{}");
 		return t && typeof t == "object" ? t : {};
@@ -579,52 +778,52 @@ function w(e) {
 		return {};
 	}
 }
-function T(e, t) {
+function k(e, t) {
 	try {
 		t ? localStorage.setItem(e, JSON.stringify(t)) : localStorage.removeItem(e);
 	} catch {}
 }
-function E(e, t) {
-	return [...e].flatMap((e) => e === 0 ? [Pe] : t.filter((t) => t.index === e).map(({ name: e }) => e));
+function A(e, t) {
+	return [...e].flatMap((e) => e === 0 ? [Ke] : t.filter((t) => t.index === e).map(({ name: e }) => e));
 }
-function D(e, t) {
-	return new Set(e.flatMap((e) => e === Pe ? [0] : t.filter((t) => t.name === e).map(({ index: e }) => e)));
+function j(e, t) {
+	return new Set(e.flatMap((e) => e === Ke ? [0] : t.filter((t) => t.name === e).map(({ index: e }) => e)));
 }
-var Fe = ({ project: e, unit: t }) => `segloop:editing:${e ?? ""}:${t}`;
-function Ie(e, t) {
-	let { draft: n, label: r, chosen: i, locked: a, tool: o, ...s } = w(Fe(e)), c = e.labels.find(({ name: e }) => e === r);
+var qe = ({ project: e, unit: t }) => `segloop:editing:${e ?? ""}:${t}`;
+function Je(e, t) {
+	let { draft: n, label: r, chosen: i, locked: a, tool: o, ...s } = O(qe(e)), c = e.labels.find(({ name: e }) => e === r);
 	return {
 		...s,
 		...c && { label: c.index },
-		...i && { chosen: D(i, e.labels) },
-		...a && { locked: D(a, e.labels) },
+		...i && { chosen: j(i, e.labels) },
+		...a && { locked: j(a, e.labels) },
 		...o && n === t && { tool: o }
 	};
 }
-function Le(e, t, n) {
+function Ye(e, t, n) {
 	let { label: r, chosen: i, locked: a, ...o } = n;
-	T(Fe(e), {
+	k(qe(e), {
 		...o,
 		draft: t,
-		label: E([r], e.labels)[0] ?? "",
-		chosen: E(i, e.labels),
-		locked: E(a, e.labels)
+		label: A([r], e.labels)[0] ?? "",
+		chosen: A(i, e.labels),
+		locked: A(a, e.labels)
 	});
 }
-var Re = (e) => `segloop:active:${e}`;
-function ze(e) {
-	let { ms: t } = w(Re(e));
+var Xe = (e) => `segloop:active:${e}`;
+function Ze(e) {
+	let { ms: t } = O(Xe(e));
 	return typeof t == "number" && t >= 0 ? t : 0;
 }
-function O(e, t) {
-	T(Re(e), t === null ? null : { ms: t });
+function Qe(e, t) {
+	k(Xe(e), t === null ? null : { ms: t });
 }
-var k = ({ unit: e }) => `segloop:view:${e}`;
-function Be(e) {
-	return w(k(e));
+var $e = ({ unit: e }) => `segloop:view:${e}`;
+function et(e) {
+	return O($e(e));
 }
-function Ve(e, { preset: t, width: n, level: r, isOutline: i, is3d: a }) {
-	T(k(e), {
+function tt(e, { preset: t, width: n, level: r, isOutline: i, is3d: a }) {
+	k($e(e), {
 		preset: t,
 		width: n,
 		level: r,
@@ -632,14 +831,14 @@ function Ve(e, { preset: t, width: n, level: r, isOutline: i, is3d: a }) {
 		is3d: a
 	});
 }
-var A = class {
+var nt = class {
 	names;
 	key;
 	constructor({ volumeId: e }) {
-		this.key = `segloop:hidden:${e}`, this.names = new Set(w(this.key).names ?? []);
+		this.key = `segloop:hidden:${e}`, this.names = new Set(O(this.key).names ?? []);
 	}
 	among(e) {
-		return D([...this.names], e);
+		return j([...this.names], e);
 	}
 	set(e, t) {
 		e && (t ? this.names.add(e.name) : this.names.delete(e.name), this.keep());
@@ -648,166 +847,30 @@ var A = class {
 		this.names.clear(), this.keep();
 	}
 	keep() {
-		T(this.key, this.names.size ? { names: [...this.names] } : null);
+		k(this.key, this.names.size ? { names: [...this.names] } : null);
 	}
-}, He = (e) => Math.floor((e - Math.floor(e)) * 2 ** 32) | 0, j = [];
-for (let e = 2; j.length < 64; e++) j.every((t) => e % t) && j.push(e);
-var Ue = Int32Array.from(j, (e) => He(Math.cbrt(e))), We = Int32Array.from(j.slice(0, 8), (e) => He(Math.sqrt(e))), M = (e, t) => e >>> t | e << 32 - t;
-function Ge(e, t, n, r) {
-	for (let e = 0; e < 16; e++) t[e] = n.getInt32(r + e * 4);
-	for (let e = 16; e < 64; e++) {
-		let [n, r] = [t[e - 15], t[e - 2]];
-		t[e] = t[e - 16] + (M(n, 7) ^ M(n, 18) ^ n >>> 3) + t[e - 7] + (M(r, 17) ^ M(r, 19) ^ r >>> 10);
-	}
-	let [i, a, o, s, c, l, u, d] = e;
-	for (let e = 0; e < 64; e++) {
-		let n = d + (M(c, 6) ^ M(c, 11) ^ M(c, 25)) + (c & l ^ ~c & u) + Ue[e] + t[e] | 0, r = (M(i, 2) ^ M(i, 13) ^ M(i, 22)) + (i & a ^ i & o ^ a & o) | 0;
-		[d, u, l, c, s, o, a, i] = [
-			u,
-			l,
-			c,
-			s + n | 0,
-			o,
-			a,
-			i,
-			n + r | 0
-		];
-	}
-	for (let [t, n] of [
-		i,
-		a,
-		o,
-		s,
-		c,
-		l,
-		u,
-		d
-	].entries()) e[t] = e[t] + n;
-}
-function Ke(e) {
-	let t = typeof e == "string" ? new TextEncoder().encode(e) : e, n = new Uint8Array(Math.ceil((t.length + 9) / 64) * 64);
-	n.set(t), n[t.length] = 128;
-	let r = new DataView(n.buffer);
-	r.setUint32(n.length - 8, Math.floor(t.length / 2 ** 29)), r.setUint32(n.length - 4, t.length << 3);
-	let [i, a] = [We.slice(), /* @__PURE__ */ new Int32Array(64)];
-	for (let e = 0; e < n.length; e += 64) Ge(i, a, r, e);
-	return Array.from(i, (e) => (e >>> 0).toString(16).padStart(8, "0")).join("");
-}
-// src/edit/journal.ts
-var qe = {
-	sequence: 0,
-	hash: "0".repeat(64)
-}, Je = 1 << 20, Ye = [
-	250,
-	500,
-	1e3,
-	2e3,
-	4e3,
-	8e3
-], Xe = /* @__PURE__ */ new Set([
-	"conflict",
-	"closed",
-	"not_yours",
-	"refused"
-]);
-function Ze(e, t, n, r) {
-	return Ke(`${e}\n${t}\n${n}\n${Ke(r)}`);
-}
-var Qe = class {
-	url;
-	head;
-	outside;
-	state = "saved";
-	queue = [];
-	sending = null;
-	constructor(e, t, n) {
-		this.url = e, this.head = t, this.outside = n;
-	}
-	get next() {
-		return this.queue.at(-1) ?? this.head;
-	}
-	get isStuck() {
-		return Xe.has(this.state);
-	}
-	add(e, t, n) {
-		let { sequence: r, hash: i } = this.next, a = {
-			sequence: r + 1,
-			operation: e,
-			label: t,
-			parent: i,
-			body: n,
-			hash: Ze(i, e, t, n)
-		};
-		this.queue.push(a), this.outside.keep(a), this.tell(this.state === "saved" ? "saving" : this.state), this.isStuck || (this.sending ??= this.send());
-	}
-	edit({ operation: e, label: t, runs: n }) {
-		for (let r = 0; r < n.length; r += Je) this.add(e, t, he(n.slice(r, r + Je)));
-	}
-	async flush() {
-		for (; this.sending;) await this.sending;
-		return this.state === "saved";
-	}
-	async send() {
-		let e = 0;
-		for (; this.queue.length && !this.isStuck;) {
-			let t = await this.put(this.queue[0]);
-			if (t === "stored") {
-				let t = this.queue.shift();
-				this.head = {
-					sequence: t.sequence,
-					hash: t.hash
-				}, this.outside.drop(t), e = 0, this.tell(this.queue.length ? "saving" : "saved");
-			} else t === "again" || t === "signed_out" ? (e += 1, this.tell(t === "signed_out" ? t : e > 2 ? "offline" : "saving"), await this.outside.wait(Ye[Math.min(e, Ye.length) - 1])) : this.tell(t);
-		}
-		this.sending = null;
-	}
-	async put(e) {
-		let t = {
-			"Content-Type": "application/octet-stream",
-			"X-Operation": e.operation,
-			"X-Label": String(e.label),
-			"X-Parent-Hash": e.parent,
-			"X-Hash": e.hash
-		};
-		try {
-			let n = {
-				method: "PUT",
-				headers: t,
-				body: e.body,
-				credentials: "same-origin"
-			}, r = await this.outside.fetch(`${this.url}/entries/${e.sequence}`, n);
-			if (r.ok) return "stored";
-			let { code: i } = await r.json().catch(() => ({}));
-			return r.status === 409 ? i === "draft_closed" ? "closed" : "conflict" : i === "draft_not_yours" ? "not_yours" : r.status === 413 || r.status === 422 ? "refused" : r.status === 401 || r.status === 403 ? "signed_out" : "again";
-		} catch {
-			return "again";
-		}
-	}
-	tell(e) {
-		this.state = e, this.outside.onState(e, this.queue.length);
-	}
-}, N = "entries";
-function $e() {
+}, M = "entries";
+function rt() {
 	return new Promise((e, t) => {
 		let n = indexedDB.open("segloop", 1);
-		n.onupgradeneeded = () => n.result.createObjectStore(N, { keyPath: [
+		n.onupgradeneeded = () => n.result.createObjectStore(M, { keyPath: [
 			"draft",
 			"sequence",
 			"hash"
 		] }), n.onsuccess = () => e(n.result), n.onerror = () => t(n.error ?? /* @__PURE__ */ Error("IndexedDB"));
 	});
 }
-function et(e) {
+function N(e) {
 	return new Promise((t, n) => {
 		e.onsuccess = () => t(e.result), e.onerror = () => n(e.error ?? /* @__PURE__ */ Error("IndexedDB"));
 	});
 }
-var tt = class {
+var it = class {
 	draft;
 	volume;
 	database;
 	constructor(e, t) {
-		this.draft = e, this.volume = t, this.database = $e().catch(() => null);
+		this.draft = e, this.volume = t, this.database = rt().catch(() => null);
 	}
 	put(e) {
 		this.write((t) => t.put({
@@ -834,7 +897,7 @@ var tt = class {
 	}
 	async read(e, t) {
 		try {
-			return await et(e.transaction(N).objectStore(N).getAll(t));
+			return await N(e.transaction(M).objectStore(M).getAll(t));
 		} catch {
 			throw new h("Strokes that this browser may have kept can't be read. Close other tabs of this case, and reload.");
 		}
@@ -842,7 +905,7 @@ var tt = class {
 	async write(e) {
 		try {
 			let t = await this.database;
-			t && await et(e(t.transaction(N, "readwrite", { durability: "strict" }).objectStore(N)));
+			t && await N(e(t.transaction(M, "readwrite", { durability: "strict" }).objectStore(M)));
 		} catch (e) {
 			console.warn("An edit could not be kept in this browser; it is being sent all the same.", e);
 		}
@@ -867,7 +930,7 @@ function L(e, t, n) {
 	}
 	return r;
 }
-function nt(e, t) {
+function at(e, t) {
 	return e.flatMap(([e, n]) => e <= t && t <= n ? [[e, t - 1], [t + 1, n]].filter(([e, t]) => e <= t) : [[e, n]]);
 }
 function R(e, t) {
@@ -876,7 +939,7 @@ function R(e, t) {
 function z(e) {
 	return e.reduce((e, [t, n]) => e + n - t + 1, 0);
 }
-function rt(e, t, n, r) {
+function ot(e, t, n, r) {
 	if (e.whole || R(e[t], n)) return !0;
 	let i = {
 		axial: r[2],
@@ -885,19 +948,19 @@ function rt(e, t, n, r) {
 	};
 	return Object.keys(i).some((n) => n !== t && z(e[n]) === i[n]);
 }
-function it(e, t, n) {
+function st(e, t, n) {
 	return Object.keys(P).some((r) => t[r].every(([t, i]) => {
-		for (let a = t; a <= i; a++) if (!rt(e, r, a, n)) return !1;
+		for (let a = t; a <= i; a++) if (!ot(e, r, a, n)) return !1;
 		return !0;
 	}));
 }
-function at(e) {
+function ct(e) {
 	return e.labels?.length === 0 || !e.whole && !z(e.axial) && !z(e.coronal) && !z(e.sagittal);
 }
-function ot(e) {
+function lt(e) {
 	return e.map(([e, t]) => e === t ? `${e + 1}` : `${e + 1}-${t + 1}`).join(", ");
 }
-function st(e) {
+function ut(e) {
 	if (e.whole) return "whole volume";
 	let t = [
 		"axial",
@@ -906,7 +969,7 @@ function st(e) {
 	].filter((t) => z(e[t])).map((t) => `${z(e[t])} ${t}`);
 	return t.length ? t.join(", ") : "nothing yet";
 }
-function ct(e, [t, n]) {
+function dt(e, [t, n]) {
 	let r = {
 		axial: /* @__PURE__ */ new Set(),
 		coronal: /* @__PURE__ */ new Set(),
@@ -919,8 +982,8 @@ function ct(e, [t, n]) {
 	}
 	return r;
 }
-function lt(e, t, n) {
-	let r = ct(t, n), i = (t) => [...r[t]].reduce((e, t) => R(e, t) ? e : L(e, t, t), e[t]);
+function ft(e, t, n) {
+	let r = dt(t, n), i = (t) => [...r[t]].reduce((e, t) => R(e, t) ? e : L(e, t, t), e[t]);
 	return {
 		axial: i("axial"),
 		coronal: i("coronal"),
@@ -960,12 +1023,12 @@ var H = class {
 		let e = this.node.getRootNode(), t = this.node.open && this.node.contains(e.activeElement);
 		this.node.open = !1, t && this.title.focus({ preventScroll: !0 });
 	}
-}, ut = [
+}, pt = [
 	["everything", "everything unlocked"],
 	["background", "background only"],
 	["chosen", "chosen labels"]
-], dt = class {
-	over = _("select", { "aria-label": "Paint over" }, ...ut.map(([e, t]) => _("option", { value: e }, t)));
+], mt = class {
+	over = _("select", { "aria-label": "Paint over" }, ...pt.map(([e, t]) => _("option", { value: e }, t)));
 	checks;
 	list;
 	menu;
@@ -987,7 +1050,7 @@ var H = class {
 		let r = e === "chosen" ? `${t.size} chosen` : e;
 		this.menu.show(`Over: ${r}${n.size ? `, ${n.size} locked` : ""}`);
 	}
-}, ft = class {
+}, ht = class {
 	smooth = V("Smoothing radius in mm", "2", {
 		min: "0.5",
 		max: "20",
@@ -1022,7 +1085,7 @@ var H = class {
 			isHolesInPlane: this.plane.checked
 		};
 	}
-}, pt = class {
+}, gt = class {
 	host;
 	from = V("First slice", "1", { min: "1" });
 	to = V("Last slice", "1", { min: "1" });
@@ -1048,12 +1111,12 @@ var H = class {
 	show(e, t, n, r, i) {
 		this.plane.textContent = n[0].toUpperCase() + n.slice(1), this.to.max = this.from.max = String(i), this.menu.node.open || (this.from.value = this.to.value = String(r + 1)), this.all.checked = e.labels === null, this.list.hidden = e.labels === null;
 		for (let [t, n] of this.checks) n.checked = e.labels?.includes(t) ?? !0;
-		this.menu.show(`Reviewed: ${st(e)}${e.labels ? `, ${e.labels.length} labels` : ""}`);
+		this.menu.show(`Reviewed: ${ut(e)}${e.labels ? `, ${e.labels.length} labels` : ""}`);
 		let a = [
 			"axial",
 			"coronal",
 			"sagittal"
-		].flatMap((n) => [...z(e[n]) ? [_("div", {}, `Reviewed ${n}: ${ot(e[n])}`)] : [], ...z(t[n]) ? [this.editedRow(n, t, e)] : []]);
+		].flatMap((n) => [...z(e[n]) ? [_("div", {}, `Reviewed ${n}: ${lt(e[n])}`)] : [], ...z(t[n]) ? [this.editedRow(n, t, e)] : []]);
 		this.said.replaceChildren(...a);
 	}
 	editedRow(e, t, n) {
@@ -1063,7 +1126,7 @@ var H = class {
 		});
 		return _("div", { class: "slices" }, `Edited ${e}: `, ...r);
 	}
-}, mt = class {
+}, _t = class {
 	node = _("div", {
 		class: "question",
 		role: "dialog",
@@ -1074,10 +1137,13 @@ var H = class {
 			this.node.hidden = !0, n();
 		}))), this.node.hidden = !1;
 	}
+	takeBack(e) {
+		this.node.getAttribute("aria-label") === e && (this.node.hidden = !0);
+	}
 };
-function ht(e, t, { region: n, edited: r, plane: i, shape: a }) {
-	let o = at(n);
-	if (!o && it(n, r, a)) {
+function vt(e, t, { region: n, edited: r, plane: i, shape: a }) {
+	let o = ct(n);
+	if (!o && st(n, r, a)) {
 		t.finalize();
 		return;
 	}
@@ -1157,12 +1223,12 @@ var U = [
 		"Choose the label under the pointer",
 		"k"
 	]
-], gt = /* @__PURE__ */ new Set([
+], yt = /* @__PURE__ */ new Set([
 	"brush",
 	"erase",
 	"grow"
 ]);
-function _t(e) {
+function bt(e) {
 	return {
 		tool: "look",
 		label: e,
@@ -1177,16 +1243,17 @@ function _t(e) {
 	};
 }
 // src/edit/panel.ts
-var vt = {
+var xt = {
 	saved: "All changes saved",
 	saving: "Saving ...",
 	offline: "No connection: changes are kept in this browser and sent as soon as it is back.",
 	signed_out: "Your sign-in has ended: sign in again in another tab. Changes are kept here and sent then.",
+	no_access: "NOT SAVED: you may not edit here any more. Your last changes are kept in this browser.",
 	conflict: "NOT SAVED: this draft was changed in another window. Reload the page; your last strokes are kept and added again.",
 	closed: "NOT SAVED: this draft was finished or given up elsewhere. Reload the page.",
 	not_yours: "NOT SAVED: this draft belongs to somebody else. Go back and open your own.",
 	refused: "NOT SAVED: the server refuses the last edit. Reload the page, and tell operations."
-}, yt = class {
+}, St = class {
 	host;
 	labels;
 	tools = U.map(([e, t, n, r]) => B(t, `${n} (${r === "Escape" ? "Esc" : r.toUpperCase()})`, () => this.host.change({ tool: e })));
@@ -1209,7 +1276,7 @@ var vt = {
 	undo = B("Undo", "Undo (Ctrl+Z)", () => this.host.undo());
 	redo = B("Redo", "Redo (Ctrl+Y)", () => this.host.redo());
 	slice = B("Slice reviewed", "You vouch for this slice of the plane in use (V)", () => this.host.reviewSlice());
-	done = B("Finalize", "Make a new version of the mask", () => ht(this.question, this.host, this.shown));
+	done = B("Finalize", "Make a new version of the mask", () => vt(this.question, this.host, this.shown));
 	said = _("span", {
 		class: "saved",
 		role: "status"
@@ -1221,12 +1288,12 @@ var vt = {
 	over;
 	shape;
 	review;
-	question = new mt();
+	question = new _t();
 	settings = null;
 	shown = null;
 	rows;
 	constructor(e, t, n) {
-		this.host = e, this.labels = t, this.over = new dt(e, t), this.shape = new ft(e), this.review = new pt(e, t), this.label.append(...t.map(({ index: e, name: t }) => _("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
+		this.host = e, this.labels = t, this.over = new mt(e, t), this.shape = new ht(e), this.review = new gt(e, t), this.label.append(...t.map(({ index: e, name: t }) => _("option", { value: String(e) }, t))), this.label.addEventListener("change", () => e.change({ label: Number(this.label.value) })), this.size.addEventListener("input", () => {
 			this.size.value !== "" && e.change(this.settings?.tool === "grow" ? { growMm: this.size.valueAsNumber } : { sizeMm: this.size.valueAsNumber });
 		}), this.ball.addEventListener("change", () => e.change({ isBall: this.ball.checked })), this.ranged.addEventListener("change", () => e.change({ isRanged: this.ranged.checked }));
 		for (let t of [this.low, this.high]) t.addEventListener("input", () => {
@@ -1250,20 +1317,34 @@ var vt = {
 	show(e, t) {
 		this.settings = e, this.shown = t, U.forEach(([t], n) => this.tools[n].setAttribute("aria-pressed", String(t === e.tool))), this.label.value = String(e.label);
 		let n = e.tool === "grow" ? e.growMm : e.sizeMm;
-		this.size.valueAsNumber !== n && (this.size.value = String(n)), this.size.disabled = e.tool !== "look" && !gt.has(e.tool), this.ball.checked = e.isBall, this.ranged.checked = e.isRanged, this.low.valueAsNumber !== e.range[0] && (this.low.value = String(e.range[0])), this.high.valueAsNumber !== e.range[1] && (this.high.value = String(e.range[1])), this.low.disabled = this.high.disabled = !e.isRanged, this.over.show(e), this.shape.show(this.labels.find(({ index: t }) => t === e.label)?.name ?? ""), this.review.show(t.region, t.edited, t.plane, t.slice, t.nSlices), this.undo.disabled = !t.canUndo || t.isBusy, this.redo.disabled = !t.canRedo || t.isBusy, this.done.disabled = t.isBusy;
+		this.size.valueAsNumber !== n && (this.size.value = String(n)), this.size.disabled = e.tool !== "look" && !yt.has(e.tool), this.ball.checked = e.isBall, this.ranged.checked = e.isRanged, this.low.valueAsNumber !== e.range[0] && (this.low.value = String(e.range[0])), this.high.valueAsNumber !== e.range[1] && (this.high.value = String(e.range[1])), this.low.disabled = this.high.disabled = !e.isRanged, this.over.show(e), this.shape.show(this.labels.find(({ index: t }) => t === e.label)?.name ?? ""), this.review.show(t.region, t.edited, t.plane, t.slice, t.nSlices), this.undo.disabled = !t.canUndo || t.isBusy, this.redo.disabled = !t.canRedo || t.isBusy, this.done.disabled = t.isBusy;
 	}
 	tell(e) {
-		this.said.textContent = vt[e], this.said.classList.toggle("error", !["saved", "saving"].includes(e)), this.said.dataset.state = e;
+		this.said.textContent = xt[e], this.said.classList.toggle("error", !["saved", "saving"].includes(e)), this.said.dataset.state = e;
 	}
 	ask(e, t, n) {
 		this.question.ask(e, t, n);
+	}
+	tellNoAccess(e, t) {
+		this.ask(S.noAccess, `${S.noAccessWhy} ${S.noAccessKept(e)}`, [{
+			text: "Try again",
+			title: "Ask whether you may edit here now",
+			run: t
+		}, {
+			text: "Close",
+			title: "It is tried again from time to time",
+			run: () => void 0
+		}]);
+	}
+	takeBackNoAccess() {
+		this.question.takeBack(S.noAccess);
 	}
 	say(e) {
 		this.note.textContent = e;
 	}
 };
 // src/edit/shapes.ts
-function bt(e, t, n) {
+function Ct(e, t, n) {
 	e += 1e-4;
 	let r = t.map((t, r) => n?.normal === r ? 0 : Math.floor(e / t)), i = [];
 	for (let n = -r[2]; n <= r[2]; n++) for (let a = -r[1]; a <= r[1]; a++) for (let o = -r[0]; o <= r[0]; o++) (o * t[0]) ** 2 + (a * t[1]) ** 2 + (n * t[2]) ** 2 <= e ** 2 && i.push([
@@ -1273,15 +1354,15 @@ function bt(e, t, n) {
 	]);
 	return i;
 }
-function xt(e, t) {
+function wt(e, t) {
 	let n = Math.max(1, ...e.map((e, n) => Math.abs(t[n] - e)));
 	return Array.from({ length: n + 1 }, (r, i) => e.map((e, r) => Math.round(e + (t[r] - e) * i / n)));
 }
-function St(e, t) {
+function Tt(e, t) {
 	let { across: n, up: r } = t, i = /* @__PURE__ */ new Map(), a = (e) => {
 		i.set(e.join(), e);
 	};
-	e.forEach((t, n) => xt(t, e[(n + 1) % e.length]).forEach(a));
+	e.forEach((t, n) => wt(t, e[(n + 1) % e.length]).forEach(a));
 	let o = e.map((e) => e[r]);
 	for (let t = Math.min(...o); t <= Math.max(...o); t++) {
 		let i = [];
@@ -1296,7 +1377,7 @@ function St(e, t) {
 	}
 	return [...i.values()];
 }
-function Ct(e, t, n, r) {
+function Et(e, t, n, r) {
 	let { across: i, up: a } = n, o = /* @__PURE__ */ new Set([e[i] + e[a] * t[i]]), s = [], c = [e];
 	for (; c.length;) {
 		let e = c.pop();
@@ -1318,7 +1399,7 @@ function Ct(e, t, n, r) {
 	return s;
 }
 // src/edit/pen.ts
-var wt = 8, Tt = class {
+var Dt = 8, Ot = class {
 	app;
 	host;
 	last = null;
@@ -1349,7 +1430,7 @@ var wt = 8, Tt = class {
 		return !1;
 	}
 	follow(e, t, n, r, i) {
-		e.isDrawing && (i === "cancel" ? e.cancel() : n && this.draw(e, t, n, r, i), (i === "up" || i === "cancel") && (this.host.settings.tool === "lasso" && i === "up" && this.corners.length && e.paint(St(this.corners, t)), this.corners = [], this.finish(e)), this.host.showChanges());
+		e.isDrawing && (i === "cancel" ? e.cancel() : n && this.draw(e, t, n, r, i), (i === "up" || i === "cancel") && (this.host.settings.tool === "lasso" && i === "up" && this.corners.length && e.paint(Tt(this.corners, t)), this.corners = [], this.finish(e)), this.host.showChanges());
 	}
 	finish(e) {
 		let t = e.end();
@@ -1374,15 +1455,15 @@ var wt = 8, Tt = class {
 		if (a.tool === "fill") {
 			if (i !== "down") return;
 			let r = W(e, n);
-			e.paint(Ct(n, e.mask.shape, t, (t) => W(e, t) === r));
+			e.paint(Et(n, e.mask.shape, t, (t) => W(e, t) === r));
 			return;
 		}
 		let o = (r instanceof PointerEvent ? r.getCoalescedEvents?.() ?? [] : []).map((e) => this.app.voxelAt(t.index, e)).filter((e) => e !== null);
 		for (let r of [...o, n]) a.tool === "lasso" ? this.corners.push(r) : this.stamp(e, t, this.last ?? r, r), this.last = r;
 	}
 	stamp(e, t, n, r) {
-		let { sizeMm: i, isBall: a } = this.host.settings, o = bt(i, this.app.store.scene.camera.spacing, a ? null : t);
-		for (let [t, i, a] of xt(n, r)) e.paint(o.map(([e, n, r]) => [
+		let { sizeMm: i, isBall: a } = this.host.settings, o = Ct(i, this.app.store.scene.camera.spacing, a ? null : t);
+		for (let [t, i, a] of wt(n, r)) e.paint(o.map(([e, n, r]) => [
 			t + e,
 			i + n,
 			a + r
@@ -1392,12 +1473,12 @@ var wt = 8, Tt = class {
 		let n = this.corners[0];
 		n && (n[e.normal] !== t[e.normal] || this.plane?.index !== e.index) && (this.corners = []), this.plane = e;
 		let i = this.app.camera(), a = this.app.stage.viewOf(this.app.stage.panes[e.index], i), [o, s] = [this.corners[0] ?? t, t].map((e) => r(a, i, e));
-		this.corners.length > 2 && Math.hypot(o[0] - s[0], o[1] - s[1]) < wt ? this.close() : this.corners.push(t), this.app.draw();
+		this.corners.length > 2 && Math.hypot(o[0] - s[0], o[1] - s[1]) < Dt ? this.close() : this.corners.push(t), this.app.draw();
 	}
 	plane = null;
 	close() {
 		let { engine: e } = this.host, [t, n] = [this.corners, this.plane], r = t.length < 3 ? null : this.host.refusal();
-		r ? this.host.tell(r) : (this.corners = [], !e || !n || t.length < 3 || (e.begin("lasso", this.label, this.host.rules()), e.paint(St(t, n)), this.finish(e), this.host.showChanges()));
+		r ? this.host.tell(r) : (this.corners = [], !e || !n || t.length < 3 || (e.begin("lasso", this.label, this.host.rules()), e.paint(Tt(t, n)), this.finish(e), this.host.showChanges()));
 	}
 	outline(e) {
 		let t = this.app.camera(), { tool: n, sizeMm: i } = this.host.settings;
@@ -1423,17 +1504,17 @@ function W({ mask: { shape: e, voxels: t } }, [n, r, i]) {
 	return t[n + e[0] * (r + e[1] * i)];
 }
 // src/edit/editor.ts
-var Et = 3e4, Dt = 3e4, Ot = 1500, kt = 60, At = new Map(U.filter(([e]) => e !== "look").map(([e, , , t]) => [t, e])), jt = /* @__PURE__ */ new Set([
+var kt = 3e4, At = 3e4, jt = 1500, Mt = 60, G = "This draft can't be edited here any more; see at the right.", Nt = new Map(U.filter(([e]) => e !== "look").map(([e, , , t]) => [t, e])), Pt = /* @__PURE__ */ new Set([
 	"brush",
 	"lasso",
 	"fill",
 	"threshold",
 	"copy"
 ]);
-function Mt(e) {
+function Ft(e) {
 	return e.reduce((e, { length: t }) => e + t, 0);
 }
-var Nt = class {
+var It = class {
 	app;
 	draftId;
 	onFinalized;
@@ -1451,10 +1532,10 @@ var Nt = class {
 	settling = 0;
 	url;
 	constructor(e, t, n) {
-		this.app = e, this.draftId = t, this.onFinalized = n, this.url = `${e.data.apiBase}/v1/drafts/${encodeURIComponent(t)}`, this.keep = new tt(t, e.data.volumeId), this.settings = {
-			..._t(e.data.labels[0]?.index ?? 1),
-			...Ie(e.data, t)
-		}, this.activeMs = ze(t), this.pen = new Tt(e, this), this.panel = new yt(this, e.data.labels, e.data.unit), e.controls.row.after(this.panel.rows), e.onPointer = (e, t, n, r) => this.pen.pointer(e, t, n, r), e.onDecorate = (e) => this.pen.outline(e), e.root.addEventListener("keydown", this.onKey, { capture: !0 }), e.root.addEventListener("pointerdown", this.onPress, { capture: !0 }), window.addEventListener("beforeunload", this.onLeave), this.show();
+		this.app = e, this.draftId = t, this.onFinalized = n, this.url = `${e.data.apiBase}/v1/drafts/${encodeURIComponent(t)}`, this.keep = new it(t, e.data.volumeId), this.settings = {
+			...bt(e.data.labels[0]?.index ?? 1),
+			...Je(e.data, t)
+		}, this.activeMs = Ze(t), this.pen = new Ot(e, this), this.panel = new St(this, e.data.labels, e.data.unit), e.controls.row.after(this.panel.rows), e.onPointer = (e, t, n, r) => this.pen.pointer(e, t, n, r), e.onDecorate = (e) => this.pen.outline(e), e.root.addEventListener("keydown", this.onKey, { capture: !0 }), e.root.addEventListener("pointerdown", this.onPress, { capture: !0 }), window.addEventListener("beforeunload", this.onLeave), this.show();
 	}
 	destroy() {
 		this.panel.rows.remove(), this.app.onPointer = this.app.onDecorate = null, this.app.root.removeEventListener("keydown", this.onKey, { capture: !0 }), this.app.root.removeEventListener("pointerdown", this.onPress, { capture: !0 }), window.removeEventListener("beforeunload", this.onLeave), clearTimeout(this.settling);
@@ -1466,32 +1547,35 @@ var Nt = class {
 		};
 	}
 	async adopt(e) {
-		let t = e.head ?? qe, n = Ae(e, this.app.data.labels.map(({ index: e }) => e)), [r, i, a] = await Promise.all([
-			be(this.url, t),
-			xe(this.url),
+		let t = e.head ?? be, n = He(e, this.app.data.labels.map(({ index: e }) => e)), [r, i, a] = await Promise.all([
+			Me(this.url, t),
+			Ne(this.url),
 			this.keep.list()
 		]);
 		this.region = i.reviewed ?? F, this.edited = i.edited;
-		let o = new Ne(n, () => this.app.store.scene.full);
+		let o = new Ge(n, () => this.app.store.scene.full);
 		o.remember(r);
-		let s = new Qe(this.url, t, {
+		let s = new De(this.url, t, {
 			fetch: (e, t) => fetch(e, {
 				...t,
-				signal: AbortSignal.timeout(Dt)
+				signal: AbortSignal.timeout(At)
 			}),
 			wait: (e) => new Promise((t) => setTimeout(t, e)),
-			onState: (e) => this.panel.tell(e),
+			onState: (e, t) => this.onState(e, t),
 			keep: (e) => this.keep.put(e),
 			drop: (e) => this.keep.delete(e)
-		}), c = await we(this.url, a, o, s, this.taken, (e) => this.keep.delete(e));
+		}), c = await Ie(this.url, a, o, s, this.taken, (e) => this.keep.delete(e));
 		return c.region && (this.region = c.region), c.nEdits && this.settle(s), this.panel.say([c.nEdits ? `${c.nEdits} strokes that had not been saved were added again.` : "", c.isReviewLost ? "What you marked as reviewed before was not saved, and the mask has changed since: mark it again." : ""].join(" ").trim()), this.engine = o, this.journal = s, this.panel.tell(s.state), this.show(), this.offerStrays(o, s), n;
+	}
+	onState(e, t) {
+		this.panel.tell(e), e === "no_access" ? this.panel.tellNoAccess(t, () => this.journal?.retry()) : this.panel.takeBackNoAccess();
 	}
 	get taken() {
 		return /* @__PURE__ */ new Set([0, ...this.app.data.labels.map(({ index: e }) => e)]);
 	}
 	async offerStrays(e, t) {
 		let n = [];
-		for (let [e, t] of await this.keep.listOthers()) await De(`${this.app.data.apiBase}/v1/drafts/${encodeURIComponent(e)}`).catch(() => !1) && n.push(...t.filter((e) => e.operation !== "review" && Te(this.taken, e)).map((t) => ({
+		for (let [e, t] of await this.keep.listOthers()) await ze(`${this.app.data.apiBase}/v1/drafts/${encodeURIComponent(e)}`).catch(() => !1) && n.push(...t.filter((e) => e.operation !== "review" && Le(this.taken, e)).map((t) => ({
 			draft: e,
 			entry: t
 		})));
@@ -1501,7 +1585,7 @@ var Nt = class {
 				text: "Add them to this edit",
 				title: "Wherever a voxel is still what it was then",
 				run: () => {
-					let i = n.filter(({ entry: n }) => Ee(n, e, t)).length;
+					let i = n.filter(({ entry: n }) => Re(n, e, t)).length;
 					r(), this.panel.say(`${i} strokes were added.`), this.showChanges(), this.settle(t), this.show();
 				}
 			},
@@ -1518,7 +1602,7 @@ var Nt = class {
 		]);
 	}
 	change(e) {
-		e.tool && this.pen.giveUp(), Object.assign(this.settings, e), Le(this.app.data, this.draftId, this.settings), (e.label !== void 0 || e.tool) && this.panel.say(""), (e.label !== void 0 || e.locked) && this.app.showLabelList(), this.show(), this.app.draw();
+		e.tool && this.pen.giveUp(), Object.assign(this.settings, e), Ye(this.app.data, this.draftId, this.settings), (e.label !== void 0 || e.tool) && this.panel.say(""), (e.label !== void 0 || e.locked) && this.app.showLabelList(), this.show(), this.app.draw();
 	}
 	show() {
 		let { plane: e } = this.app.active, { shape: t } = this.app.store.scene.camera;
@@ -1543,7 +1627,7 @@ var Nt = class {
 	}
 	press(e) {
 		if (this.pen.key(e)) return !0;
-		let t = At.get(e);
+		let t = Nt.get(e);
 		if (t) this.change({ tool: t });
 		else if (e === "[" || e === "]") this.change({ sizeMm: Math.max(0, this.settings.sizeMm + (e === "]" ? 1 : -1)) });
 		else if (e === "v") this.reviewSlice();
@@ -1565,7 +1649,7 @@ var Nt = class {
 	}
 	refusal() {
 		let { tool: e, label: t } = this.settings;
-		return this.isBusy ? "Wait a moment: a tool is at work." : !this.journal || this.journal.isStuck ? "This draft can't be edited here any more; see at the right." : this.settings.isRanged && !this.app.store.isComplete() ? "The CT is still loading, and painting by value needs all of it. Wait a moment." : e === "erase" ? this.unhide() : this.settings.locked.has(t) ? `${this.nameOf(t)} is locked. Unlock it in the list at the right, or choose another label.` : this.app.state.hidden.has(t) ? `${this.nameOf(t)} is hidden. Show it in the list at the right first.` : this.unhide();
+		return this.isBusy ? "Wait a moment: a tool is at work." : !this.journal || this.journal.isStuck ? G : this.settings.isRanged && !this.app.store.isComplete() ? "The CT is still loading, and painting by value needs all of it. Wait a moment." : e === "erase" ? this.unhide() : this.settings.locked.has(t) ? `${this.nameOf(t)} is locked. Unlock it in the list at the right, or choose another label.` : this.app.state.hidden.has(t) ? `${this.nameOf(t)} is hidden. Show it in the list at the right first.` : this.unhide();
 	}
 	unhide() {
 		return this.app.state.isMaskHidden && this.app.set({ isMaskHidden: !1 }), null;
@@ -1584,7 +1668,7 @@ var Nt = class {
 		return n ? `Nothing changed: ${n} may not be painted over (locked, hidden, or not chosen under Over).` : t ? `Nothing changed: no value here lies in the range of "only ${this.app.data.unit}".` : "";
 	}
 	record(e) {
-		e && (this.journal?.edit(e), this.edited = lt(this.edited, e.runs, this.app.store.scene.camera.shape), (e.operation === "undo" || e.operation === "redo") && this.journal && this.settle(this.journal), this.app.showVolumes()), this.show();
+		e && (this.journal?.edit(e), this.edited = ft(this.edited, e.runs, this.app.store.scene.camera.shape), (e.operation === "undo" || e.operation === "redo") && this.journal && this.settle(this.journal), this.app.showVolumes()), this.show();
 	}
 	showChanges() {
 		let e = this.engine?.takeTouched();
@@ -1597,24 +1681,24 @@ var Nt = class {
 		this.step("redo");
 	}
 	step(e) {
-		this.engine && this.journal && !this.journal.isStuck && !this.isBusy && (this.noteActivity(), this.record(this.engine[e]()), this.showChanges());
+		this.engine && this.journal && !this.isBusy && (this.journal.isStuck ? this.panel.say(G) : (this.noteActivity(), this.record(this.engine[e]()), this.showChanges()));
 	}
 	settle(e) {
 		clearTimeout(this.settling), this.settling = window.setTimeout(() => {
 			e.flush().then(async () => {
-				let { hash: t, edited: n } = await xe(this.url);
+				let { hash: t, edited: n } = await Ne(this.url);
 				t === e.next.hash && (this.edited = n, this.show(), this.app.draw());
 			}).catch(() => void 0);
-		}, Ot);
+		}, jt);
 	}
 	noteActivity() {
 		let e = performance.now();
-		e - this.seenAt < Et && (this.activeMs += e - this.seenAt), this.seenAt = e, O(this.draftId, this.activeMs);
+		e - this.seenAt < kt && (this.activeMs += e - this.seenAt), this.seenAt = e, Qe(this.draftId, this.activeMs);
 	}
 	grow(e) {
 		let { isRanged: t, range: n, growMm: r } = this.settings, { huOffset: i, unit: a } = this.app.data, o = this.app.store.valueOf(e);
 		if (o === null) return;
-		let [s, c] = t ? [n[0] - i, n[1] - i] : [o - kt, o + kt], l = `${s + i} to ${c + i} ${a}, at most ${r} mm away`;
+		let [s, c] = t ? [n[0] - i, n[1] - i] : [o - Mt, o + Mt], l = `${s + i} to ${c + i} ${a}, at most ${r} mm away`;
 		this.compute("grow", {
 			seed: e,
 			low_hu: s,
@@ -1637,8 +1721,8 @@ var Nt = class {
 	drawnSlices(e) {
 		let { shape: t } = this.app.store.scene.camera, n = /* @__PURE__ */ new Set();
 		for (let { operation: r, label: i, runs: a } of this.engine?.done ?? []) {
-			if (i !== this.settings.label || !jt.has(r)) continue;
-			let o = ct(a, t)[e];
+			if (i !== this.settings.label || !Pt.has(r)) continue;
+			let o = dt(a, t)[e];
 			o.size === 1 && n.add([...o][0]);
 		}
 		return n.size > 1 ? [...n].sort((e, t) => e - t) : null;
@@ -1648,13 +1732,16 @@ var Nt = class {
 		if (r && i) {
 			this.setBusy(!0), this.panel.say("Working ...");
 			try {
-				if (!await i.flush()) return;
-				let o = this.rules(), s = [0, ...this.app.data.labels.map(({ index: e }) => e)].filter((e) => e !== a && !o.locked.has(e) && (!o.only || o.only.has(e))), c = await Se(this.url, i.next, e, a, {
+				if (!await i.flush()) {
+					this.panel.say("");
+					return;
+				}
+				let o = this.rules(), s = [0, ...this.app.data.labels.map(({ index: e }) => e)].filter((e) => e !== a && !o.locked.has(e) && (!o.only || o.only.has(e))), c = await Pe(this.url, i.next, e, a, {
 					...t,
 					over: s
 				}), l = r.apply(e, a, c);
 				this.record(l), this.showChanges();
-				let u = Mt(c);
+				let u = Ft(c);
 				this.panel.say(l ? `${u.toLocaleString("en")} voxels changed${n && ` (${n})`}.` : `Nothing to change${n && ` (${n})`}.`);
 			} catch (e) {
 				this.panel.say(e instanceof Error ? e.message : String(e));
@@ -1686,7 +1773,7 @@ var Nt = class {
 		let l = t.end();
 		this.noteActivity(), this.record(l), this.showChanges();
 		let u = this.nameOf(this.settings.label);
-		l ? this.panel.say(`${Mt(l.runs).toLocaleString("en")} voxels of ${u} brought over from slice ${s + 1}.`) : c.length ? this.panel.say(this.whyNothing() || `Slice ${o + 1} has all of ${u} that slice ${s + 1} has.`) : this.panel.say(`Slice ${s + 1} has nothing of ${u} to bring over.`);
+		l ? this.panel.say(`${Ft(l.runs).toLocaleString("en")} voxels of ${u} brought over from slice ${s + 1}.`) : c.length ? this.panel.say(this.whyNothing() || `Slice ${o + 1} has all of ${u} that slice ${s + 1} has.`) : this.panel.say(`Slice ${s + 1} has nothing of ${u} to bring over.`);
 	}
 	setBusy(e) {
 		this.isBusy = e, this.show();
@@ -1695,7 +1782,7 @@ var Nt = class {
 		return this.app.data.labels.find(({ index: t }) => t === e)?.name ?? `Label ${e}`;
 	}
 	vouch(e) {
-		this.isBusy && this.panel.say("Wait a moment: a tool is at work."), !this.journal || this.journal.isStuck || this.isBusy || JSON.stringify(e) === JSON.stringify(this.region) || (this.region = e, this.journal.add("review", 0, new TextEncoder().encode(JSON.stringify(e))), this.noteActivity(), this.show(), this.app.draw());
+		this.isBusy ? this.panel.say("Wait a moment: a tool is at work.") : this.journal?.isOver && this.panel.say(G), !this.journal || this.journal.isOver || this.isBusy || JSON.stringify(e) === JSON.stringify(this.region) || (this.region = e, this.journal.add("review", 0, new TextEncoder().encode(JSON.stringify(e))), this.noteActivity(), this.show(), this.app.draw());
 	}
 	inUse() {
 		let { plane: e } = this.app.active;
@@ -1710,7 +1797,7 @@ var Nt = class {
 		let { name: e, slice: t } = this.inUse(), n = this.region[e];
 		this.region.whole || this.vouch({
 			...this.region,
-			[e]: R(n, t) ? nt(n, t) : L(n, t, t)
+			[e]: R(n, t) ? at(n, t) : L(n, t, t)
 		});
 	}
 	reviewRange(e, t) {
@@ -1756,9 +1843,9 @@ var Nt = class {
 			this.setBusy(!0), this.panel.say("Making a new version of the mask ...");
 			try {
 				if (await e.flush()) {
-					let t = await Ce(this.url, e.next, Math.round(this.activeMs / 1e3));
-					O(this.draftId, null), this.onFinalized(t);
-				}
+					let t = await Fe(this.url, e.next, Math.round(this.activeMs / 1e3));
+					Qe(this.draftId, null), this.onFinalized(t);
+				} else this.panel.say("No new version was made.");
 			} catch (e) {
 				this.panel.say(e instanceof Error ? e.message : String(e));
 			} finally {
@@ -1769,35 +1856,6 @@ var Nt = class {
 	finalize() {
 		this.makeMask();
 	}
-}, G = {
-	reviewedLabels: (e) => e === null ? "reviewed" : `reviewed: ${e} label${e === 1 ? "" : "s"} only`,
-	notReviewed: "not reviewed",
-	radiological: "Radiological (R left)",
-	neurological: "Neurological (R right)",
-	loadingVolume: "Loading the volume ...",
-	loadingFull: (e) => `Loading full resolution: ${Math.floor(e * 100)} %`,
-	loadingMask: (e) => `Loading the mask: ${Math.floor(e * 100)} %`,
-	volumeFailed: "The volume could not be loaded. ",
-	maskFailed: "The mask could not be loaded. ",
-	comparedFailed: "The mask to compare with could not be loaded. ",
-	unreachable: "The server could not be reached.",
-	plain: "This browser can't use its graphics hardware (WebGL2), so slices are drawn plainly: slower, no outline, no 3D. Another browser, or hardware acceleration switched on, gives the full view.",
-	tooLarge: "Slices are drawn plainly: slower, no outline, no 3D. ",
-	loadingSolid: "Loading the 3D view ...",
-	noSolid: "The 3D view could not be made.",
-	agreement: "both agree",
-	onlyIn: (e) => `only ${e}`,
-	difference: "Difference",
-	comparing: "Shown mask",
-	both: "Side by side",
-	nextDifference: "Next disagreement",
-	noDifference: "The two masks do not differ.",
-	otherLabel: "another label",
-	noLabels: "No labels",
-	hiddenLabels: (e) => `${e} label${e === 1 ? " is" : "s are"} hidden`,
-	showAll: "Show all",
-	noLabel: "no label",
-	label: (e) => `label ${e}`
 };
 // src/controls.ts
 function K(e, t) {
@@ -1806,11 +1864,11 @@ function K(e, t) {
 function q(e, t) {
 	return e.append(...t.map(([e, t]) => _("option", { value: e }, t))), e;
 }
-var Pt = class {
+var Lt = class {
 	preset = q(_("select", { "aria-label": "Window preset" }), [
 		...Object.keys(v),
 		y,
-		ee
+		b
 	].map((e) => [e, e]));
 	width = _("input", {
 		type: "number",
@@ -1840,7 +1898,7 @@ var Pt = class {
 	convention = q(_("select", {
 		"aria-label": "Convention",
 		class: "convention"
-	}), [["1", G.radiological], ["0", G.neurological]]);
+	}), [["1", S.radiological], ["0", S.neurological]]);
 	solid = _("button", {
 		type: "button",
 		title: "3D view (D)"
@@ -1885,7 +1943,7 @@ var Pt = class {
 	}
 };
 // src/find.ts
-function Ft(e, t, n) {
+function Rt(e, t, n) {
 	let [r, i] = e, a = t * r * i, o = [];
 	for (let e = 0; e < r * i; e++) n(a + e) && o.push([e % r, Math.floor(e / r)]);
 	let [s, c] = [0, 1].map((e) => o.reduce((t, n) => t + n[e], 0) / o.length), l = ([e, t]) => (e - s) ** 2 + (t - c) ** 2, u = o[0];
@@ -1896,17 +1954,17 @@ function Ft(e, t, n) {
 		t
 	] : null;
 }
-function It(e, t) {
+function zt(e, t) {
 	let [n, r, i] = e.shape, { voxels: a } = e, o = n * r, [s, c] = [-1, 0];
 	for (let e = 0; e < i; e++) {
 		let n = 0;
 		for (let r = e * o, i = r + o; r < i; r++) a[r] === t && n++;
 		n > c && ([s, c] = [e, n]);
 	}
-	return s < 0 ? null : Ft(e.shape, s, (e) => a[e] === t);
+	return s < 0 ? null : Rt(e.shape, s, (e) => a[e] === t);
 }
 // src/hooks.ts
-function Lt(e) {
+function Bt(e) {
 	let t = (t) => e.stage.panes[t];
 	return {
 		app: e,
@@ -1945,7 +2003,7 @@ function Lt(e) {
 	};
 }
 // src/keys.ts
-var J = [
+var Vt = [
 	[
 		["ArrowUp", "ArrowDown"],
 		"one slice up, down",
@@ -2027,7 +2085,7 @@ var J = [
 		"end measuring, close the card",
 		"escape"
 	]
-], Rt = [
+], Ht = [
 	["B E L P F", "brush, erase, lasso, polygon, fill"],
 	["W K", "grow from a click, pick a label"],
 	["[ ]", "smaller, larger brush"],
@@ -2035,7 +2093,7 @@ var J = [
 	["Ctrl+Z Ctrl+Y", "undo, redo"],
 	["Enter Backspace", "close a polygon, take a corner back"],
 	["Esc", "give up the stroke; back to looking"]
-], zt = [
+], Ut = [
 	["click, drag", "move the crosshair"],
 	["wheel", "slices"],
 	["Ctrl + wheel", "zoom"],
@@ -2043,7 +2101,7 @@ var J = [
 	["Shift or middle drag", "move the picture"],
 	["double click", "this plane large, or all"]
 ];
-function Bt(e, t) {
+function Wt(e, t) {
 	for (let t of [
 		"keydown",
 		"keyup",
@@ -2052,11 +2110,11 @@ function Bt(e, t) {
 	e.addEventListener("keydown", (e) => {
 		let n = e.target;
 		if (e.ctrlKey || e.metaKey || e.altKey || n.closest("input[type=number], select") || n.closest("input") && /^(Arrow|Page|Home|End)/.test(e.key)) return;
-		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = J.find(([e]) => e.includes(r));
+		let r = e.key === "=" ? "+" : e.key.length === 1 ? e.key.toLowerCase() : e.key, i = Vt.find(([e]) => e.includes(r));
 		i && t(i[2], r) && e.preventDefault();
 	});
 }
-function Vt(e, t) {
+function Gt(e, t) {
 	let n = (e) => e.map(([e, t]) => _("tr", {}, _("th", { scope: "row" }, e), _("td", {}, t))), r = (e) => e.map((e) => e.replace("Arrow", "").toUpperCase()).join(" ").replace("PAGEUP PAGEDOWN", "PgUp PgDn").replace("HOME END", "Home End").replace("UP DOWN", "↑ ↓").replace("ESCAPE", "Esc"), i = _("button", {
 		type: "button",
 		class: "close"
@@ -2065,33 +2123,33 @@ function Vt(e, t) {
 		class: "help",
 		role: "dialog",
 		"aria-label": "Keys and mouse"
-	}, _("div", { class: "columns" }, _("table", {}, _("caption", {}, "Keys"), ...n(J.map(([e, t]) => [r(e), t]))), _("div", {}, _("table", {}, _("caption", {}, "Mouse"), ...n(zt)), ...t ? [_("table", {}, _("caption", {}, "Editing"), ...n(Rt))] : [])), i);
+	}, _("div", { class: "columns" }, _("table", {}, _("caption", {}, "Keys"), ...n(Vt.map(([e, t]) => [r(e), t]))), _("div", {}, _("table", {}, _("caption", {}, "Mouse"), ...n(Ut)), ...t ? [_("table", {}, _("caption", {}, "Editing"), ...n(Ht))] : [])), i);
 }
 // src/labels_panel.ts
-function Ht(e, t, n) {
+function Kt(e, t, n) {
 	if (!t) {
 		e.replaceChildren();
 		return;
 	}
-	let r = _("select", { "aria-label": G.comparing });
+	let r = _("select", { "aria-label": S.comparing });
 	for (let [e, n] of [
-		["difference", G.difference],
-		["both", G.both],
+		["difference", S.difference],
+		["both", S.both],
 		["first", t[0]],
 		["second", t[1]]
 	]) r.append(_("option", { value: e }, n));
 	r.value = n.comparing, r.addEventListener("change", () => n.choose(r.value));
-	let i = _("button", { type: "button" }, G.nextDifference);
+	let i = _("button", { type: "button" }, S.nextDifference);
 	i.addEventListener("click", () => n.next());
 	let a = [
-		["#4db359", G.agreement],
-		["#f28c1f", G.onlyIn(t[0])],
-		["#4080ff", G.onlyIn(t[1])],
-		["#d940d9", G.otherLabel]
+		["#4db359", S.agreement],
+		["#f28c1f", S.onlyIn(t[0])],
+		["#4080ff", S.onlyIn(t[1])],
+		["#d940d9", S.otherLabel]
 	], o = n.comparing === "difference" ? a : [];
 	e.replaceChildren(_("div", { class: "choice" }, r, i), ...o.map(([e, t]) => _("span", {}, _("i", { style: `background:${e}` }), t)));
 }
-function Ut(e) {
+function qt(e) {
 	let { settings: t } = e;
 	return {
 		isDrawn: (e) => t.label === e,
@@ -2103,11 +2161,11 @@ function Ut(e) {
 		}
 	};
 }
-function Wt(e) {
+function Jt(e) {
 	return e == null ? "-" : `${e.toFixed(e < 10 ? 2 : 1)} ml`;
 }
-function Gt(e, t) {
-	let [n, r, i] = ie(e.color), a = _("input", {
+function Yt(e, t) {
+	let [n, r, i] = re(e.color), a = _("input", {
 		type: "checkbox",
 		"aria-label": `Show ${e.name}`
 	});
@@ -2118,7 +2176,7 @@ function Gt(e, t) {
 		title: `Go to ${e.name}`
 	}, e.name);
 	o.addEventListener("click", () => t.jumpTo(e.index));
-	let s = `background:rgb(${n},${r},${i})`, c = _("span", { class: "ml" }, Wt(e.volume_ml)), l = {
+	let s = `background:rgb(${n},${r},${i})`, c = _("span", { class: "ml" }, Jt(e.volume_ml)), l = {
 		class: "row",
 		"data-label": String(e.index)
 	};
@@ -2131,10 +2189,10 @@ function Gt(e, t) {
 		"aria-label": `Draw with ${e.name}`
 	}), { editing: d } = t;
 	u.addEventListener("click", () => d.draw(e.index));
-	let f = _("div", l, a, u, o, c, Kt(e, d));
+	let f = _("div", l, a, u, o, c, Xt(e, d));
 	return f.classList.toggle("drawn", d.isDrawn(e.index)), f;
 }
-function Kt(e, t) {
+function Xt(e, t) {
 	let n = t.isLocked(e.index), r = n ? "M4 7V5a3 3 0 0 1 6 0v2" : "M4 7V5a3 3 0 0 1 6 0", i = _("button", {
 		class: "lock",
 		type: "button",
@@ -2161,26 +2219,26 @@ function Kt(e, t) {
 	})));
 	return i.addEventListener("click", () => t.setLocked(e.index, !n)), i;
 }
-function qt(e, t) {
-	for (let n of e.querySelectorAll("[data-label]")) n.querySelector(".ml").textContent = Wt(t(Number(n.dataset.label)));
+function Zt(e, t) {
+	for (let n of e.querySelectorAll("[data-label]")) n.querySelector(".ml").textContent = Jt(t(Number(n.dataset.label)));
 }
-function Jt(e, t, n) {
-	let r = t.map((e) => Gt(e, n)), i = t.filter(({ index: e }) => n.isHidden(e)).length;
+function Qt(e, t, n) {
+	let r = t.map((e) => Yt(e, n)), i = t.filter(({ index: e }) => n.isHidden(e)).length;
 	if (i) {
-		let e = _("button", { type: "button" }, G.showAll);
+		let e = _("button", { type: "button" }, S.showAll);
 		e.addEventListener("click", () => n.showAll()), r.unshift(_("div", {
 			class: "hidden-labels",
 			role: "status"
-		}, G.hiddenLabels(i), e));
+		}, S.hiddenLabels(i), e));
 	}
 	let a = e.getRootNode(), o = a instanceof Document || a instanceof ShadowRoot ? a.activeElement : null, s = o && e.contains(o) ? o.getAttribute("aria-label") : null;
-	e.replaceChildren(...r.length ? r : [_("div", { class: "none" }, G.noLabels)]), s && [...e.querySelectorAll("[aria-label]")].find((e) => e.getAttribute("aria-label") === s)?.focus();
+	e.replaceChildren(...r.length ? r : [_("div", { class: "none" }, S.noLabels)]), s && [...e.querySelectorAll("[aria-label]")].find((e) => e.getAttribute("aria-label") === s)?.focus();
 }
 // src/measure.ts
-function Yt({ from: e, to: t }) {
+function J({ from: e, to: t }) {
 	return Math.hypot(t[0] - e[0], t[1] - e[1]);
 }
-var Xt = class {
+var $t = class {
 	lines = [];
 	open = null;
 	drag(e, t, n, r) {
@@ -2189,7 +2247,7 @@ var Xt = class {
 			slice: r[e.plane.normal],
 			from: n,
 			to: n
-		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || Yt(e) > 0), this.open = null);
+		}, this.lines.push(this.open)) : this.open && (this.open.to = n), (t === "up" || t === "cancel") && (this.lines = this.lines.filter((e) => e !== this.open || J(e) > 0), this.open = null);
 	}
 	clear() {
 		this.lines = [], this.open = null;
@@ -2200,7 +2258,7 @@ var Xt = class {
 				x: String(Math.max(n, i) + 6),
 				y: String((n > i ? r : o) + 4)
 			});
-			return s.textContent = `${Yt(t).toFixed(1)} mm`, [g("line", {
+			return s.textContent = `${J(t).toFixed(1)} mm`, [g("line", {
 				x1: String(n),
 				y1: String(r),
 				x2: String(i),
@@ -2208,7 +2266,7 @@ var Xt = class {
 			}), s];
 		});
 	}
-}, Zt = 4284068685, Qt = 4280257778, $t = 4294934592, en = 4292427993, tn = class {
+}, en = 4284068685, tn = 4280257778, nn = 4294934592, rn = 4292427993, an = class {
 	kind = "plain";
 	canvas = document.createElement("canvas");
 	scene = null;
@@ -2261,7 +2319,7 @@ var Xt = class {
 		let y = (e) => n.colors[e];
 		_ ? h(v, !1, (e) => {
 			let t = y(v.voxels[e]) ? v.voxels[e] : 0, n = y(_.voxels[e]) ? _.voxels[e] : 0;
-			return !t && !n ? 0 : t === n ? Zt : t && n ? en : t ? Qt : $t;
+			return !t && !n ? 0 : t === n ? en : t && n ? rn : t ? tn : nn;
 		}) : h(v, !1, (e, r, a) => !i(t, n) && (r + a) % 4 > 1 ? 0 : y(v.voxels[e]));
 	}
 	fill(e, t, n, r, i) {
@@ -2279,15 +2337,15 @@ var Xt = class {
 		}
 		this.slice.getContext("2d").putImageData(c, 0, 0);
 	}
-}, nn = 3;
+}, on = 3;
 function Y(e) {
-	let t = new tn();
+	let t = new an();
 	return e.setCanvas(t.canvas), t;
 }
-async function rn(e, t) {
-	if (t > nn || !("WebGL2RenderingContext" in window)) return {
+async function sn(e, t) {
+	if (t > on || !("WebGL2RenderingContext" in window)) return {
 		renderer: Y(e),
-		why: G.plain
+		why: S.plain
 	};
 	let n = document.createElement("canvas");
 	try {
@@ -2299,25 +2357,25 @@ async function rn(e, t) {
 	} catch (t) {
 		return console.warn(t), n.remove(), {
 			renderer: Y(e),
-			why: G.plain
+			why: S.plain
 		};
 	}
 }
 // src/strip.ts
-var an = 5;
-function on(e, t, n, { region: r, edited: i }) {
+var cn = 5;
+function ln(e, t, n, { region: r, edited: i }) {
 	let a = I(e.plane), o = n[e.plane.normal], s = t[e.plane.normal], c = e.width / o, l = (e, t, n) => e.map(([e, r]) => g("rect", {
 		class: t,
 		x: String(e * c),
 		width: String(Math.max(1, (r - e + 1) * c)),
 		y: String(n),
-		height: String(an)
-	})), u = rt(r, a, s, n), d = g("text", {
+		height: String(cn)
+	})), u = ot(r, a, s, n), d = g("text", {
 		class: u ? "vouched" : "unvouched",
 		x: "6",
 		y: "34"
 	});
-	return d.textContent = u ? G.reviewedLabels(r.labels?.length ?? null) : G.notReviewed, [
+	return d.textContent = u ? S.reviewedLabels(r.labels?.length ?? null) : S.notReviewed, [
 		g("rect", {
 			class: "track",
 			x: "0",
@@ -2325,7 +2383,7 @@ function on(e, t, n, { region: r, edited: i }) {
 			y: String(e.height - 10),
 			height: "10"
 		}),
-		...l(r.whole ? [[0, o - 1]] : r[a], "reviewed", e.height - an),
+		...l(r.whole ? [[0, o - 1]] : r[a], "reviewed", e.height - cn),
 		...l(i[a], "edited", e.height - 10),
 		g("rect", {
 			class: "now",
@@ -2342,7 +2400,7 @@ function X(e, t, n, r, i) {
 	let a = i ? `?ticket=${encodeURIComponent(i)}` : "";
 	return `${e.apiBase}/v1/${t}/${encodeURIComponent(n)}/levels/${r}${a}`;
 }
-async function sn(e, t, n) {
+async function un(e, t, n) {
 	let r = (t) => X(e, "volumes", e.volumeId, t, e.volumeTicket), i = d(r(2), t).catch(() => null);
 	n.onGeometry(await u(r(0), t));
 	let a = await i;
@@ -2350,15 +2408,15 @@ async function sn(e, t, n) {
 		t.aborted || n.onSlices(e, r);
 	});
 }
-async function cn(e, t, n, r, i, a, o) {
+async function dn(e, t, n, r, i, a, o) {
 	let s = await d(X(e, t, n, 0, r), a, (e, t) => o(t / e.shape[2])), c = p(s, i);
 	if (c) throw new h(c);
 	return s;
 }
 // src/solid.ts
-var ln = [150, 1400], un = class {
+var fn = [150, 1400], pn = class {
 	host;
-	message = _("div", { class: "message" }, G.loadingSolid);
+	message = _("div", { class: "message" }, S.loadingSolid);
 	made = null;
 	solid = null;
 	mask = null;
@@ -2383,19 +2441,19 @@ var ln = [150, 1400], un = class {
 	}
 	async make(e) {
 		let { nClosed: t } = this;
-		this.message.hidden = !1, this.message.textContent = G.loadingSolid;
+		this.message.hidden = !1, this.message.textContent = S.loadingSolid;
 		try {
 			let { Solid: n } = await import("./three_d-B2dBh39J.js"), r = await d(X(e, "volumes", e.volumeId, 1, e.volumeTicket), AbortSignal.timeout(12e4));
 			if (t !== this.nClosed) return null;
-			let i = await n.create(this.host), [a, o] = c(r), s = e.unit === "HU" ? ln.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
+			let i = await n.create(this.host), [a, o] = c(r), s = e.unit === "HU" ? fn.map((t) => t - e.huOffset) : [a + (o - a) / 3, o];
 			return i.setVolume(r, s), i.canvas.addEventListener("webglcontextlost", () => {
 				this.solid === i && this.close();
 			}), this.solid = i, this.message.hidden = !0, i;
 		} catch (e) {
-			return console.error(e), this.message.textContent = e instanceof h ? e.message : G.noSolid, this.made = null, null;
+			return console.error(e), this.message.textContent = e instanceof h ? e.message : S.noSolid, this.made = null, null;
 		}
 	}
-}, dn = 720, Z = [
+}, mn = 720, Z = [
 	"A",
 	"C",
 	"S",
@@ -2403,7 +2461,7 @@ var ln = [150, 1400], un = class {
 	"c",
 	"s"
 ], Q = 9;
-function fn(e, t) {
+function hn(e, t) {
 	let n = g("path", { class: "cross" }), r = g("g", { class: "marks" }), i = g("svg", {
 		class: "overlay",
 		"aria-hidden": "true"
@@ -2444,8 +2502,8 @@ function fn(e, t) {
 		]
 	};
 }
-var pn = class {
-	panes = [...o.map((e) => fn(e, !1)), ...o.map((e) => fn(e, !0))];
+var gn = class {
+	panes = [...o.map((e) => hn(e, !1)), ...o.map((e) => hn(e, !0))];
 	names = null;
 	side = _("div", { class: "side" });
 	solid = _("div", { class: "pane solid" });
@@ -2458,7 +2516,7 @@ var pn = class {
 	}
 	arrange(e, t, n) {
 		this.names = n;
-		let r = this.body.clientWidth < dn, i = r ? "180px" : "232px", [a, o] = ["\"A C P\" \"A S P\"", `3fr 2fr ${i}`], s = t ? "ACSD" : "ACS";
+		let r = this.body.clientWidth < mn, i = r ? "180px" : "232px", [a, o] = ["\"A C P\" \"A S P\"", `3fr 2fr ${i}`], s = t ? "ACSD" : "ACS";
 		if (n && e !== "3d") {
 			let t = e === "all" ? "" : Z[e];
 			s = t ? t + t.toLowerCase() : "ACSacs", [a, o] = t ? [`"${t} ${t.toLowerCase()} P"`, `1fr 1fr ${i}`] : ["\"A C S P\" \"a c s P\"", `1fr 1fr 1fr ${i}`];
@@ -2518,8 +2576,8 @@ var pn = class {
 			a.cross.setAttribute("d", `M0 ${u}H${l - Q}M${l + Q} ${u}H${c.width}M${l} 0V${u - Q}M${l} ${u + Q}V${c.height}`);
 		}
 	}
-}, mn = 32;
-function hn() {
+}, _n = 32;
+function vn() {
 	return {
 		camera: {
 			shape: [
@@ -2547,10 +2605,10 @@ function hn() {
 		compared: null
 	};
 }
-var gn = class {
+var yn = class {
 	data;
 	host;
-	scene = hn();
+	scene = vn();
 	geometry = null;
 	failed = /* @__PURE__ */ new Set();
 	loads = {
@@ -2585,10 +2643,10 @@ var gn = class {
 	async open() {
 		this.close();
 		let e = this.loads.volume = new AbortController();
-		this.scene = hn(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(G.loadingVolume);
+		this.scene = vn(), this.geometry = null, this.failed.clear(), this.host.onError("", null), this.host.onReady(""), this.host.onScene(), this.host.onStatus(S.loadingVolume);
 		let t = null, n = () => t ??= Promise.all([this.loadLabels("mask"), this.loadLabels("compared")]);
 		try {
-			if (await sn(this.data, e.signal, {
+			if (await un(this.data, e.signal, {
 				onGeometry: (t) => {
 					e.signal.aborted || this.setGeometry(t);
 				},
@@ -2599,7 +2657,7 @@ var gn = class {
 			}), e.signal.aborted) return;
 			await n(), e.signal.aborted || this.finish();
 		} catch (t) {
-			e.signal.aborted || this.fail("volume", G.volumeFailed, t);
+			e.signal.aborted || this.fail("volume", S.volumeFailed, t);
 		}
 	}
 	setGeometry(e) {
@@ -2614,7 +2672,7 @@ var gn = class {
 		let { scene: n } = this;
 		n.full || (n.full = e, this.host.onScene());
 		let r = n.nSlices, i = e.shape[2];
-		t === r || t - r < mn && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(G.loadingFull(t / i)));
+		t === r || t - r < _n && t < i || (n.nSlices = t, this.host.onSlices(r, t), this.failed.size || this.host.onStatus(S.loadingFull(t / i)));
 	}
 	async loadLabels(e) {
 		this.loads[e]?.abort();
@@ -2622,12 +2680,12 @@ var gn = class {
 		if (this.failed.delete(e), this.failed.size || this.host.onError("", null), this.setLabels(e, null), i && this.geometry) {
 			this.isComplete() && this.host.onReady("low");
 			try {
-				let o = await cn(n, r ? "drafts" : "masks", i, a, this.geometry, t.signal, (e) => {
-					this.isComplete() && !this.failed.size && this.host.onStatus(G.loadingMask(e));
+				let o = await dn(n, r ? "drafts" : "masks", i, a, this.geometry, t.signal, (e) => {
+					this.isComplete() && !this.failed.size && this.host.onStatus(S.loadingMask(e));
 				});
 				r && (o = await this.host.onDraft(o)), e === "compared" && n.compareTranslation && (o = f(o, n.compareTranslation)), t.signal.aborted || this.setLabels(e, o);
 			} catch (n) {
-				t.signal.aborted || this.fail(e, e === "mask" ? G.maskFailed : G.comparedFailed, n);
+				t.signal.aborted || this.fail(e, e === "mask" ? S.maskFailed : S.comparedFailed, n);
 			}
 		}
 	}
@@ -2638,16 +2696,16 @@ var gn = class {
 		this.isComplete() && (this.failed.size || this.host.onStatus(""), this.host.onReady("full"));
 	}
 	fail(e, t, n) {
-		this.failed.add(e), this.host.onError(t, n instanceof h ? n.message : G.unreachable);
+		this.failed.add(e), this.host.onError(t, n instanceof h ? n.message : S.unreachable);
 	}
-}, _n = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 7px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools button.primary{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000;font-weight:600}.edit .saved{flex:1;min-width:9em;font-weight:600}.edit .saved.error{color:var(--st-red-text-color,#c62828)}.edit input[type=number]{width:4em}.edit input[type=number]:placeholder-shown[placeholder]{width:5.5em}.editing{flex-direction:column;gap:5px;display:flex;position:relative}.group{gap:2px;display:inline-flex}.edit{gap:4px 8px}.note{flex:1;min-width:9em;font-weight:600}.edit .note:empty{flex:0;min-width:0}.menu{position:relative}.menu summary{cursor:pointer;white-space:nowrap;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;height:28px;padding:4px 8px;line-height:18px;list-style:none}.menu summary:after{content:\" ▾\"}.menu[open] summary{border-color:var(--st-primary-color,#1f6feb)}.menu-card{z-index:6;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;flex-direction:column;gap:7px;width:max-content;max-width:400px;max-height:420px;padding:10px 12px;display:flex;position:absolute;top:32px;left:0;overflow:auto;box-shadow:0 4px 24px #0006}.menu-card.leftwards{left:auto;right:0}.menu-card p{margin:0}.menu-card .line{flex-wrap:wrap;align-items:center;gap:5px;display:flex}.checks{grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:3px 10px;max-height:200px;display:grid;overflow:auto}.said{max-height:160px;overflow:auto}.slices{flex-wrap:wrap;align-items:center;gap:3px;display:flex}.tools button.slice{min-width:22px;height:22px;padding:0 5px}.tools button.slice.open{border-width:2px;border-color:#d9822b}.question{border:2px solid var(--st-primary-color,#1f6feb);border-radius:6px;flex-wrap:wrap;align-items:center;gap:6px 10px;padding:8px 10px;font-size:13px;display:flex}.question button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:4px;padding:2px 8px}.track{fill:#0009}.reviewed{fill:#3fb950}.edited{fill:#f0a030}.now{fill:#fff}.vouched,.unvouched{paint-order:stroke;stroke:#000;stroke-width:3px;font-size:12px}.marks text.vouched{fill:#56d364;font-size:12px}.marks text.unvouched{fill:#f0a030;font-size:12px}.row.drawn .text{font-weight:700}.row .swatch{cursor:pointer;border:1px solid #0005;border-radius:3px;flex:none;width:16px;height:16px;padding:0}.row.drawn .swatch{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:1px}.row .lock{color:inherit;opacity:.4;cursor:pointer;background:0 0;border:0;flex:none;padding:1px;display:flex}.row .lock[aria-pressed=true]{opacity:1;color:#c2410c}.brush{stroke:#ffd866;stroke-width:1.5px;fill:none}.tools input[type=range]{width:64px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{max-width:calc(50% - 16px);top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:11px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.hidden-labels{color:var(--st-orange-text-color,#b3470b);justify-content:space-between;align-items:center;gap:8px;padding:2px 0;font-weight:600;display:flex}.hidden-labels button{height:24px;font:inherit;color:inherit;cursor:pointer;background:0 0;border:1px solid;border-radius:4px;padding:1px 6px}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", vn = 24, yn = 360, bn = 600, xn = class {
+}, bn = ".sv{box-sizing:border-box;font:14px var(--st-font,sans-serif);color:var(--st-text-color,#222);flex-direction:column;gap:6px;display:flex;position:relative}.sv *,.sv :before{box-sizing:border-box}.sv [hidden]{display:none!important}.head{flex-wrap:wrap;align-items:center;gap:4px 10px;font-size:13px;display:flex}.badge{color:#fff;letter-spacing:.02em;white-space:nowrap;background:#b3470b;border-radius:4px;padding:2px 9px}.notice{flex:1;min-width:0;font-weight:600}.tools{flex-wrap:wrap;align-items:center;gap:4px 7px;font-size:13px;display:flex}.tools label{white-space:nowrap;align-items:center;gap:5px;display:flex}.tools input[type=number]{width:5em}.tools input[type=number],.tools select,.tools button,.help button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:2px 6px}.tools button{cursor:pointer;min-width:28px}.tools button[aria-pressed=true]{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000}.tools :is(select,button):disabled{opacity:.5}.tools button.primary{color:#fff;background:var(--st-primary-color,#1f6feb);border-color:#0000;font-weight:600}.edit .saved{flex:1;min-width:9em;font-weight:600}.edit .saved.error{color:var(--st-red-text-color,#c62828)}.edit input[type=number]{width:4em}.edit input[type=number]:placeholder-shown[placeholder]{width:5.5em}.editing{flex-direction:column;gap:5px;display:flex;position:relative}.group{gap:2px;display:inline-flex}.edit{gap:4px 8px}.note{flex:1;min-width:9em;font-weight:600}.edit .note:empty{flex:0;min-width:0}.menu{position:relative}.menu summary{cursor:pointer;white-space:nowrap;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;height:28px;padding:4px 8px;line-height:18px;list-style:none}.menu summary:after{content:\" ▾\"}.menu[open] summary{border-color:var(--st-primary-color,#1f6feb)}.menu-card{z-index:6;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;flex-direction:column;gap:7px;width:max-content;max-width:400px;max-height:420px;padding:10px 12px;display:flex;position:absolute;top:32px;left:0;overflow:auto;box-shadow:0 4px 24px #0006}.menu-card.leftwards{left:auto;right:0}.menu-card p{margin:0}.menu-card .line{flex-wrap:wrap;align-items:center;gap:5px;display:flex}.checks{grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:3px 10px;max-height:200px;display:grid;overflow:auto}.said{max-height:160px;overflow:auto}.slices{flex-wrap:wrap;align-items:center;gap:3px;display:flex}.tools button.slice{min-width:22px;height:22px;padding:0 5px}.tools button.slice.open{border-width:2px;border-color:#d9822b}.question{border:2px solid var(--st-primary-color,#1f6feb);border-radius:6px;flex-wrap:wrap;align-items:center;gap:6px 10px;padding:8px 10px;font-size:13px;display:flex}.question button{height:28px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);cursor:pointer;border-radius:4px;padding:2px 8px}.track{fill:#0009}.reviewed{fill:#3fb950}.edited{fill:#f0a030}.now{fill:#fff}.vouched,.unvouched{paint-order:stroke;stroke:#000;stroke-width:3px;font-size:12px}.marks text.vouched{fill:#56d364;font-size:12px}.marks text.unvouched{fill:#f0a030;font-size:12px}.row.drawn .text{font-weight:700}.row .swatch{cursor:pointer;border:1px solid #0005;border-radius:3px;flex:none;width:16px;height:16px;padding:0}.row.drawn .swatch{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:1px}.row .lock{color:inherit;opacity:.4;cursor:pointer;background:0 0;border:0;flex:none;padding:1px;display:flex}.row .lock[aria-pressed=true]{opacity:1;color:#c2410c}.brush{stroke:#ffd866;stroke-width:1.5px;fill:none}.tools input[type=range]{width:64px}input{accent-color:var(--st-primary-color,#1f6feb)}.body{border-radius:4px;flex:1;gap:4px;min-height:0;display:grid;position:relative}.picture{background:#000;border-radius:4px;width:100%;height:100%;display:block;position:absolute;inset:0}.pane{color:#e8e8e8;flex-direction:column;min-width:0;min-height:0;display:flex;position:relative;overflow:hidden}.surface{cursor:crosshair;touch-action:none;-webkit-user-select:none;user-select:none;flex:1;min-height:0;position:relative;overflow:hidden}.surface:focus-visible{outline:2px solid var(--st-primary-color,#1f6feb);outline-offset:-2px}.overlay{pointer-events:none;width:100%;height:100%;position:absolute;inset:0;overflow:hidden}.cross{stroke:#5adc78d9;stroke-width:1px;fill:none;shape-rendering:crispedges}.marks line{stroke:#ffd866;stroke-width:1.5px}.marks text{fill:#ffd866;paint-order:stroke;stroke:#000;stroke-width:3px;font-size:13px}.name,.letter{pointer-events:none;text-shadow:0 0 3px #000,0 0 3px #000;font-size:12px;position:absolute}.name{max-width:calc(50% - 16px);top:4px;left:6px}.letter{color:#ffd866;font-size:15px;font-weight:700;line-height:18px}.l0{top:calc(50% - 9px);left:6px}.l1{top:calc(50% - 9px);right:6px}.l2{top:3px;left:calc(50% - 5px)}.l3{bottom:11px;left:calc(50% - 5px)}.bar{background:#14161a;flex:none;align-items:center;gap:8px;height:22px;padding:0 6px;font-size:12px;display:flex}.bar input{flex:1;min-width:0;margin:0}.count{text-align:right;font-variant-numeric:tabular-nums;min-width:62px}.solid{background:#000}.solid-picture{cursor:grab;touch-action:none;width:100%;height:100%;position:absolute;inset:0}.solid .name{z-index:1}.message{margin:auto;padding:8px;font-size:13px}.legend{flex:none;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:1px;padding-bottom:4px;font-size:12px;display:grid}.choice{flex-wrap:wrap;grid-column:1/-1;gap:4px;padding-bottom:2px;display:flex}.choice>*{max-width:100%;height:26px;font:inherit;color:inherit;background:var(--st-secondary-background-color,#f0f2f6);border:1px solid var(--st-border-color,#999);border-radius:4px;padding:1px 6px;font-size:13px}.legend:empty{display:none}.legend span{align-items:center;gap:6px;display:flex}.legend i{border-radius:3px;flex:none;width:13px;height:13px}.side{background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#9995);border-radius:4px;flex-direction:column;gap:4px;min-width:0;min-height:0;padding:4px 8px;font-size:13px;display:flex;position:relative;overflow:hidden}.readout{white-space:pre-line;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;flex:none;min-height:2.6em;line-height:1.3}.status:empty,.hint:empty{display:none}.status.error{color:var(--st-red-text-color,#c62828);font-weight:600}.hint{font-size:12px}.labels{flex:1;min-height:0;overflow-y:auto}.hidden-labels{color:var(--st-orange-text-color,#b3470b);justify-content:space-between;align-items:center;gap:8px;padding:2px 0;font-weight:600;display:flex}.hidden-labels button{height:24px;font:inherit;color:inherit;cursor:pointer;background:0 0;border:1px solid;border-radius:4px;padding:1px 6px}.row{align-items:center;gap:6px;padding:1px 0;display:flex}.row input{flex:none;margin:0}.row i{border:1px solid #0005;border-radius:3px;flex:none;width:13px;height:13px}.row .text{min-width:0;font:inherit;color:inherit;text-align:left;cursor:pointer;overflow-wrap:anywhere;background:0 0;border:0;flex:1;padding:0}.row .text:hover{text-decoration:underline}.row .ml{font-variant-numeric:tabular-nums;white-space:nowrap}.none{opacity:.7}.help{z-index:5;background:var(--st-background-color,#fff);border:1px solid var(--st-border-color,#999);border-radius:6px;width:-moz-fit-content;width:fit-content;max-width:96%;max-height:calc(100% - 48px);margin:0 auto;padding:10px 16px;font-size:13px;position:absolute;inset:40px 0 auto;overflow:auto;box-shadow:0 4px 24px #0006}.help .columns{flex-wrap:wrap;align-items:flex-start;gap:8px 28px;display:flex}.help caption{text-align:left;padding-bottom:4px;font-weight:700}.help th{text-align:left;white-space:nowrap;vertical-align:top;padding:1px 14px 1px 0;font-weight:600}.help td{padding:1px 0}.help .close{cursor:pointer;margin-top:8px}", xn = 24, Sn = 360, Cn = 600, wn = class {
 	data;
 	root = _("div", {
 		class: "sv",
 		"data-ready": ""
 	});
-	stage = new pn();
-	state = te();
+	stage = new gn();
+	state = ee();
 	store;
 	onPointer = null;
 	onDecorate = null;
@@ -2655,8 +2713,8 @@ var gn = class {
 	renderer = null;
 	rendererReady = null;
 	nLost = 0;
-	solid = new un(this.stage.solid);
-	measuring = new Xt();
+	solid = new pn(this.stage.solid);
+	measuring = new $t();
 	hiddenLabels;
 	colors = /* @__PURE__ */ new Uint32Array(65536);
 	nDisagreements = 0;
@@ -2682,17 +2740,17 @@ var gn = class {
 	observer = new ResizeObserver(() => this.resize());
 	onWindow = () => this.resize();
 	constructor(e) {
-		this.data = e, this.store = new gn(e, this), this.hiddenLabels = new A(e), Object.assign(this.state, Be(e)), this.controls = new Pt({
+		this.data = e, this.store = new yn(e, this), this.hiddenLabels = new nt(e), Object.assign(this.state, et(e)), this.controls = new Lt({
 			setPreset: (e) => this.setPreset(e),
 			setWindow: (e, t) => this.setWindow(e, t),
 			set: (e) => this.set(e),
 			run: (e) => {
-				fe(this, e, "");
+				de(this, e, "");
 			}
-		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(_("style", {}, _n), _("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), ue(this), Bt(this.root, (e, t) => fe(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: Lt(this) }), this.showTexts(), this.showEditor(), this.store.open();
+		}), this.stage.side.append(this.readout, this.status, this.hint, this.legend, this.labelList), this.root.append(_("style", {}, bn), _("div", { class: "head" }, this.badge, this.notice), this.controls.row, this.stage.body), le(this), Wt(this.root, (e, t) => de(this, e, t)), window.addEventListener("resize", this.onWindow), Object.assign(this.root, { segloop: Bt(this) }), this.showTexts(), this.showEditor(), this.store.open();
 	}
 	update(e) {
-		(e.maskId !== this.data.maskId || e.compareMaskId !== this.data.compareMaskId) && (this.nDisagreements = 0), e.volumeId !== this.data.volumeId && (this.hiddenLabels = new A(e)), this.data = e, this.showEditor(), this.showTexts(), this.store.update(e), this.draw();
+		(e.maskId !== this.data.maskId || e.compareMaskId !== this.data.compareMaskId) && (this.nDisagreements = 0), e.volumeId !== this.data.volumeId && (this.hiddenLabels = new nt(e)), this.data = e, this.showEditor(), this.showTexts(), this.store.update(e), this.draw();
 	}
 	attached() {
 		let e = this.root.getRootNode(), t = e instanceof ShadowRoot ? e.host.closest(".stMainBlockContainer") : null;
@@ -2707,7 +2765,7 @@ var gn = class {
 		let e = this.data.draftId ?? null;
 		this.editor?.draftId !== e && (this.editor?.editor.destroy(), this.editor = e === null ? null : {
 			draftId: e,
-			editor: new Nt(this, e, (t) => this.trigger("finalized", {
+			editor: new It(this, e, (t) => this.trigger("finalized", {
 				draft_id: e,
 				mask_id: t
 			}))
@@ -2731,7 +2789,7 @@ var gn = class {
 	}
 	onScene() {
 		let e = this.renderer?.limit(this.store.scene.camera.shape);
-		e ? this.fallBack(`${e} ${G.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
+		e ? this.fallBack(`${e} ${S.tooLarge}`) : (this.renderer?.setScene(this.store.scene), this.markReady(), this.draw());
 	}
 	async firstImage() {
 		await this.startRenderer(), this.drawNow();
@@ -2757,7 +2815,7 @@ var gn = class {
 		this.renderer && (e || t) && (this.root.dataset.ready ||= "low");
 	}
 	startRenderer() {
-		return this.rendererReady ??= rn(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
+		return this.rendererReady ??= sn(this.stage, this.nLost).then(({ renderer: e, why: t }) => {
 			this.hint.textContent = t, this.adopt(e);
 		}), this.rendererReady;
 	}
@@ -2808,12 +2866,12 @@ var gn = class {
 		if (e && this.root.isConnected && (this.stage.decorate(e, this.state.cross, (t) => [
 			...this.measuring.marks(t, this.state.cross),
 			...this.onDecorate?.(t, this.state.cross) ?? [],
-			...this.vouched ? on(t, this.state.cross, e.shape, this.vouched) : []
+			...this.vouched ? ln(t, this.state.cross, e.shape, this.vouched) : []
 		]), this.renderer)) try {
 			this.renderer.draw(this.stage.width, this.stage.height, this.stage.tiles(e), this.look());
 		} catch (e) {
 			if (this.renderer.kind === "plain") throw e;
-			console.error(e), this.fallBack(G.plain);
+			console.error(e), this.fallBack(S.plain);
 		}
 	}
 	resize() {
@@ -2826,14 +2884,14 @@ var gn = class {
 	roomBelow() {
 		let e = this.root.getBoundingClientRect().top, t = this.root.getRootNode(), n = t instanceof ShadowRoot ? t.host : this.root.parentElement;
 		for (; n; n = n.parentElement) e += n.scrollTop;
-		return Math.max(yn, Math.floor(window.innerHeight - e - vn));
+		return Math.max(Sn, Math.floor(window.innerHeight - e - xn));
 	}
 	showSolid() {
 		let { state: e, store: t, data: n } = this;
 		!e.is3d && e.layout !== "3d" || this.renderer?.kind !== "webgl" || this.solid.show(n, t.scene, this.colors);
 	}
 	set(e) {
-		Object.assign(this.state, e), ("preset" in e || "isOutline" in e || "is3d" in e) && Ve(this.data, this.state), ("layout" in e || "is3d" in e || "comparing" in e) && (this.arrange(), this.showSolid(), "comparing" in e && this.showComparing()), this.showState(), this.draw();
+		Object.assign(this.state, e), ("preset" in e || "isOutline" in e || "is3d" in e) && tt(this.data, this.state), ("layout" in e || "is3d" in e || "comparing" in e) && (this.arrange(), this.showSolid(), "comparing" in e && this.showComparing()), this.showState(), this.draw();
 	}
 	setPreset(e) {
 		let t = this.store.scene.full ?? this.store.scene.low, [n, r] = v[e] ?? [this.state.width, this.state.level];
@@ -2851,7 +2909,7 @@ var gn = class {
 		this.set({
 			width: e,
 			level: t,
-			preset: ee
+			preset: b
 		});
 	}
 	setCamera(e, t) {
@@ -2873,16 +2931,16 @@ var gn = class {
 		return this.card !== null;
 	}
 	toggleHelp() {
-		this.card?.remove(), this.card = this.card ? null : Vt(() => this.toggleHelp(), this.editor !== null), this.card && this.root.append(this.card);
+		this.card?.remove(), this.card = this.card ? null : Gt(() => this.toggleHelp(), this.editor !== null), this.card && this.root.append(this.card);
 	}
 	escape() {
 		this.card ? this.toggleHelp() : (this.measuring.clear(), this.set({ mode: "cross" }));
 	}
 	moveTo(e) {
-		this.store.geometry && (this.state.cross = ne(e, this.store.geometry.shape), this.hover(null), this.editor?.editor.show(), this.draw());
+		this.store.geometry && (this.state.cross = te(e, this.store.geometry.shape), this.hover(null), this.editor?.editor.show(), this.draw());
 	}
 	jumpTo(e) {
-		let { mask: t, compared: n } = this.store.scene, r = (t && It(t, e)) ?? (n && It(n, e));
+		let { mask: t, compared: n } = this.store.scene, r = (t && zt(t, e)) ?? (n && zt(n, e));
 		r && this.bring(r);
 	}
 	bring(e) {
@@ -2891,12 +2949,12 @@ var gn = class {
 	}
 	nextDisagreement() {
 		let { disagreements: e } = this.data, t = this.nDisagreements++ % e.length, n = e[t];
-		n && this.bring(n.centre), this.onStatus(n ? `${t + 1} of ${e.length}: ${n.text}` : G.noDifference);
+		n && this.bring(n.centre), this.onStatus(n ? `${t + 1} of ${e.length}: ${n.text}` : S.noDifference);
 	}
 	updateMask(e) {
 		this.renderer?.updateMask(e), this.hover(null), this.draw(), clearTimeout(this.solidTimer), this.solidTimer = window.setTimeout(() => {
 			this.solid.maskChanged(), this.showSolid();
-		}, bn);
+		}, Cn);
 	}
 	voxelAt(e, n) {
 		let [r, i] = [this.camera(), this.stage.panes[e]];
@@ -2908,7 +2966,7 @@ var gn = class {
 	}
 	showComparing() {
 		let { compareMaskId: e, maskName: t, compareName: n } = this.data;
-		Ht(this.legend, e ? [t, n] : null, {
+		Kt(this.legend, e ? [t, n] : null, {
 			comparing: this.state.comparing,
 			choose: (e) => this.set({ comparing: e }),
 			next: () => this.nextDisagreement()
@@ -2916,7 +2974,7 @@ var gn = class {
 	}
 	showLabelList() {
 		let e = this.editor?.editor;
-		Jt(this.labelList, this.data.labels, {
+		Qt(this.labelList, this.data.labels, {
 			isHidden: (e) => this.state.hidden.has(e),
 			setHidden: (e, t) => {
 				this.hiddenLabels.set(this.data.labels.find((t) => t.index === e), t), this.showHidden();
@@ -2925,7 +2983,7 @@ var gn = class {
 				this.hiddenLabels.showAll(), this.showHidden();
 			},
 			jumpTo: (e) => this.jumpTo(e),
-			editing: e ? Ut(e) : null
+			editing: e ? qt(e) : null
 		}), this.showVolumes();
 	}
 	showHidden() {
@@ -2935,17 +2993,17 @@ var gn = class {
 		let e = this.editor?.editor.engine?.counts;
 		if (!e) return;
 		let t = this.store.scene.camera.spacing.reduce((e, t) => e * t, 1 / 1e3);
-		qt(this.labelList, (n) => e[n] * t);
+		Zt(this.labelList, (n) => e[n] * t);
 	}
 	showColors() {
-		this.colors = ae(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
+		this.colors = ie(this.data.labels, this.state.hidden), this.renderer?.setColors(this.colors), this.showSolid(), this.draw();
 	}
 	showState() {
 		this.controls.show(this.state, this.store.scene.mask !== null, this.renderer?.kind === "plain");
 	}
 	nameAt(e, t) {
 		let n = m(this.store.scene[e], t);
-		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? G.label(n) : G.noLabel;
+		return n === null ? "" : n ? this.data.labels.find(({ index: e }) => e === n)?.name ?? S.label(n) : S.noLabel;
 	}
 	hover(e) {
 		let t = e ?? this.state.cross, n = this.store.geometry && this.store.valueOf(t);
@@ -2953,12 +3011,12 @@ var gn = class {
 		let [r, i] = [this.nameAt("mask", t), this.nameAt("compared", t)], a = i ? `${this.data.maskName}: ${r} · ${this.data.compareName}: ${i}` : r;
 		this.readout.textContent = `${n + this.data.huOffset} ${this.data.unit}${a && ` · ${a}`}\nvoxel ${t.join(", ")}`;
 	}
-}, $ = /* @__PURE__ */ new Map(), Sn = 2;
-function Cn({ data: e, parentElement: t, setTriggerValue: n }) {
+}, $ = /* @__PURE__ */ new Map(), Tn = 2;
+function En({ data: e, parentElement: t, setTriggerValue: n }) {
 	let r = $.get(e.instance);
-	r ? (r.update(e), $.delete(e.instance)) : r = new xn(e), $.set(e.instance, r);
+	r ? (r.update(e), $.delete(e.instance)) : r = new wn(e), $.set(e.instance, r);
 	for (let [e, t] of $) {
-		if ($.size <= Sn) break;
+		if ($.size <= Tn) break;
 		t.root.isConnected || t === r || (t.destroy(), $.delete(e));
 	}
 	let i = r;
@@ -2966,4 +3024,4 @@ function Cn({ data: e, parentElement: t, setTriggerValue: n }) {
 		i.root.parentNode === t && i.root.remove();
 	};
 }
-export { Cn as default };
+export { En as default };

@@ -1,7 +1,8 @@
 // A draft as the API keeps it: its voxels are loaded like a mask's; here are its edits, its tools, its end and its head.
 import { LoadError, type Grid } from '../grid'
+import { TEXT } from '../text'
 import type { Computed, Engine } from './engine'
-import type { Entry, Head, Journal } from './journal'
+import { isNoAccess, type Entry, type Head, type Journal } from './journal'
 import type { Region, Slices } from './region'
 import { decode, toRuns, type Run } from './runs'
 
@@ -16,7 +17,8 @@ const UNDOABLE = 200 // so many edits back can be undone after a reload
 async function ask(url: string, init: RequestInit = {}): Promise<Response> {
   const answer = await fetch(url, { credentials: 'same-origin', ...init })
   if (answer.ok) return answer
-  const problem = (await answer.json().catch(() => ({}))) as { detail?: string }
+  const problem = (await answer.json().catch(() => ({}))) as { detail?: string; code?: string }
+  if (isNoAccess(answer.status, problem.code)) throw new LoadError(`${TEXT.noAccess}. ${TEXT.noAccessWhy}`)
   throw new LoadError(problem.detail ?? `The server answered ${answer.status}.`)
 }
 

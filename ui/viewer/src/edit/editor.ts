@@ -6,7 +6,7 @@ import type { Vouched } from '../strip'
 import { changes, finalize, isOver, latestEdits, recover, restore, runTool, takes, widen } from './draft'
 import { Engine, type Computed, type Edit, type Rules } from './engine'
 import { keepActiveMs, keepSettings, keptActiveMs, keptSettings } from '../kept'
-import { Journal, NO_HEAD, type Entry } from './journal'
+import { Journal, NO_HEAD, type Entry, type State } from './journal'
 import { Keep } from './keep'
 import { Panel } from './panel'
 import { Pen } from './pen'
@@ -19,6 +19,7 @@ const IDLE_MS = 30_000 // a longer pause is not work
 const PATIENCE_MS = 30_000 // an answer that takes longer is not coming
 const SETTLE_MS = 1500 // after an undo, until the server is asked what is still edited
 const GROW_AROUND = 60 // values around the seed's that a structure grows through, where no range is set
+const STUCK = 'This draft can\'t be edited here any more; see at the right.'
 const KEYS = new Map<string, Tool>(TOOLS.filter(([tool]) => tool !== 'look').map(([tool, , , key]) => [key, tool]))
 const DRAWN: ReadonlySet<string> = new Set(['brush', 'lasso', 'fill', 'threshold', 'copy'])
 
@@ -80,7 +81,7 @@ export class Editor implements EditorHost {
     const journal = new Journal(this.url, head, {
       fetch: (url, init) => fetch(url, { ...init, signal: AbortSignal.timeout(PATIENCE_MS) }),
       wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-      onState: (state) => this.panel.tell(state),
+      onState: (state, waiting) => this.onState(state, waiting),
       keep: (entry) => this.keep.put(entry),
       drop: (entry) => this.keep.delete(entry),
     })
@@ -97,6 +98,12 @@ export class Editor implements EditorHost {
     this.show()
     void this.offerStrays(engine, journal)
     return grid
+  }
+
+  private onState(state: State, waiting: number): void {
+    this.panel.tell(state)
+    if (state === 'no_access') this.panel.tellNoAccess(waiting, () => this.journal?.retry())
+    else this.panel.takeBackNoAccess()
   }
 
   /** The labels that this draft takes. */
@@ -203,7 +210,7 @@ export class Editor implements EditorHost {
   refusal(): string | null {
     const { tool, label } = this.settings
     if (this.isBusy) return 'Wait a moment: a tool is at work.'
-    if (!this.journal || this.journal.isStuck) return 'This draft can\'t be edited here any more; see at the right.'
+    if (!this.journal || this.journal.isStuck) return STUCK
     // Voxels that have not arrived yet read as 0, which may well lie in the range.
     if (this.settings.isRanged && !this.app.store.isComplete()) return 'The CT is still loading, and painting by value needs all of it. Wait a moment.'
     if (tool === 'erase') return this.unhide()
@@ -253,7 +260,11 @@ export class Editor implements EditorHost {
   redo(): void { this.step('redo') }
 
   private step(which: 'undo' | 'redo'): void {
-    if (!this.engine || !this.journal || this.journal.isStuck || this.isBusy) return
+    if (!this.engine || !this.journal || this.isBusy) return
+    if (this.journal.isStuck) {
+      this.panel.say(STUCK)
+      return
+    }
     this.noteActivity()
     this.record(this.engine[which]())
     this.showChanges()
@@ -322,7 +333,10 @@ export class Editor implements EditorHost {
     this.setBusy(true)
     this.panel.say('Working ...')
     try {
-      if (!(await journal.flush())) return
+      if (!(await journal.flush())) {
+        this.panel.say('')
+        return
+      }
       const rules = this.rules()
       const known = [0, ...this.app.data.labels.map(({ index }) => index)]
       const over = known.filter((index) => index !== label && !rules.locked.has(index) && (!rules.only || rules.only.has(index)))
@@ -389,7 +403,8 @@ export class Editor implements EditorHost {
   private vouch(region: Region): void {
     // While the mask is being made, what is said now would not be part of it.
     if (this.isBusy) this.panel.say('Wait a moment: a tool is at work.')
-    if (!this.journal || this.journal.isStuck || this.isBusy || JSON.stringify(region) === JSON.stringify(this.region)) return
+    else if (this.journal?.isOver) this.panel.say(STUCK)
+    if (!this.journal || this.journal.isOver || this.isBusy || JSON.stringify(region) === JSON.stringify(this.region)) return
     this.region = region
     this.journal.add('review', 0, new TextEncoder().encode(JSON.stringify(region)))
     this.noteActivity()
@@ -445,7 +460,7 @@ export class Editor implements EditorHost {
         const maskId = await finalize(this.url, journal.next, Math.round(this.activeMs / 1000))
         keepActiveMs(this.draftId, null)
         this.onFinalized(maskId)
-      }
+      } else this.panel.say('No new version was made.')
     } catch (error) {
       this.panel.say(error instanceof Error ? error.message : String(error))
     } finally {

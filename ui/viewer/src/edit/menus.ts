@@ -183,6 +183,11 @@ export class QuestionCard {
       })))
     this.node.hidden = false
   }
+
+  /** Ask it no more, where it is still asked. */
+  takeBack(question: string): void {
+    if (this.node.getAttribute('aria-label') === question) this.node.hidden = true
+  }
 }
 
 /** Finalize; where an edit lies outside of what is marked as reviewed, or nothing is marked, ask first. */

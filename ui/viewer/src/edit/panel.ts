@@ -2,6 +2,7 @@
 import { el } from '../dom'
 import type { Vec3 } from '../grid'
 import type { Label } from '../state'
+import { TEXT } from '../text'
 import type { State } from './journal'
 import { OverMenu, QuestionCard, ReviewMenu, ShapeMenu, button, finish, numberField, type Choice, type Menu } from './menus'
 import type { PlaneName, Region, Slices } from './region'
@@ -11,6 +12,7 @@ const SAID: Record<State, string> = {
   saved: 'All changes saved', saving: 'Saving ...',
   offline: 'No connection: changes are kept in this browser and sent as soon as it is back.',
   signed_out: 'Your sign-in has ended: sign in again in another tab. Changes are kept here and sent then.',
+  no_access: 'NOT SAVED: you may not edit here any more. Your last changes are kept in this browser.',
   conflict: 'NOT SAVED: this draft was changed in another window. Reload the page; your last strokes are kept and added again.',
   closed: 'NOT SAVED: this draft was finished or given up elsewhere. Reload the page.',
   not_yours: 'NOT SAVED: this draft belongs to somebody else. Go back and open your own.',
@@ -108,6 +110,16 @@ export class Panel {
   }
 
   ask(question: string, why: string, choices: Choice[]): void { this.question.ask(question, why, choices) }
+
+  /** Say that this person may not edit here now, and that `n` changes wait; until they may, or close it. */
+  tellNoAccess(n: number, retry: () => void): void {
+    this.ask(TEXT.noAccess, `${TEXT.noAccessWhy} ${TEXT.noAccessKept(n)}`, [
+      { text: 'Try again', title: 'Ask whether you may edit here now', run: retry },
+      { text: 'Close', title: 'It is tried again from time to time', run: () => undefined },
+    ])
+  }
+
+  takeBackNoAccess(): void { this.question.takeBack(TEXT.noAccess) }
 
   /** Say something about the last action; "" takes it back. */
   say(note: string): void { this.note.textContent = note }
