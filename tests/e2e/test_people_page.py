@@ -149,6 +149,8 @@ def test_two_people_see_only_what_is_theirs_and_lose_it_at_once(
         expect(one.get_by_text("No case matches.")).to_be_visible(timeout=30_000)
         expect(one.get_by_text(other)).to_have_count(0)
         expect(one.get_by_role("combobox", name="Project")).to_have_count(0)
+    expect(ute.get_by_text("Head and neck", exact=True)).to_be_visible()
+    expect(udo.get_by_text("South", exact=True)).to_be_visible()
     expect(udo.get_by_text("New CT", exact=True)).to_be_visible()
     expect(ute.get_by_text("New CT", exact=True)).to_have_count(0)
 
@@ -215,7 +217,9 @@ def test_two_people_see_only_what_is_theirs_and_lose_it_at_once(
     expect(udo.get_by_text("Ended (2)")).to_be_visible(timeout=60_000)
     assert asks(api, keys["short"], "south") == 401
 
-    # Who is no member any more is out with the next click, and so is what they had a ticket for.
+    # Who is no member any more is out with the next click, and so is what they had a ticket for; an open page says so by itself.
+    ute.goto(root)
+    expect(ute.get_by_text("north-1")).to_be_visible(timeout=60_000)
     part(page, "Members")
     choose_project(page, "Head and neck")
     remove = page.get_by_role("button", name="Remove from the project")
@@ -224,6 +228,8 @@ def test_two_people_see_only_what_is_theirs_and_lose_it_at_once(
     expect(page.get_by_text("ute is no member any more")).to_be_visible(timeout=30_000)
     assert browse(ute, "/api/v1/projects/default")[0] == 404
     assert httpx.get(content).status_code == 404
+    expect(ute.get_by_text("a member of no project")).to_be_visible(timeout=60_000)
+    expect(ute.get_by_text("project_unknown")).to_have_count(0)
     ute.goto(f"{root}/segment?volume={north['id']}")
     expect(ute.get_by_text("a member of no project")).to_be_visible(timeout=60_000)
 

@@ -17,8 +17,10 @@ _CORNER = """<style>
   padding: .15rem .6rem; cursor: pointer; opacity: .85 }}
 .segloop-account button:hover, .segloop-account button:focus-visible {{ opacity: 1; text-decoration: underline }}
 [data-testid="stTopNav"] {{ max-width: calc(100% - 18rem); margin-right: auto }}
-@media (max-width: 1200px) {{ /* the pages' names come first */
-  .segloop-account span {{ display: none }} [data-testid="stTopNav"] {{ max-width: calc(100% - 6rem) }} }}
+@media (max-width: 1200px) {{ /* the pages' names need the room, so the person's stands above the button, shortened */
+  .segloop-account {{ flex-direction: column; justify-content: center; align-items: flex-end; gap: .1rem; font-size: .8rem }}
+  .segloop-account span {{ max-width: 5.5rem; line-height: 1.2 }} .segloop-account button {{ padding: 0 .5rem }}
+  [data-testid="stTopNav"] {{ max-width: calc(100% - 6.5rem) }} }}
 </style><form class="segloop-account" method="post" action="/sign-out" title="{name}"><span>{name}</span>
 <button type="submit">Sign out</button></form>"""
 

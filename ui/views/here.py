@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from segloop.accounts.roles import Role
+from segloop.errors import SegloopError
 from segloop.schemas import Me, Project
 from ui.api_client import ApiClient
 from ui.views.text import plain
@@ -50,6 +51,12 @@ def find(api: ApiClient) -> Here | None:
     return found
 
 
+def look_again(error: SegloopError) -> None:
+    """Run the whole page again where a part of it met that the person was shut out: only the whole can say so, and to whom to go."""
+    if error.code in ("project_unknown", "unauthorized"):
+        st.rerun(scope="app")
+
+
 def go_to(here: Here, project_id: str) -> None:
     """Make the project that an opened object belongs to the place to work in."""
     chosen = next((one for one in here.choices if one.id == project_id), here.project)
@@ -62,8 +69,9 @@ def go_to(here: Here, project_id: str) -> None:
 
 
 def choose(here: Here) -> None:
-    """Offer the projects, where there is more than one, and keep the chosen one in the page's address."""
+    """Offer the projects and keep the chosen one in the page's address; where there is only one, name it."""
     if len(here.choices) < 2:
+        name(here)
         return
     st.query_params[_ADDRESS] = st.session_state[_CHOICE] = here.project.slug
     names = {one.slug: one.name for one in here.choices}
@@ -80,9 +88,8 @@ def choose(here: Here) -> None:
 
 
 def name(here: Here) -> None:
-    """Say which project the page is about, to whoever is in more than one."""
-    if len(here.choices) > 1:
-        st.caption(plain(here.project.name), width="content")
+    """Say which project the page is about."""
+    st.caption(plain(here.project.name), width="content")
 
 
 def _here(me: Me, mine: Sequence[Project], chosen: Project) -> Here:

@@ -31,6 +31,7 @@ def _table(api: ApiClient, here: Here, state: str | None) -> None:
     try:
         jobs = api.jobs(state, project=here.project.id, limit=shown)
     except SegloopError as error:
+        place.look_again(error)
         st.error(explain(error))
         return
     if not jobs:

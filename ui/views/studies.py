@@ -78,6 +78,7 @@ def _list(api: ApiClient, here: Here, choice: str, is_named: bool) -> None:
         ids = [series.id for series in found.items]
         who = identities.look_at_series(api, ids, place="studies") if is_named else {}
     except SegloopError as error:
+        place.look_again(error)
         st.error(explain(error))
         return
     st.caption(_counts(found.counts))

@@ -118,6 +118,7 @@ def _list(
         volumes = theirs.volume_ids if theirs else None
         found = api.worklist(here.project.slug, states=states, search=search, volumes=volumes, limit=shown)
     except SegloopError as error:
+        place.look_again(error)
         st.error(explain(error))
         return
     try:

@@ -42,10 +42,11 @@ def shown(slugs: list[str], *, is_site_admin: bool = False, address: str = "") -
     return page
 
 
-def test_one_project_is_no_choice() -> None:
+def test_one_project_is_no_choice_and_named() -> None:
     page = shown(["second"])
     assert page.markdown[0].value == "second viewer ['identity']"
     assert not page.selectbox and "project" not in page.query_params
+    assert [caption.value for caption in page.caption] == ["Second"]
 
 
 def test_another_project_is_chosen_kept_in_the_address_and_takes_nothing_along() -> None:
@@ -79,3 +80,38 @@ def test_whoever_is_in_no_project_is_told_whom_to_ask() -> None:
 def test_a_site_admin_has_every_role_and_their_permissions_everywhere() -> None:
     page = shown(["default", "second"], is_site_admin=True, address="second")
     assert page.markdown[0].value == "second admin ['identity']"
+
+
+def _removed_at_an_open_page() -> None:
+    import httpx
+    import streamlit as st
+
+    from segloop.errors import SegloopError
+    from tests import places
+    from ui.api_client import ApiClient
+    from ui.views import here
+
+    me = {"name": "vera", "kind": "person", "is_site_admin": False, "permissions": [], "projects": []}
+    answers = {"/v1/me": me, "/v1/projects": {"items": []}}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        known = answers.get(request.url.path)
+        gone = {"code": "project_unknown", "detail": "There is no such project."}
+        return httpx.Response(404, json=gone) if known is None else httpx.Response(200, json=known)
+
+    api = ApiClient(httpx.Client(base_url="http://api", transport=httpx.MockTransport(answer)))
+    is_first = st.session_state.setdefault("is_first", True)
+    st.session_state["is_first"] = False
+    found = places.here() if is_first else here.find(api)
+    if found is not None:
+        try:
+            api.worklist(found.project.slug)
+        except SegloopError as error:
+            here.look_again(error)
+            st.error(error.message)
+
+
+def test_whoever_is_removed_while_a_page_is_open_is_told_whom_to_ask() -> None:
+    page = AppTest.from_function(_removed_at_an_open_page).run(timeout=60)
+    assert not page.exception and not page.error
+    assert page.subheader[0].value == "No project yet" and "Ask an admin" in page.info[0].value
