@@ -25,6 +25,7 @@ from segloop.storage import ObjectStore
 from services.api import objects, rules
 from services.api.limits import Limits
 from services.api.objects import require_uuid
+from services.api.refusals import ACTOR, Refusals
 from services.api.viewer_copies import ViewerCopies
 from services.api.watch import Watcher
 
@@ -46,6 +47,7 @@ class Parts:
     oidc: Oidc | None
     limits: Limits
     copies: ViewerCopies
+    refusals: Refusals
 
     def narrow(self, projects: Collection[str] | None) -> "Parts":
         """Return the parts for some projects, or (None) for all: what else the database has, they don't see."""
@@ -69,7 +71,7 @@ def enter(request: Request) -> Entry:
     """Let a request in by the rule of its operation, before anything else looks at it.
 
     Raises:
-        Unauthorized: `unauthorized`, `ticket_invalid`, `ticket_expired`.
+        Unauthorized: `unauthorized`, `key_revoked`, `key_expired`, `ticket_invalid`, `ticket_expired`.
         Forbidden: `role_missing`, `permission_missing`, `key_not_allowed`. TooMany: `too_many_credentials`, `too_many_posts`.
         NotFound: as an absent object's, for one of a project that is not the actor's; InvalidInput: `id_invalid`.
     """
@@ -92,7 +94,7 @@ def enter(request: Request) -> Entry:
             actor = parts.bearers.again(anything, reference).without_permissions()
     if request.method == "POST":
         parts.limits.post(actor)
-    request.scope["segloop.actor"] = actor.name  # for the record of refusals
+    request.scope[ACTOR] = actor  # for the record of refusals
     named += [(kind, request.query_params[name]) for name, kind in rule.also if name in request.query_params]
     parts = parts.narrow(actor.projects)
     _allow(rule, actor, parts.engine, named)

@@ -5,13 +5,14 @@ import logging
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from segloop import errors, logs
 from segloop.schemas import Problem
 from segloop.web.bodies import BodyRefused
 from segloop.web.headers import ALWAYS
-from services.api import refusals, request_id
+from services.api import request_id
 from services.api.front import NOTHING
 
 log = logging.getLogger(__name__)
@@ -60,9 +61,8 @@ def problem(
 
 def _known(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.SegloopError)
-    refusals.note(request, error)
     status, title = next(((s, t) for kind, s, t in STATUS if isinstance(error, kind)), (500, "Error"))
-    return problem(
+    answer = problem(
         request,
         status=status,
         title=title,
@@ -70,6 +70,9 @@ def _known(request: Request, error: Exception) -> JSONResponse:
         detail=error.message,
         **error.details,
     )
+    # After the answer: it takes no longer for what there is than for what there isn't.
+    answer.background = BackgroundTask(request.app.state.parts.refusals.note, request, error)
+    return answer
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -19,6 +19,7 @@ from segloop.storage import open_store
 from services.api import errors, front, openapi
 from services.api.deps import Parts, enter
 from services.api.limits import Limits
+from services.api.refusals import Refusals
 from services.api.request_id import RequestId
 from services.api.routes import (
     audit,
@@ -88,11 +89,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         Oidc.from_settings(settings),
         Limits(settings),
         ViewerCopies(narrow(engine, None), store, sandbox, settings.scratch),
+        Refusals(engine),
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with sweeping(parts):
+        async with sweeping(parts), parts.refusals.telling():
             yield
         parts.copies.close()
         parts.sandbox.close()

@@ -1,63 +1,149 @@
-"""Put on record who was refused: some of each address, so that guessing passwords doesn't fill the record."""
+"""Put on record who was refused what, after the answer: also what an answer calls absent that is another project's."""
 
+import asyncio
 import logging
-import threading
-import time
-from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 
+from segloop.accounts.actor import Actor
+from segloop.accounts.keys.key import KeyOver
 from segloop.audit.record import record
-from segloop.database import transaction
-from segloop.errors import Forbidden, SegloopError, Unauthorized
+from segloop.database import Connection, Engine, narrow, transaction
+from segloop.errors import Forbidden, NotFound, SegloopError, Unauthorized
+from segloop.projects.owners.table import Owned, find_owned
+from services.api import named
+from services.api.named import Named
+from services.api.refusal_counts import Asker, RefusalCounts, Turn
 
 log = logging.getLogger(__name__)
-MOST_A_MINUTE = 10
-MOST_ADDRESSES = 10_000
+ACTOR = "segloop.actor"
+"""Where a request's scope holds the actor, once it is known who acts."""
+TELL_EVERY_S = 60.0
+_ANYONE = "anonymous"
 
-_lock = threading.Lock()
-_seen: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+@dataclass(frozen=True)
+class _Refusal:
+    who: str
+    object_type: str
+    object_id: str | None
+    project_id: str | None
+    detail: dict[str, object]
 
 
-def note(request: Request, error: Exception) -> None:
-    """Record a 401 or 403 with the route it was about; what can't be recorded must not keep the answer from going out."""
-    if not isinstance(error, Unauthorized | Forbidden):
-        return
-    address = request.client.host if request.client else ""
-    count = _count(address)
-    if count > MOST_A_MINUTE:
-        return
-    # The route's pattern, not the address: that may hold a ticket.
-    route = f"{request.scope.get('root_path', '')}{getattr(request.scope.get('route'), 'path', '')}"
-    try:
-        with transaction(request.app.state.parts.engine) as conn:
+class Refusals:
+    """Those of this process. What can't be put on record is counted, and told with what comes next."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = narrow(engine, None)
+        self._counts = RefusalCounts()
+
+    def note(self, request: Request, error: SegloopError) -> None:
+        """Record a 401 or 403, and a 404 for what there is and is not theirs who ask; any other error is none of these."""
+        try:
+            for refusal in self._of(request, error):
+                self._tell(request, refusal)
+        except SegloopError as failed:
+            log.warning("a refusal was not recorded: %s", failed.code)
+
+    def tell_untold(self, *, is_end: bool = False) -> None:
+        """Record how many refusals were not, of those whose minute is over (at the end: of all)."""
+        for asker, n in self._counts.take_untold(is_end=is_end):
+            detail = {"address": asker.address} if asker.address else {}
+            refusal = _Refusal(asker.name, "refusal", None, asker.project_id, {**detail})
+            try:
+                self._record(refusal, Turn(n, is_last=False))
+            except SegloopError as failed:
+                self._counts.add_untold(asker, n)
+                log.warning("%d refusals are not recorded yet: %s", n, failed.code)
+
+    @asynccontextmanager
+    async def telling(self) -> AsyncIterator[None]:
+        """Tell what was not told every minute while the block lasts, and at its end."""
+        task = asyncio.create_task(self._each_minute())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await run_in_threadpool(self.tell_untold, is_end=True)
+
+    async def _each_minute(self) -> None:
+        while True:
+            await asyncio.sleep(TELL_EVERY_S)
+            await run_in_threadpool(self.tell_untold)
+
+    def _of(self, request: Request, error: SegloopError) -> list[_Refusal]:
+        actor: Actor | None = request.scope.get(ACTOR)
+        route = _route(request)
+        detail: dict[str, object] = {"code": error.code, "address": _address(request)}
+        if isinstance(error, KeyOver):
+            detail["route"] = route
+            return [_Refusal(error.acts_as, "api_key", error.key_id, error.project_id, detail)]
+        if isinstance(error, Unauthorized) or (actor is None and isinstance(error, Forbidden)):
+            return [_Refusal(_ANYONE, "route", route, None, detail)]
+        if actor is None or not isinstance(error, Forbidden | NotFound):
+            return []
+        is_absent = isinstance(error, NotFound)
+        if is_absent and actor.is_site_admin:
+            return []  # all that there is is theirs
+        with transaction(self._engine) as conn:
+            found = _in_order(conn, named.of(request))
+        mine = [one for one in found if actor.is_site_admin or one.project_id in actor.roles]
+        told = [one for one in found if one not in mine] + ([] if is_absent else mine[:1])
+        if not told and not is_absent:
+            return [_Refusal(actor.name, "route", route, None, detail)]
+        detail["route"] = route
+        return [_Refusal(actor.name, one.object_type, one.object_id, one.project_id, detail) for one in told]
+
+    def _tell(self, request: Request, refusal: _Refusal) -> None:
+        address = _address(request) if refusal.who == _ANYONE else ""
+        asker = Asker(refusal.who, address, refusal.project_id)
+        turn = self._counts.take(asker)
+        if turn is None:
+            return
+        try:
+            self._record(refusal, turn)
+        except SegloopError:
+            self._counts.add_untold(asker, turn.n_untold + 1)
+            raise
+
+    def _record(self, refusal: _Refusal, turn: Turn) -> None:
+        more: dict[str, object] = {"is_last_told": True} if turn.is_last else {}
+        if turn.n_untold:
+            more["n_untold"] = turn.n_untold
+        with transaction(self._engine) as conn:
             record(
                 conn,
-                actor=str(request.scope.get("segloop.actor", "anonymous")),
+                actor=refusal.who,
                 action="access.refused",
-                object_type="route",
-                object_id=f"{request.method} {route}",
-                code=error.code,
-                address=address,
-                is_last_told=count == MOST_A_MINUTE,
+                object_type=refusal.object_type,
+                object_id=refusal.object_id,
+                project_id=refusal.project_id,
+                **refusal.detail,
+                **more,
             )
-    except SegloopError as failed:
-        log.warning("a refusal was not recorded: %s", failed.code)
 
 
-def forget() -> None:
-    """Begin to count anew."""
-    with _lock:
-        _seen.clear()
+def _in_order(conn: Connection, given: Named) -> list[Owned]:
+    """Return what there is of what a request names, in its order, and projects after what is in them."""
+    if not given.ids and not given.slugs:
+        return []
+    found = find_owned(conn, ids=given.ids, slugs=given.slugs)
+    places = {object_id: place for place, object_id in enumerate(given.ids)}
+    return sorted(found, key=lambda one: (one.object_type == "project", places.get(one.object_id, 0)))
 
 
-def _count(address: str) -> int:
-    """Return which refusal of this address within a minute this is."""
-    now = time.monotonic()
-    with _lock:
-        since, n = _seen.pop(address, (now, 0))
-        since, n = (now, 0) if now - since > 60 else (since, n)
-        _seen[address] = (since, n + 1)
-        while len(_seen) > MOST_ADDRESSES:
-            _seen.popitem(last=False)
-        return n + 1
+def _route(request: Request) -> str:
+    """Return a request's method and its route's pattern, not its address: that may hold a ticket."""
+    pattern = getattr(request.scope.get("route"), "path", "")
+    return f"{request.method} {request.scope.get('root_path', '')}{pattern}"
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from segloop.database import metadata, open_engine, transaction
 from segloop.settings import Settings
-from services.api import rules
+from services.api import refusal_counts, rules
 from services.api.main import create_app
 from tests import worlds
 
@@ -176,6 +176,7 @@ class Site:
     http: TestClient
     here: worlds.World
     there: worlds.World
+    tag: str
     bearers: dict[str, str]
     operations: list[Operation]
 
@@ -207,7 +208,7 @@ def site(settings: Settings) -> Iterator[Site]:
         tag = uuid.uuid4().hex[:6]
         with transaction(owner) as conn:
             here, there = worlds.make(conn, f"here{tag}"), worlds.make(conn, f"there{tag}")
-        found = Site(http, here, there, {"site": settings.token}, list(operations(http.app.routes)))  # type: ignore[attr-defined]
+        found = Site(http, here, there, tag, {"site": settings.token}, list(operations(http.app.routes)))  # type: ignore[attr-defined]
         for who in (*ROLES, "knower", "foreigner", "spare"):
             found.bearers[who] = _sign_in(found, f"{who}{tag}" if who != "spare" else "spare", here, there)
         yield found
@@ -228,6 +229,14 @@ def _sign_in(site: Site, name: str, here: worlds.World, there: worlds.World) -> 
     assert saved.status_code == 200, saved.text
     code = site.send("site", "POST", f"/v1/people/{name}/links").json()["code"]
     return str(site.send("nobody", "POST", "/v1/sessions", json={"code": code}).json()["key"])
+
+
+def refusals(site: Site, **given: Any) -> list[dict[str, Any]]:
+    """Return the refusals on record, oldest first, as somebody sees them (a site admin, unless another is given)."""
+    who = given.pop("who", "site")
+    answer = site.send(who, "GET", "/v1/audit", params={"action": "access.refused", "limit": 200, **given})
+    assert answer.status_code == 200, answer.text
+    return list(reversed(answer.json()["items"]))
 
 
 def told(answer: Any) -> tuple[int, Any]:
@@ -293,6 +302,58 @@ def _verdict(site: Site, operation: Operation, who: str, answer: Any) -> str:
     if status == 404 and of_project and told(site.ask(who, operation, None)) == (status, body):
         return "as absent"
     return "let in"
+
+
+def test_every_look_at_another_projects_object_is_on_its_projects_record(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusal_counts, "MOST_A_MINUTE", 10_000)
+    wrong = []
+    for operation in site.operations:
+        if not operation.of_project:
+            continue
+        before = len(refusals(site, by=f"foreigner{site.tag}"))
+        absent = site.ask("foreigner", operation, None)
+        n_absent = len(refusals(site, by=f"foreigner{site.tag}")) - before
+        answer = site.ask("foreigner", operation, site.here)
+        new = refusals(site, by=f"foreigner{site.tag}", project=site.here.slug)
+        new = new[-1:] if len(refusals(site, by=f"foreigner{site.tag}")) > before + n_absent else []
+        ids = {site.here.id(table) for table in (*TABLES.values(), "projects")}
+        is_told = [one["object_id"] for one in new if one["object_id"] in ids] and operation.path.endswith(
+            new[0]["detail"]["route"].partition(" ")[2]
+        )
+        if not is_told or n_absent != (absent.status_code == 403) or answer.status_code not in (403, 404):
+            wrong.append((operation.name, answer.status_code, n_absent, new))
+    assert not wrong
+
+
+def test_a_projects_admins_see_who_was_refused_in_it_and_nobody_elses(site: Site) -> None:
+    volume = site.here.id("volumes")
+    assert site.send("viewer", "POST", f"/v1/volumes/{volume}/drafts", json={}).status_code == 403
+    assert site.send("admin", "DELETE", f"/v1/volumes/{volume}").status_code == 403
+    assert (
+        site.send("viewer", "GET", f"/v1/volumes/{volume}/deidentified").json()["code"]
+        == "permission_missing"
+    )
+    assert site.send("viewer", "GET", f"/v1/projects/{site.here.slug}/members").status_code == 403
+    assert site.send("foreigner", "GET", f"/v1/volumes/{volume}").status_code == 404
+    mine = refusals(site, who="admin", project=site.here.slug)
+    assert [(one["actor"].removesuffix(site.tag), one["object_type"], one["object_id"], one["detail"]["code"],
+        one["detail"]["route"]) for one in mine] == [
+        ("viewer", "volume", volume, "role_missing", "POST /volumes/{volume_id}/drafts"),
+        ("admin", "volume", volume, "role_missing", "DELETE /volumes/{volume_id}"),
+        ("viewer", "volume", volume, "permission_missing", "GET /volumes/{volume_id}/deidentified"),
+        ("viewer", "project", site.here.project_id, "role_missing", "GET /projects/{project}/members"),
+        ("foreigner", "volume", volume, "volume_unknown", "GET /volumes/{volume_id}"),
+    ]  # fmt: skip
+    assert len(refusals(site, who="admin", project=site.here.slug, object_id=volume)) == 4
+    assert refusals(site, who="foreigner", project=site.there.slug) == []
+    # Ids that are nowhere give no event.
+    for who in ("foreigner", "site"):
+        by = "local" if who == "site" else f"{who}{site.tag}"
+        n = len(refusals(site, by=by))
+        assert site.send(who, "GET", f"/v1/volumes/{uuid.uuid4()}").status_code == 404
+        assert len(refusals(site, by=by)) == n
 
 
 def test_no_list_and_no_answer_shows_anything_of_another_project(site: Site) -> None:
@@ -382,8 +443,13 @@ def test_foreign_objects_in_bodies_and_queries_are_as_absent_ones(
         given = {"json": _named(body, site, world)} if body else {}
         return told(site.send(who, method, _named(path, site, world), **given))
 
-    absent, foreign = answer(None), answer(site.there)
+    by = f"{who}{site.tag}"
+    absent, n_refused = answer(None), len(refusals(site, by=by))
+    foreign = answer(site.there)
     assert foreign == absent
+    new = refusals(site, by=by)[n_refused:]
+    assert {one["project_id"] for one in new} == ({site.there.project_id} if absent[0] == 404 else set())
+    assert all(one["detail"]["code"] == absent[1]["code"] for one in new)
     assert absent[0] == 404 or said == "items", absent
     assert said in str(absent[1])
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -12,7 +13,7 @@ from segloop.audit.record import record
 from segloop.audit.seals import seal
 from segloop.database import Engine, open_engine, transaction
 from segloop.settings import Settings
-from services.api import refusals
+from services.api import refusal_counts
 from services.api.main import create_app
 
 
@@ -157,19 +158,93 @@ def test_nobody_changes_the_record_by_mistake(engine: Engine, owner: Engine, tab
 
 
 def test_who_is_refused_is_on_record_and_guessing_does_not_fill_it(settings: Settings) -> None:
-    refusals.forget()
     with TestClient(create_app(settings)) as http:
         for _ in range(15):
             assert http.get("/v1/projects", headers={"Authorization": "Bearer wrong"}).status_code == 401
-        signed_in = {"Authorization": f"Bearer {settings.token}"}
-        found = http.get("/v1/audit", params={"action": "access."}, headers=signed_in).json()["items"]
+        found = refused(http, settings)
         assert len(found) == 10
-        assert found[0]["object_id"].startswith("GET ") and found[0]["object_id"].endswith("/projects")
+        assert found[0]["object_id"] == "GET /projects"
         assert found[0]["detail"]["code"] == "unauthorized"
         assert found[0]["detail"]["is_last_told"] is True
-        exported = http.get("/v1/audit/export", headers=signed_in)
+        exported = http.get("/v1/audit/export", headers=signed_in(settings))
         lines = exported.text.splitlines()
         assert len(lines) > 10 and '"access.refused"' in exported.text
-        newest = http.get("/v1/audit", params={"limit": 1}, headers=signed_in).json()
+        newest = http.get("/v1/audit", params={"limit": 1}, headers=signed_in(settings)).json()
         assert newest["items"][0]["action"] == "audit.exported"
-        assert http.get("/v1/audit/head", headers=signed_in).json()["head"].count(":") == 1
+        assert http.get("/v1/audit/head", headers=signed_in(settings)).json()["head"].count(":") == 1
+    with TestClient(create_app(settings)) as http:  # what was not told is, when the API ends
+        last = refused(http, settings)[0]
+        assert (last["actor"], last["object_type"], last["object_id"]) == ("anonymous", "refusal", None)
+        assert last["detail"] == {"address": "testclient", "n_untold": 5}
+
+
+def signed_in(settings: Settings) -> dict[str, str]:
+    return {"Authorization": f"Bearer {settings.token}"}
+
+
+def refused(http: TestClient, settings: Settings, **given: str) -> list[dict[str, Any]]:
+    query = {"action": "access.", "limit": "200", **given}
+    return list(http.get("/v1/audit", params=query, headers=signed_in(settings)).json()["items"])
+
+
+def test_one_behind_a_router_hides_nobody_else_and_what_was_not_told_is_counted(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TestClient(create_app(settings), headers=signed_in(settings)) as http:
+        keys = {}
+        for name in ("loud", "quiet"):
+            body = {"name": name, "role": "viewer", "days": 1}
+            keys[name] = {
+                "Authorization": f"Bearer {http.post('/v1/projects/default/keys', json=body).json()['key']}"
+            }
+        members = "/v1/projects/default/members"
+        for _ in range(14):
+            assert http.get(members, headers=keys["loud"]).status_code == 403
+            assert http.get(members, headers={"Authorization": ""}).status_code == 401
+        assert http.get(members, headers=keys["quiet"]).status_code == 403
+        (quiet,) = refused(http, settings, by="key:quiet@default")
+        assert (quiet["object_type"], "n_untold" in quiet["detail"]) == ("project", False)
+        assert len(refused(http, settings, by="key:loud@default")) == 10
+        # Elsewhere it is told all the same: noise in one project hides nothing in another.
+        assert http.get("/v1/people", headers=keys["loud"]).status_code == 403
+        assert refused(http, settings, by="key:loud@default")[0]["object_id"] == "GET /people"
+        monkeypatch.setattr(refusal_counts, "WINDOW_S", -1.0)  # the minute is over
+        assert http.get(members, headers=keys["loud"]).status_code == 403
+        assert refused(http, settings, by="key:loud@default")[0]["detail"]["n_untold"] == 4
+
+
+def test_a_key_that_is_over_is_named_to_who_has_its_secret_and_on_record(
+    settings: Settings, owner: Engine
+) -> None:
+    with TestClient(create_app(settings), headers=signed_in(settings)) as http:
+        body = {"name": "over", "role": "viewer", "days": 1}
+        made = http.post("/v1/projects/default/keys", json=body).json()
+        project_id = http.get("/v1/projects/default").json()["id"]
+
+        def ask(value: str) -> dict[str, Any]:
+            answer = http.get("/v1/me", headers={"Authorization": f"Bearer {value}"})
+            assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
+            return dict(answer.json())
+
+        for code, change in (
+            ("key_expired", "UPDATE api_keys SET expires_at = now() - interval '1 s' WHERE id = :id"),
+            ("key_revoked", "UPDATE api_keys SET revoked_at = now() WHERE id = :id"),
+        ):
+            with transaction(owner) as conn:
+                conn.execute(text(change), {"id": made["id"]})
+            told = ask(made["key"])
+            assert told["code"] == code and code.removeprefix("key_") in told["detail"]
+            assert not {"acts_as", "key_id", "project_id"} & set(told)
+            event = refused(http, settings, project="default")[0]
+            assert (event["actor"], event["object_type"], event["object_id"]) == (
+                "key:over@default",
+                "api_key",
+                made["id"],
+            )
+            assert (event["detail"]["code"], event["detail"]["route"]) == (code, "GET /me")
+            assert event["project_id"] == project_id
+            for wrong in (made["key"][:-2] + "..", f"sgk_{'0' * 32}_x"):
+                assert ask(wrong)["code"] == "unauthorized"
+                newest = refused(http, settings)[0]
+                assert (newest["actor"], newest["project_id"]) == ("anonymous", None)
+                assert made["id"] not in str(newest)

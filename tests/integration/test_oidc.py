@@ -17,7 +17,6 @@ from fastapi.testclient import TestClient
 from segloop.accounts.oidc import keys
 from segloop.errors import InvalidInput, Unavailable
 from segloop.settings import Settings
-from services.api import refusals
 from services.api.main import create_app
 from tests.provider import CLIENT_ID, NONCE, Provider, serving
 
@@ -47,7 +46,6 @@ class Door:
         return f"{NONCE}-{next(self.numbers)}"
 
     def open(self, token: str, nonce: str = NONCE) -> Any:
-        refusals.forget()
         headers = {"Authorization": ""}
         return self.http.post("/v1/sessions/oidc", json={"id_token": token, "nonce": nonce}, headers=headers)
 

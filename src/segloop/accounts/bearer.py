@@ -24,7 +24,7 @@ class Bearers:
         """Return who an `Authorization: Bearer` header stands for; what they may do is read anew each time.
 
         Raises:
-            Unauthorized: `unauthorized`, without saying what was wrong.
+            Unauthorized: `unauthorized`, without saying what was wrong; `key_revoked` and `key_expired` to who has the key's secret.
         """
         value = (authorization or "").removeprefix("Bearer ")
         # compare_digest takes ASCII text only; bytes take anything a header can hold.
@@ -40,7 +40,7 @@ class Bearers:
         """Return who came before with a key or session of this reference (see `reference_of`), if it is good still.
 
         Raises:
-            Unauthorized: `unauthorized`.
+            Unauthorized: `unauthorized`, `key_revoked`, `key_expired`.
         """
         kind, _, row_id = reference.partition(":")
         if kind == INSTALLATION:

@@ -1,6 +1,7 @@
 """Make keys of service accounts, revoke them, and say who comes with one."""
 
 from collections.abc import Collection, Sequence
+from datetime import UTC
 from typing import Any
 
 from sqlalchemy import Row
@@ -11,9 +12,18 @@ from segloop.accounts.keys import table
 from segloop.accounts.roles import Role
 from segloop.audit.record import record
 from segloop.database import Connection, IntegrityError, constraint_of
-from segloop.errors import Conflict, NotFound
+from segloop.errors import Conflict, NotFound, Unauthorized
 
 PREFIX = "sgk"
+
+
+class KeyOver(Unauthorized):
+    """Somebody comes with a key that is no longer good; `acts_as`, `key_id` and `project_id` are for the record of refusals."""
+
+    def __init__(self, row: Row[Any], code: str, why: str) -> None:
+        of = "this installation" if row.project_id is None else "its project"
+        super().__init__(code, f"This API key {why}. Ask an admin of {of} for another.")
+        self.acts_as, self.key_id, self.project_id = row.acts_as, row.id, row.project_id
 
 
 def create(
@@ -101,21 +111,31 @@ def _record_revoked(conn: Connection, key_id: str, project_id: str | None, actor
 
 
 def resolve(conn: Connection, value: str) -> Actor | None:
-    """Return who comes with a key, and note its use; None where it is not, or no longer, good."""
+    """Return who comes with a key, and note its use; None where there is no such key.
+
+    Raises:
+        KeyOver: `key_revoked`, `key_expired`; only to whoever has the key's secret.
+    """
     parts = secret.split(PREFIX, value)
-    row = None if parts is None else table.find_live(conn, parts[0])
+    row = None if parts is None else table.find_by_id(conn, parts[0])
     if parts is None or row is None or not secret.matches(parts[1], row.secret_sha256):
         return None
     return _actor(conn, row)
 
 
 def actor_by_id(conn: Connection, key_id: str) -> Actor | None:
-    """Return who a key stands for that was shown before, if it is good still."""
-    row = table.find_live(conn, key_id)
+    """Return who a key stands for that was shown before; raises as `resolve` does."""
+    row = table.find_by_id(conn, key_id)
     return None if row is None else _actor(conn, row)
 
 
 def _actor(conn: Connection, row: Row[Any]) -> Actor:
+    if row.revoked_at is not None:
+        raise KeyOver(row, "key_revoked", "was revoked")
+    if row.is_expired:
+        raise KeyOver(
+            row, "key_expired", f"expired on {row.expires_at.astimezone(UTC):%Y-%m-%d at %H:%M UTC}"
+        )
     if row.is_use_old:
         table.note_use(conn, row.id)
     may = frozenset(row.permissions)

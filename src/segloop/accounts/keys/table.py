@@ -1,6 +1,6 @@
 """SQL of API keys."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -55,14 +55,13 @@ def insert_key(conn: Connection, *, days: int, **values: object) -> Row[Any]:
     return conn.execute(insert(api_keys).values(expires_at=expires_at, **values).returning(*SHOWN)).one()
 
 
-def find_live(conn: Connection, key_id: str) -> Row[Any] | None:
-    """Return a key that is neither over nor revoked, with `is_use_old`: whether its last use was noted over a minute ago."""
+def find_by_id(conn: Connection, key_id: str) -> Row[Any] | None:
+    """Return a key, also one that is over, with `is_expired`, and `is_use_old`: whether its last use was noted over a minute ago."""
     minute_ago = _now - text("interval '1 minute'")
     is_use_old = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < minute_ago)
-    query = select(api_keys, is_use_old.label("is_use_old")).where(
-        api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None), api_keys.c.expires_at > _now
-    )
-    return conn.execute(query).one_or_none()
+    is_expired = api_keys.c.expires_at <= _now
+    query = select(api_keys, is_use_old.label("is_use_old"), is_expired.label("is_expired"))
+    return conn.execute(query.where(api_keys.c.id == key_id)).one_or_none()
 
 
 def note_use(conn: Connection, key_id: str) -> None:
@@ -74,6 +73,12 @@ def list_(conn: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
     """Return the keys of a project, or those of no project, newest first, without what is kept of the secrets."""
     query = select(*SHOWN).where(api_keys.c.project_id.is_not_distinct_from(project_id))
     return conn.execute(query.order_by(api_keys.c.created_at.desc(), api_keys.c.id.desc())).all()
+
+
+def names(conn: Connection, ids: Collection[str]) -> dict[str, str]:
+    """Return what keys act as by their ids."""
+    found = conn.execute(select(api_keys.c.id, api_keys.c.acts_as).where(api_keys.c.id.in_(ids)))
+    return {row.id: row.acts_as for row in found}
 
 
 def find(conn: Connection, key_id: str, *, project_id: str | None) -> Row[Any] | None:
