@@ -10,7 +10,7 @@ from celery import Celery
 from celery.signals import worker_ready, worker_shutting_down
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
-from kombu.transport import redis, virtual
+from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 
 from segloop.errors import Unavailable
 
@@ -70,6 +70,11 @@ class Transport(redis.Transport):  # type: ignore[misc]
     Channel = _Channel
 
 
+TRANSPORT_ALIASES["redis"] = (
+    f"{__name__}:{Transport.__name__}"  # by its name: Flower knows brokers by the scheme of their address
+)
+
+
 def make_celery(redis_url: str, queues: Iterable[QueueName] = QueueName) -> Celery:
     """Return a Celery app with the settings every process shares; a worker names the queues that it may hear.
 
@@ -92,7 +97,6 @@ def make_celery(redis_url: str, queues: Iterable[QueueName] = QueueName) -> Cele
         task_send_sent_event=True,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
-        broker_transport=Transport,
         broker_transport_options={
             "socket_timeout": 10,
             "socket_connect_timeout": 3,
