@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
@@ -37,6 +38,10 @@ class ApiClient:
     def projects(self) -> list[schemas.Project]:
         """Return the projects that the person has a role in, a site admin all."""
         return self.page(schemas.Project, "/v1/projects")
+
+    def ask_for_project(self, slug: str) -> None:
+        """Ask for the project of an address that somebody typed; raises where it isn't theirs, as where there is none."""
+        self.call("GET", f"/v1/projects/{quote(slug, safe='')}")
 
     def me(self) -> schemas.Me:
         """Return who the pages act as and what they may do."""
@@ -94,12 +99,20 @@ class ApiClient:
         *,
         project: str = "",
         by: str = "",
+        actions: Sequence[str] = (),
         object_id: str = "",
         before_id: int | None = None,
         limit: int = 50,
     ) -> schemas.AuditPage:
         """Return what was done, newest first: in a project, or (for site admins) in the whole installation."""
-        query = {"project": project, "by": by, "object_id": object_id, "before_id": before_id, "limit": limit}
+        query = {
+            "project": project,
+            "by": by,
+            "action": list(actions),
+            "object_id": object_id,
+            "before_id": before_id,
+            "limit": limit,
+        }
         wanted = {name: value for name, value in query.items() if value}
         return schemas.AuditPage.model_validate(self.call("GET", "/v1/audit", params=wanted))
 

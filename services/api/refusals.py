@@ -50,6 +50,10 @@ class Refusals:
         except SegloopError as failed:
             log.warning("a refusal was not recorded: %s", failed.code)
 
+    def note_left_out(self, request: Request) -> None:
+        """Record what there is of what a request named and is not theirs who ask, where the answer left it out."""
+        self.note(request, NotFound("left_out", "It was left out of the answer."))
+
     def tell_untold(self, *, is_end: bool = False) -> None:
         """Record how many refusals were not, of those whose minute is over (at the end: of all)."""
         for asker, n in self._counts.take_untold(is_end=is_end):

@@ -23,8 +23,16 @@ def test_what_was_done_is_shown_and_can_be_downloaded(api: httpx.Client, page: P
     page.keyboard.press("Enter")
     page.get_by_text("Refused", exact=True).click()
     expect(table).to_contain_text("access.refused", timeout=30_000)
-    page.set_viewport_size({"width": 1024, "height": 768})
-    page.screenshot(path=tmp_path / "audit-1024x768.png")
+    expect(table).to_contain_text("not signed in; GET /projects; from 127.0.0.1", timeout=30_000)
+    page.get_by_text("Sign-ins", exact=True).click()
+    expect(table).to_contain_text("person admin", timeout=30_000)
+    expect(table).not_to_contain_text("access.refused")
+    page.get_by_text("All", exact=True).click()
+    expect(table).to_contain_text("volume.uploaded", timeout=30_000)
+    for width, height in ((1440, 900), (1024, 768)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(1_000)
+        page.screenshot(path=tmp_path / f"audit-{width}x{height}.png")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download all").click()
     assert "volume.uploaded" in Path(download.value.path()).read_text()

@@ -236,10 +236,11 @@ def test_two_people_see_only_what_is_theirs_and_lose_it_at_once(
     # All of it is on record: what was done, and what was refused.
     page.get_by_role("link", name="Audit").click()
     table = page.get_by_test_id("stDataFrame")
+    parts = {"access": "Refused", "session": "Sign-ins", "key": "People, keys"}
     for who, found in (("ute", "access.refused"), ("ute", "session.begun"), ("udo", "key.revoked")):
         page.get_by_placeholder("By whom").fill(who)
         page.keyboard.press("Enter")
-        part(page, "Refused" if found.startswith("access") else "All")
+        part(page, parts[found.partition(".")[0]])
         expect(table).to_contain_text(found, timeout=60_000)
     page.get_by_placeholder("By whom").fill("admin")
     page.keyboard.press("Enter")
@@ -249,6 +250,23 @@ def test_two_people_see_only_what_is_theirs_and_lose_it_at_once(
     udo.get_by_role("link", name="Audit").click()
     expect(udo.get_by_test_id("stDataFrame")).to_contain_text("key.revoked", timeout=60_000)
     expect(udo.get_by_test_id("stDataFrame")).not_to_contain_text(north["id"])
+    # Who looked for its CT, and typed the project's address, is on its record; so are the keys that were over.
+    part(udo, "Refused")
+    shown = udo.get_by_test_id("stDataFrame")
+    for told in (
+        "ute",
+        "project south",
+        "GET /projects/{project}; ",
+        "key:brief@south",
+        "its key had expired",
+        south["id"],
+    ):
+        expect(shown).to_contain_text(told, timeout=60_000)
+    udo.get_by_placeholder("Id of a CT, mask or job").fill(south["id"])
+    udo.keyboard.press("Enter")
+    expect(shown).not_to_contain_text("key:brief@south", timeout=60_000)
+    expect(shown).to_contain_text("not theirs, so it was called absent")
+    screenshots(udo, tmp_path, "audit-refused")
 
     # Signed out everywhere by a site admin.
     page.get_by_role("link", name="People").click()
@@ -258,6 +276,13 @@ def test_two_people_see_only_what_is_theirs_and_lose_it_at_once(
     end.click()
     expect(page.get_by_text("udo is signed out everywhere")).to_be_visible(timeout=30_000)
     assert browse(udo, "/api/v1/me")[0] == 401
+
+
+def screenshots(page: Page, folder: Path, name: str) -> None:
+    for width, height in ((1440, 900), (1024, 768)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(1_000)
+        page.screenshot(path=folder / f"{name}-{width}x{height}.png")
 
 
 def asks(api: httpx.Client, key: str, project: str) -> int:

@@ -1,7 +1,6 @@
 """Page "Audit": who did what, what was refused, and how to prove that the record is whole."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import streamlit as st
@@ -10,21 +9,27 @@ from segloop.accounts.roles import Role
 from segloop.errors import SegloopError
 from segloop.schemas import AuditEvent, AuditPage
 from ui.api_client import ApiClient
+from ui.views import audit_text
 from ui.views import here as place
 from ui.views.here import Here
 from ui.views.masks import API_BASE
-from ui.views.text import explain, moment, plain
+from ui.views.text import explain, plain
 
-PAGE, LONGEST = 50, 200
+PAGE, AT_ONCE, LONGEST = 50, 200, 2000
 KINDS = {
     "All": "",
-    "Looked at": "opened viewed downloaded read compared",
+    "Looked at": "volume.opened volume.downloaded mask.opened mask.downloaded mask.compared draft.read identity.",
     "Edited": "draft.",
     "Decided": "feedback. model_version.",
-    "Exported": "exported",
+    "Exported": "mask.exported volume.deidentified audit.exported",
+    "Sign-ins": "session.",
+    "People, keys": "person. member. link. key.",
     "Refused": "access.",
 }
-"""What is shown, by words of which an action has one."""
+"""What is shown, by beginnings of actions."""
+ROW = 66
+"""Pixels of three lines: a table wraps its texts in rows that are higher than 64."""
+WIDTHS = {"When (UTC)": 100, "Who": 110, "What": 170, "Project": 90, "About": 110, "Id": 165}
 
 
 def page(api: ApiClient, here: Here) -> None:
@@ -53,22 +58,18 @@ def page(api: ApiClient, here: Here) -> None:
         )
     shown = st.session_state.setdefault("audit_shown", PAGE)
     try:
-        ask = partial(api.audit, project=project, by=by.strip(), object_id=about.strip())
-        found = _events(ask, KINDS[kind or "All"].split(), shown)
+        actions = KINDS[kind or "All"].split()
+        ask = partial(api.audit, project=project, by=by.strip(), actions=actions, object_id=about.strip())
+        found = _events(ask, shown)
     except SegloopError as error:
         st.error(explain(error))
         return
     if not found:
         st.info("Nothing of this kind is on record.")
     else:
-        st.dataframe(
-            [_row(event) for event in found],
-            hide_index=True,
-            width="stretch",
-            height=min(36 * len(found) + 40, 640),
-        )
+        _table(here, found, is_whole=not project)
     if len(found) == shown and shown < LONGEST and st.button("Show more"):
-        st.session_state["audit_shown"] = min(shown + PAGE, LONGEST)
+        st.session_state["audit_shown"] = min(shown + AT_ONCE, LONGEST)
         st.rerun()
     st.caption(
         "Events are only ever appended, and sealed into a chain within seconds. On the server `./segloop audit verify` finds a "
@@ -92,25 +93,40 @@ def _scope(here: Here) -> str:
     return here.project.slug
 
 
-def _events(ask: Callable[..., AuditPage], words: list[str], wanted: int) -> list[AuditEvent]:
-    """Return the newest events that fit, reading on where others lie between."""
+def _events(ask: Callable[..., AuditPage], wanted: int) -> list[AuditEvent]:
+    """Return the newest events."""
     found: list[AuditEvent] = []
     before_id = None
-    for _ in range(10):
-        page = ask(before_id=before_id, limit=200 if words else wanted)
-        found += [one for one in page.items if not words or any(word in one.action for word in words)]
+    while len(found) < wanted:
+        page = ask(before_id=before_id, limit=min(wanted - len(found), AT_ONCE))
+        found += page.items
         before_id = page.next_before_id
-        if before_id is None or len(found) >= wanted:
+        if before_id is None:
             break
-    return found[:wanted]
+    return found
 
 
-def _row(event: AuditEvent) -> dict[str, str]:
+def _table(here: Here, events: list[AuditEvent], *, is_whole: bool) -> None:
+    slugs = {one.id: one.slug for one in here.choices}
+    rows = [_row(event, slugs, is_whole=is_whole) for event in events]
+    st.dataframe(
+        rows,
+        hide_index=True,
+        width="stretch",
+        height=min(ROW * len(rows) + 40, 700),
+        row_height=ROW,
+        column_config={name: st.column_config.TextColumn(width=width) for name, width in WIDTHS.items()},
+    )
+
+
+def _row(event: AuditEvent, slugs: Mapping[str, str], *, is_whole: bool) -> dict[str, str]:
+    project = {"Project": slugs.get(event.project_id or "", "")} if is_whole else {}
     return {
-        "When": moment(event.at),
+        "When (UTC)": audit_text.when(event),
         "Who": event.actor,
         "What": event.action,
-        "About": event.object_type,
-        "Id": event.object_id or "",
-        "Details": json.dumps(event.detail, sort_keys=True) if event.detail else "",
+        **project,
+        "About": audit_text.about(event, slugs),
+        "Details": audit_text.details(event),
+        "Id": "" if event.object_type == "route" else event.object_id or "",
     }

@@ -1,6 +1,7 @@
 """Where somebody works: the project that they chose among those they are in, and what they may do there."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
@@ -44,6 +45,8 @@ def find(api: ApiClient) -> Here | None:
     slug = named or st.session_state.get(_ADDRESS, "")
     chosen = next((one for one in mine if one.slug == slug), None)
     if chosen is None and named:
+        with suppress(SegloopError):
+            api.ask_for_project(named)  # so that who looks for another's project is on record
         _unknown(mine)
         return None
     found = _here(me, mine, chosen or mine[0])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, BackgroundTasks, Request, Response
 
 from segloop import schemas
 from segloop.accounts.roles import Role
@@ -27,13 +27,17 @@ def look_at_identities(
     conn: ConnectionDep,
     actor: ActorDep,
     parts: PartsDep,
+    request: Request,
     response: Response,
+    after: BackgroundTasks,
 ) -> schemas.Identities:
     """Tell whose CTs these are; needs the permission `identity`, and each one told is recorded."""
     wanted = [str(volume_id) for volume_id in body.volume_ids]
     found = identify.look(conn, parts.identities, wanted, actor=actor)
     others = studies_identify.look_at_volumes(conn, parts.identities, set(wanted) - set(found), actor=actor)
     found = {one: {**found, **others}[one] for one in dict.fromkeys(wanted) if one in found or one in others}
+    if len(found) < len(set(wanted)):
+        after.add_task(parts.refusals.note_left_out, request)
     response.headers["Cache-Control"] = _NO_STORE
     return schemas.Identities(
         items=[

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from sqlalchemy import Row
 
 from segloop import schemas
@@ -69,11 +69,15 @@ def look_at_identities(
     conn: ConnectionDep,
     actor: ActorDep,
     parts: PartsDep,
+    request: Request,
     response: Response,
+    after: BackgroundTasks,
 ) -> schemas.SeriesIdentities:
     """Tell whose series these are; needs the permission `identity`, and each one told is recorded."""
     wanted = [str(series_id) for series_id in body.received_series_ids]
     found = identify.look(conn, parts.identities, wanted, actor=actor)
+    if len(found) < len(set(wanted)):
+        after.add_task(parts.refusals.note_left_out, request)
     response.headers["Cache-Control"] = "no-store"
     return schemas.SeriesIdentities(
         items=[

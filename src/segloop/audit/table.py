@@ -1,6 +1,6 @@
 """SQL of the append-only audit record."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Text,
     func,
     insert,
+    or_,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -71,18 +72,19 @@ def list_(
     *,
     project_id: str | None = None,
     actor: str = "",
-    action: str = "",
+    actions: Collection[str] = (),
     object_id: str = "",
     before_id: int | None = None,
     limit: int,
 ) -> Sequence[Row[Any]]:
-    """Return events, newest first: of a project, by an actor, of an action or its beginning, about an object."""
+    """Return events, newest first: of a project, by an actor, of actions or their beginnings, about an object."""
     query = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
     for column, value in (("project_id", project_id), ("actor", actor), ("object_id", object_id)):
         if value:
             query = query.where(audit_events.c[column] == value)
-    if action:
-        query = query.where(audit_events.c.action.startswith(action, autoescape=True))
+    if actions:
+        one_of = (audit_events.c.action.startswith(action, autoescape=True) for action in actions)
+        query = query.where(or_(*one_of))
     if before_id is not None:
         query = query.where(audit_events.c.id < before_id)
     return conn.execute(query).all()

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
+
 from segloop.schemas.base import Result
 
 
@@ -16,6 +18,7 @@ class AuditEvent(Result):
     action: str
     object_type: str
     object_id: str | None
+    object_name: str | None = Field(None, description="Of a person, or what an API key acts as.")
     detail: dict[str, Any]
 
 

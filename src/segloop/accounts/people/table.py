@@ -1,6 +1,6 @@
 """SQL of people."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -88,6 +88,12 @@ def get(conn: Connection, name: str) -> Row[Any]:
     if row is None:
         raise NotFound("person_unknown", "There is no person of this name.")
     return row
+
+
+def names(conn: Connection, ids: Collection[str]) -> dict[str, str]:
+    """Return the names of people by their ids."""
+    found = conn.execute(select(people.c.id, people.c.name).where(people.c.id.in_(ids)))
+    return {row.id: row.name for row in found}
 
 
 def list_(conn: Connection) -> Sequence[Row[Any]]:
