@@ -49,6 +49,7 @@ def part(page: Page, name: str) -> None:
 
 def open_popover(button: Locator, inside: Locator) -> None:
     """Open a popover; one that a page which is still being drawn closes again is opened once more."""
+    expect(inside).to_have_count(0, timeout=30_000)  # the one before is gone
     for _ in range(8):
         button.click()
         try:
