@@ -7,7 +7,7 @@ from pynetdicom import evt
 MOST_PDU_BYTES = 16 << 20
 """Far more than anybody negotiates."""
 MOST_MESSAGE_BYTES = 1 << 30
-"""A message is held in memory until it is whole; the largest objects that are taken are a hundredth of this."""
+"""A message is held in memory until it is whole; a slice of 512 x 512 takes half a MiB."""
 
 
 class Reads:

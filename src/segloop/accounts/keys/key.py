@@ -1,6 +1,6 @@
 """Make keys of service accounts, revoke them, and say who comes with one."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import UTC
 from typing import Any
 
@@ -86,11 +86,6 @@ def revoke(conn: Connection, key_id: str, *, project_id: str | None, actor: str)
         raise NotFound("key_unknown", "There is no such key.")
     if table.revoke(conn, key_id):
         _record_revoked(conn, key_id, project_id, actor)
-
-
-def list_made_by(conn: Connection, creator: str) -> Sequence[Row[Any]]:
-    """Return the keys that somebody made and nobody revoked."""
-    return table.list_made_by(conn, creator)
 
 
 def revoke_made_by(conn: Connection, creator: str, *, project_id: str | None = None, actor: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from segloop.accounts.keys import key
+from segloop.accounts.keys import table as keys
 from segloop.accounts.memberships import table
 from segloop.accounts.people import table as people
 from segloop.accounts.roles import Role
@@ -50,7 +51,7 @@ def revoke_uncovered_keys(conn: Connection, person: Row[Any], *, actor: str) -> 
     if person.is_site_admin:
         return
     held = {row.project_id: row for row in table.list_by_person(conn, person.id)}
-    for one in key.list_made_by(conn, person.name):
+    for one in keys.list_made_by(conn, person.name):
         own = held.get(one.project_id)
         if own is None or own.role != Role.ADMIN or not set(one.permissions) <= set(own.permissions):
             key.revoke(conn, one.id, project_id=one.project_id, actor=actor)
