@@ -1,9 +1,8 @@
 """Put on record who was refused what, after the answer: also what an answer calls absent that is another project's."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -18,6 +17,7 @@ from segloop.projects.owners.table import Owned, find_owned
 from services.api import named
 from services.api.named import Named
 from services.api.refusal_counts import Asker, RefusalCounts, Turn
+from services.api.repeating import repeating
 
 log = logging.getLogger(__name__)
 ACTOR = "segloop.actor"
@@ -68,19 +68,11 @@ class Refusals:
     @asynccontextmanager
     async def telling(self) -> AsyncIterator[None]:
         """Tell what was not told every minute while the block lasts, and at its end."""
-        task = asyncio.create_task(self._each_minute())
         try:
-            yield
+            async with repeating(self.tell_untold, TELL_EVERY_S):
+                yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             await run_in_threadpool(self.tell_untold, is_end=True)
-
-    async def _each_minute(self) -> None:
-        while True:
-            await asyncio.sleep(TELL_EVERY_S)
-            await run_in_threadpool(self.tell_untold)
 
     def _of(self, request: Request, error: SegloopError) -> list[_Refusal]:
         actor: Actor | None = request.scope.get(ACTOR)

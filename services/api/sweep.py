@@ -1,10 +1,10 @@
 """Erase what is no longer to be kept, when the API starts and every hour: unfinished uploads, headers and identities, sessions and links that are over."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 
@@ -16,6 +16,7 @@ from segloop.studies import table as studies_table
 from segloop.volumes import table as volumes_table
 from segloop.volumes import upload
 from services.api.deps import Parts
+from services.api.repeating import repeating
 
 log = logging.getLogger(__name__)
 STALE, SWEEPER = timedelta(days=2), "sweeper"
@@ -45,19 +46,8 @@ def sweep(parts: Parts) -> None:
 async def sweeping(parts: Parts) -> AsyncIterator[None]:
     """Erase before the block begins, and every hour while it lasts."""
     await run_in_threadpool(sweep, parts)
-    task = asyncio.create_task(_hourly(parts))
-    try:
+    async with repeating(partial(sweep, parts), EVERY_S):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def _hourly(parts: Parts) -> None:
-    while True:
-        await asyncio.sleep(EVERY_S)
-        await run_in_threadpool(sweep, parts)
 
 
 def _unfinished_uploads(parts: Parts) -> None:
