@@ -80,7 +80,7 @@ def complete_received(
     try:
         if reading is None:
             return _insert(parts, row, *_prepare_volume(parts, row, folder, digest, actor))
-        return _insert(parts, row, *_store_volume(parts, row, folder, reading.finish(), digest, actor))
+        return _insert(parts, row, *_store_volume(parts, row, folder, reading, actor))
     except BaseException as error:
         state = "refused" if isinstance(error, InvalidInput) else "aborted"
         with transaction(parts.engine) as conn:
@@ -174,7 +174,7 @@ def _prepare_volume(
         return lambda conn: (known.id, False, None), None
     if is_zip(folder / "input"):
         require_dicom(parts)
-    return _store_volume(parts, row, folder, parts.sandbox.run("volume", folder), digest, actor)
+    return _store_volume(parts, row, folder, parts.sandbox.begin("volume", folder), actor)
 
 
 def require_dicom(parts: Parts) -> None:
@@ -187,14 +187,13 @@ def require_dicom(parts: Parts) -> None:
 
 
 def _store_volume(
-    parts: Parts, row: Row[Any], folder: Path, found: dict[str, Any], digest: str, actor: str
+    parts: Parts, row: Row[Any], folder: Path, reading: Reading, actor: str
 ) -> tuple[Insert, str]:
-    """Store what the reader made of a CT; return what inserts its row, and where its objects are."""
+    """Store what the reader makes of a CT; return what inserts its row, and where its objects are."""
     stored = ingest.store_objects(
         parts.store,
         folder,
-        found,
-        digest=digest,
+        reading,
         upload_id=row.id,
         pseudonym_key=parts.settings.pseudonym_key,
         default_issuer=parts.settings.default_issuer,

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 def quieten() -> None:
     """Keep libraries from logging what they send and receive, names and UIDs included."""
+    _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
     for library in ("pynetdicom", "pydicom", "httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
@@ -92,7 +93,7 @@ def run(config: Config) -> None:
     }
     loops = Loops(settings.scratch)
     early = Early(config, spool, Api(settings.api_url, settings.token))
-    loops.add("take while it comes", early.step)
+    loops.add("take while it comes", early.step, idle_s=0.0)
     loops.add("follow", Follower(config, spool, api, early).step)
     for name in (*config.destinations, "those that are gone"):
         loops.add(f"deliver to {name}", partial(deliverer.step, name))

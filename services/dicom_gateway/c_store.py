@@ -17,13 +17,12 @@ SUCCESS, OUT_OF_RESOURCES, DUPLICATE, NOT_AUTHORIZED, CANNOT_UNDERSTAND = (
 _LONGEST_COMMENT = 64
 
 
-def file_of(event: Any) -> bytes:
-    """Return a DICOM file (PS3.10) of the data set as it came, byte for byte."""
-    file = BytesIO()
-    file.write(bytes(128) + b"DICM")
-    write_file_meta_info(file, event.file_meta)  # type: ignore[arg-type]
-    file.write(event.request.DataSet.getbuffer())
-    return file.getvalue()
+def file_of(event: Any) -> tuple[bytes, memoryview]:
+    """Return a DICOM file (PS3.10) in two pieces: its head, and the data set as it came, byte for byte."""
+    head = BytesIO()
+    head.write(bytes(128) + b"DICM")
+    write_file_meta_info(head, event.file_meta)  # type: ignore[arg-type]
+    return head.getvalue(), event.request.DataSet.getbuffer()
 
 
 def refusal(status: int, comment: str) -> Dataset:

@@ -51,8 +51,9 @@ class Early:
         self._tried: set[str] = set()
 
     def step(self) -> bool:
-        """Bring the next series that an open association, or one just released, brings us."""
+        """Wait a moment for a series that an open association, or one just released, brings us; bring it, and say whether one was there."""
         self._spool.arrived.wait(IDLE_S)
+        time.sleep(LOOK_S)  # more of it is about to come
         self._spool.arrived.clear()
         entries = self._spool.entries()
         self._withdraw({entry.key: entry for entry in entries})
@@ -132,7 +133,7 @@ class Early:
         while True:
             # In this order: what came before its association was released, or before the series was closed, is in the list.
             is_over = self._spool.senders.has_settled(stem, 0.0) or self._is_closed(entry)
-            new = sorted(set(folder.glob("*.dcm")) - known, key=lambda file: file.stat().st_mtime_ns)
+            new = sorted(set(folder.iterdir()) - known, key=lambda file: file.stat().st_mtime_ns)
             for file in new:
                 yield file
                 sent.append(file)

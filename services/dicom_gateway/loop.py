@@ -25,9 +25,9 @@ class Loops:
         self._rounds: dict[str, float] = {}
         self._threads: list[threading.Thread] = []
 
-    def add(self, name: str, step: Callable[[], bool]) -> None:
-        """Have a step repeated from `start` on."""
-        thread = threading.Thread(target=self._run, args=(name, step), name=name, daemon=True)
+    def add(self, name: str, step: Callable[[], bool], *, idle_s: float = IDLE_S) -> None:
+        """Have a step repeated from `start` on; `idle_s` after it changed nothing, 0 for one that waits itself."""
+        thread = threading.Thread(target=self._run, args=(name, step, idle_s), name=name, daemon=True)
         self._threads.append(thread)
 
     def start(self) -> None:
@@ -45,20 +45,18 @@ class Loops:
             if thread.is_alive():
                 thread.join(max(0.0, end - time.monotonic()))
 
-    def _run(self, name: str, step: Callable[[], bool]) -> None:
+    def _run(self, name: str, step: Callable[[], bool], idle_s: float) -> None:
         while not self._ending.is_set():
             self._rounds[name] = time.monotonic()
             try:
-                changed = step()
+                pause = 0.0 if step() else idle_s
             except SegloopError as error:
                 log.warning("%s waits: %s", name, error.code)
-                self._ending.wait(AWAY_S)
-                changed = True
+                pause = AWAY_S
             except Exception as error:
                 log.error("%s: a step failed and is done again: %s", name, type(error).__name__)
-                changed = False
-            if not changed:
-                self._ending.wait(IDLE_S)
+                pause = IDLE_S
+            self._ending.wait(pause)
 
     def _watch(self) -> None:
         while True:

@@ -10,7 +10,7 @@ from types import TracebackType
 from segloop.errors import InvalidInput
 from services.dicom_gateway.head import CLASSES, read_head
 from services.dicom_gateway.spool import Spool
-from services.dicom_gateway.state_file import sync
+from services.dicom_gateway.state_file import Piece, sync, write
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +60,11 @@ class Pull:
         finally:
             draft.unlink(missing_ok=True)
 
-    def take_bytes(self, body: bytes) -> bool:
-        """Do as `take` with the bytes of a file, which are on disk when this returns."""
+    def take_pieces(self, *pieces: Piece) -> bool:
+        """Do as `take` with the pieces of a file, which are on disk when this returns."""
         draft = self._spool.draft()
         try:
-            draft.write_bytes(body)
+            write(draft, pieces)
             sync(draft)
         except OSError:
             draft.unlink(missing_ok=True)

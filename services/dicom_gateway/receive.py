@@ -122,11 +122,11 @@ class Receiver:
         asker = str(event.request.MoveOriginatorApplicationEntityTitle or "").strip()
         is_answer = asker == self._config.aet
         pull = self._awaited.pull_of(head.series, caller, is_answer=is_answer)
-        is_pulled = pull is not None and (is_answer or not asker) and pull.take_bytes(body)
+        is_pulled = pull is not None and (is_answer or not asker) and pull.take_pieces(*body)
         if caller in self._config.callers and not (is_pulled and is_answer):
             # It is sent to us by itself, or may be: rules decide what becomes of it, whoever pulls the same series.
             self._spool.senders.brought(event.assoc, stem_of(caller, head.series))
-            self._spool.store(caller, head.series, head.instance, body)
+            self._spool.store(caller, head.series, head.instance, *body)
         elif not is_pulled:  # it may only send what we asked it for
             return refusal(NOT_AUTHORIZED, "this series was not asked for")
         return SUCCESS

@@ -87,7 +87,7 @@ class Dimse:
 
         def keep(event: Any) -> int:
             try:
-                pull.take_bytes(file_of(event))
+                pull.take_pieces(*file_of(event))
             except (SegloopError, OSError) as error:
                 wrong.append(error)
                 return CANNOT_UNDERSTAND

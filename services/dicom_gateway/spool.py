@@ -15,7 +15,7 @@ from segloop.errors import Conflict
 from services.dicom_gateway.ended import Ended
 from services.dicom_gateway.entry import ENDED, Entry, Route, Stage
 from services.dicom_gateway.senders import Senders
-from services.dicom_gateway.state_file import NAME, read_state, sync, write_state
+from services.dicom_gateway.state_file import NAME, Piece, read_state, sync, write, write_state
 
 FILES = "files"
 _UNFINISHED = ".unfinished"
@@ -41,9 +41,9 @@ class Spool:
         return self._drafts / secrets.token_hex(8)
 
     def store(
-        self, caller: str, series: str, instance: str, body: bytes, *, route: Route = "c-store"
+        self, caller: str, series: str, instance: str, *pieces: Piece, route: Route = "c-store"
     ) -> bool:
-        """Keep a received file and return whether it is new; it is on disk when this returns. Where that fails nothing is left.
+        """Keep a received file, given in pieces, and return whether it is new; it is on disk when this returns. Where that fails nothing is left.
 
         `series` and `instance` are UIDs; files of one series from one caller lie together. What comes after a series was
         closed begins it again, with what was there before; so does what is sent again of a series that failed.
@@ -53,7 +53,7 @@ class Spool:
         """
         draft = self.draft()
         try:
-            draft.write_bytes(body)
+            write(draft, pieces)
         except OSError:
             draft.unlink(missing_ok=True)
             raise

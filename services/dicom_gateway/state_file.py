@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from services.dicom_gateway.entry import Entry
 
 NAME = "state.json"
+Piece = bytes | memoryview
 _TEXT = "What the gateway kept about this series can't be read. Segment it again, or send it again."
 
 
@@ -37,6 +39,12 @@ def write_state(folder: Path, entry: Entry) -> None:
         os.fsync(file.fileno())
     draft.rename(folder / NAME)
     sync(folder)
+
+
+def write(path: Path, pieces: Iterable[Piece]) -> None:
+    """Write a file of pieces, one after the other; `sync` is for whoever needs it on disk."""
+    with path.open("wb") as file:
+        file.writelines(pieces)
 
 
 def sync(path: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Protocol, Self, cast
 
 import minio
 import urllib3
@@ -32,6 +32,13 @@ class StoredObject:
     size_bytes: int
     etag: str
     modified_at: datetime | None = None
+
+
+class Readable(Protocol):
+    """Where bytes can be read from."""
+
+    def read(self, n: int, /) -> bytes:
+        """Return `n` bytes at most, and none at the end."""
 
 
 def new_key(kind: str, suffix: str = "") -> str:
@@ -109,7 +116,7 @@ class ObjectStore:
     def put(
         self,
         key: str,
-        stream: BinaryIO,
+        stream: Readable,
         size_bytes: int,
         *,
         content_type: str = "application/octet-stream",
@@ -120,7 +127,7 @@ class ObjectStore:
             result = self._client.put_object(
                 self.bucket,
                 key,
-                stream,
+                cast(BinaryIO, stream),  # nothing else of it is used
                 size_bytes,
                 content_type=content_type,
                 part_size=_PART_BYTES,

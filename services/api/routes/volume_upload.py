@@ -100,17 +100,17 @@ async def _write(request: Request, folder: Path, most: int) -> Received:
 
 async def _feed(request: Request, folder: Path, sandbox: Sandbox, most: int) -> Received:
     reading = await run_in_threadpool(sandbox.begin, "series", folder)
-    size, pending, takes_more = 0, bytearray(), True
+    size, held, pending, takes_more = 0, 0, list[bytes](), True
     try:
         async for chunk in _chunks(request, most):
-            size += len(chunk)
-            pending += chunk
-            if len(pending) >= PIECE_BYTES:
+            size, held = size + len(chunk), held + len(chunk)
+            pending.append(chunk)
+            if held >= PIECE_BYTES:
                 # Where it takes no more, it says why in the end, and the rest is dropped.
-                takes_more = takes_more and await run_in_threadpool(reading.send, bytes(pending))
-                pending.clear()
+                takes_more = takes_more and await run_in_threadpool(reading.send, *pending)
+                held, pending = 0, []
         if takes_more:
-            await run_in_threadpool(reading.send, bytes(pending))
+            await run_in_threadpool(reading.send, *pending)
     except BaseException:
         reading.give_up()
         raise

@@ -27,9 +27,9 @@ def derive_volume(path: Path, folder: Path) -> dict[str, Any]:
     """
     if is_zip(path):
         return _derive_study(path, folder)
+    found = nifti.inspect(path)
+    nifti.load(path)  # what needs more memory than it may have would never be seen
     path.rename(folder / ORIGINAL)
-    found = nifti.inspect(folder / ORIGINAL)
-    nifti.load(folder / ORIGINAL)  # what needs more memory than it may have would never be seen
     return _grid(found.geometry) | _range(found.hu_min, found.hu_max, is_hu_like=found.hu_like)
 
 

@@ -17,12 +17,13 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import BoundedSemaphore, Lock, Timer
-from typing import Any
+from typing import Any, BinaryIO
 
 from segloop.errors import InvalidInput, Unavailable
 from segloop.imaging.confine import confine, hide, is_possible
@@ -34,6 +35,8 @@ EXIT_NO_ROOM = 4
 """The exit status of a child that found no room on the disk, where there may be none to write an answer."""
 _NOT_THE_FILE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 PIPE_BYTES, MOST_ANSWER_BYTES = 1 << 20, 64 << 20
+LOOK_S = 0.005
+"""How often it is looked for a file that a child is about to put into its output."""
 PLACE_WAIT_S = 60.0
 """How long a caller waits for its turn before it is told to come back; the client's own time limit is longer."""
 
@@ -144,22 +147,46 @@ class Reading:
         self._child, self._folder, self._limit_s, self._ended = child, folder, limit_s, ended
         self._is_overdue = False
 
-    def send(self, data: bytes) -> bool:
-        """Give the child bytes of its file, waiting until it takes them; False where it takes no more, and `finish` says why."""
+    def send(self, *pieces: bytes) -> bool:
+        """Give the child pieces of its file, waiting until it takes them; False where it takes no more, and `finish` says why."""
         stdin = self._child.stdin
         assert stdin is not None
-        left = memoryview(data)
         watch = Timer(self._limit_s, self._end_overdue)
         watch.daemon = True
         watch.start()
         try:
-            while left and not stdin.closed:
-                left = left[stdin.write(left) :]
+            for piece in pieces:
+                left = memoryview(piece)
+                while left:
+                    if stdin.closed:
+                        return False
+                    left = left[stdin.write(left) :]
         except BrokenPipeError:
             return False
         finally:
             watch.cancel()
-        return not left
+        return True
+
+    def output(self, name: str) -> BinaryIO | None:
+        """End the child's input and open a file of its output as soon as it is there; None where the child ended without.
+
+        What the child says at its end, by `finish`, decides whether the file is of any use.
+
+        Raises:
+            InvalidInput: as `finish`, where it is no plain file.
+        """
+        self._end_input()
+        end = time.monotonic() + self._limit_s
+        while True:
+            is_last = self._child.poll() is not None or time.monotonic() > end
+            try:
+                return _open_plain(self._folder / "output", name)
+            except FileNotFoundError:
+                if is_last:
+                    return None
+            except OSError:
+                raise _is_no_file() from None
+            time.sleep(LOOK_S)
 
     def finish(self) -> dict[str, Any]:
         """End the child's input and return its answer.
@@ -203,6 +230,9 @@ def _start(*, ready: bool) -> "subprocess.Popen[bytes]":
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "PYTHONDONTWRITEBYTECODE": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        # glibc (mallopt(3)) would give a slice's memory back and take it anew several times a slice.
+        "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+        "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
     }
     command = [sys.executable, "-m", __name__, *([READY] if ready else [])]
     # What it prints is dropped: a traceback may quote the file, and a header names the patient.
@@ -230,14 +260,36 @@ def _its_readers_fault() -> InvalidInput:
     )
 
 
+def _is_no_file() -> InvalidInput:
+    log.error("the reader of an upload left what is no file; nothing of it was taken")
+    return _its_readers_fault()
+
+
+def _open_plain(folder: Path, name: str) -> BinaryIO:
+    """Open a file of a folder that a child can still change, following no link.
+
+    Raises:
+        OSError: it is not there, or it is no plain file.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    at = os.open(folder, flags | os.O_DIRECTORY)
+    try:
+        file = os.fdopen(os.open(name, flags, dir_fd=at), "rb")
+    finally:
+        os.close(at)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "no plain file")
+    return file
+
+
 def _require_plain(folder: Path) -> None:
     """Check that a child left files and folders only: a link, or what blocks whoever opens it, is the work of a hostile file."""
     for path, folders, files in os.walk(folder):
         for name in (*folders, *files):
             mode = (Path(path) / name).lstat().st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                log.error("the reader of an upload left what is no file; nothing of it was taken")
-                raise _its_readers_fault()
+                raise _is_no_file()
     if (folder / "answer.json").exists() and (folder / "answer.json").stat().st_size > MOST_ANSWER_BYTES:
         log.error("the reader of an upload left an answer that is too long; nothing of it was taken")
         raise _its_readers_fault()

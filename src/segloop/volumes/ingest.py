@@ -1,19 +1,24 @@
 """Turn a finished upload into a volume: check everything, store the objects, then the row."""
 
 import hmac
+import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy import Row
 
 from segloop.audit.record import record
 from segloop.database import Connection
 from segloop.errors import InvalidInput
+from segloop.imaging.derive_ct import HEADERS, ORIGINAL
 from segloop.imaging.dicom.identity import Identity
 from segloop.imaging.geometry import Geometry
+from segloop.imaging.sandbox import Reading
 from segloop.storage import ObjectStore
 from segloop.volumes import table
 from segloop.volumes.upload import discard, hash_reference, hash_uid
@@ -45,39 +50,70 @@ class StoredVolume:
 def store_objects(
     store: ObjectStore,
     folder: Path,
-    found: dict[str, Any],
+    reading: Reading,
     *,
-    digest: str,
     upload_id: str,
     pseudonym_key: str,
     default_issuer: str,
 ) -> StoredVolume:
-    """Store `folder`/output, which the reader made and where it `found` what it says, under a fresh prefix.
+    """Store the CT that its reader makes in `folder`, under a fresh prefix, while the reader ends its work.
 
     A DICOM series is known again by its voxels and a keyed hash of its UIDs, whatever packs it: the same series in another zip
     is the same volume, and a copy of its images in another series is not.
+
+    Raises:
+        InvalidInput, Unavailable: as `Reading.finish`; nothing is stored then.
     """
     prefix = f"volumes/{upload_id}-{secrets.token_hex(4)}"
-    path, headers = folder / "output/original", folder / "headers.zip"
+    digest, size, is_gzip = "", 0, False
+    try:
+        with _all_or_nothing(store, prefix):
+            file = reading.output(ORIGINAL)
+            if file is not None:
+                with file:
+                    is_gzip = file.read(2) == b"\x1f\x8b"
+                    file.seek(0)
+                    size = os.fstat(file.fileno()).st_size
+                    hashed = _Hashed(file)
+                    store.put(f"{prefix}/{ORIGINAL}", hashed, size)
+                digest = hashed.digest.hexdigest()
+            found = reading.finish()
+    except BaseException:
+        reading.give_up()
+        raise
+    headers = folder / HEADERS
     kept, identity, content = (headers.read_bytes() if headers.exists() else None), None, digest
     if kept is not None:
         identity = Identity.from_dict(found.pop("identity"))
         found["patient_reference"] = identity.patient_reference(default_issuer=default_issuer)
         series = hash_reference(found.pop("series"), pseudonym_key)
         content = sha256(f"{found.pop('content')}/{series}".encode()).hexdigest()
-        with path.open("rb") as file:
-            digest = file_digest(file, "sha256").hexdigest()
-    store_files(store, prefix, folder / "output")
-    with path.open("rb") as file:
-        is_gzip = file.read(2) == b"\x1f\x8b"
-    return StoredVolume(prefix, digest, content, path.stat().st_size, is_gzip, found, kept, identity)
+    return StoredVolume(prefix, digest, content, size, is_gzip, found, kept, identity)
+
+
+class _Hashed:
+    """A file whose bytes are hashed (SHA-256) when they are read, once and in order."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.digest = file, sha256()
+
+    def read(self, n: int, /) -> bytes:
+        data = self._file.read(n)
+        self.digest.update(data)
+        return data
 
 
 def store_files(store: ObjectStore, prefix: str, folder: Path) -> None:
     """Store every file of a folder under its own name: all of them, or what was stored is taken back."""
-    try:
+    with _all_or_nothing(store, prefix):
         for file in sorted(folder.iterdir()):
             store.put_file(f"{prefix}/{file.name}", file)
+
+
+@contextmanager
+def _all_or_nothing(store: ObjectStore, prefix: str) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
         discard(store, prefix)
         raise

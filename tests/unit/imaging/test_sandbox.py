@@ -183,3 +183,47 @@ def test_what_a_child_left_that_is_no_plain_file_is_not_followed(tmp_path: Path,
     with pytest.raises(InvalidInput) as refused:
         reading.finish()
     assert refused.value.code == "parse_failed"
+
+
+def test_what_a_child_makes_is_there_to_be_read_before_the_child_has_ended(tmp_path: Path) -> None:
+    array = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
+    reading = Sandbox(memory_bytes=2 * GIB, limit_s=60).begin("volume", _input(tmp_path, array))
+    file = reading.output("original")
+    assert file is not None
+    with file:
+        assert file.read() == (tmp_path / "output/original").read_bytes()
+    assert reading.finish()["shape"] == [4, 5, 6]
+
+
+def test_a_child_that_makes_nothing_says_why_in_the_end(tmp_path: Path) -> None:
+    (tmp_path / "input").write_bytes(b"these are notes")
+    reading = Sandbox(memory_bytes=2 * GIB, limit_s=60).begin("volume", tmp_path)
+    assert reading.output("original") is None
+    with pytest.raises(InvalidInput) as refused:
+        reading.finish()
+    assert refused.value.code == "not_nifti"
+
+
+@pytest.mark.parametrize("kind", ["link", "link above", "pipe", "folder"])
+def test_what_a_child_makes_is_not_followed_out_of_its_place(tmp_path: Path, kind: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "original").write_text("secret")
+    reading = Sandbox(memory_bytes=2 * GIB, limit_s=60).begin(
+        "volume", _input(tmp_path, np.zeros((4, 4, 4), np.int16))
+    )
+    reading._child.wait()
+    made = tmp_path / "output/original"
+    made.unlink()
+    if kind == "link":
+        made.symlink_to(elsewhere / "original")
+    elif kind == "link above":
+        made.parent.rmdir()
+        made.parent.symlink_to(elsewhere)
+    elif kind == "pipe":
+        os.mkfifo(made)
+    else:
+        made.mkdir()
+    with pytest.raises(InvalidInput) as refused:
+        reading.output("original")
+    assert refused.value.code == "parse_failed"

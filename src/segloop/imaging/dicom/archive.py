@@ -4,6 +4,7 @@ import tarfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from tarfile import EOFHeaderError  # type: ignore[attr-defined]
@@ -23,7 +24,9 @@ from segloop.imaging import zip_errors
 from segloop.imaging.dicom.signature import HEAD_BYTES, is_dicom_head
 
 MAX_FILES, MAX_FILE_BYTES, MAX_BYTES, MAX_RATIO = 20_000, 1 << 30, 8 << 30, 100
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES, _TAR_PIECE_BYTES = 1 << 20, 256 << 10
+MOST_HELD_BYTES = 16 << 20
+"""How large a file of a tar may be that is held in memory while it is read; a slice of 1024 x 1024 takes 2 MiB."""
 _OVERLAYS = 0x6000
 """The first group of overlays; pixels are in one after it."""
 _REQUIRED = (
@@ -74,8 +77,25 @@ def unpack(path: Path, folder: Path) -> list[Path]:
     return found
 
 
-def unpack_stream(stream: BinaryIO, folder: Path) -> Iterator[Path]:
-    """Write the DICOM files of a tar that is still coming into `folder`, as `unpack`, and yield each when it is whole.
+@dataclass(frozen=True)
+class Member:
+    """A DICOM file of a tar: its bytes, and where in a folder it is kept if need be. One without bytes was too large, and lies there."""
+
+    path: Path
+    body: bytes | None
+
+    def open(self) -> BinaryIO:
+        """Return the file for reading."""
+        return self.path.open("rb") if self.body is None else BytesIO(self.body)
+
+    def keep(self) -> None:
+        """Write the file to its place."""
+        if self.body is not None:
+            self.path.write_bytes(self.body)
+
+
+def unpack_stream(stream: BinaryIO, folder: Path) -> Iterator[Member]:
+    """Yield the DICOM files of a tar that is still coming, as `unpack`, each when it is whole.
 
     Raises:
         InvalidInput: `tar_broken`, also where it ends early; `zip_excessive`.
@@ -94,21 +114,23 @@ def unpack_stream(stream: BinaryIO, folder: Path) -> Iterator[Path]:
                 raise
 
     try:
-        with tarfile.open(fileobj=stream, mode="r|", tarinfo=Entry) as archive:
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=Entry, bufsize=_TAR_PIECE_BYTES) as archive:
             for entry in archive:
                 if not entry.isreg() or entry.sparse is not None:  # a sparse file claims what isn't sent
                     continue
                 source = archive.extractfile(entry)
                 assert source is not None
-                head = source.read(HEAD_BYTES)
-                if not is_dicom_head(head):
+                is_held = entry.size <= MOST_HELD_BYTES
+                head = source.read(entry.size if is_held else HEAD_BYTES)
+                if not is_dicom_head(head[:HEAD_BYTES]):
                     continue
-                if n_files == MAX_FILES:
+                if n_files == MAX_FILES or entry.size > MAX_BYTES - total:
                     raise _excessive()
                 file = folder / f"{n_files:05d}"
-                total += _copy(head, source, file, MAX_BYTES - total)
-                n_files += 1
-                yield file
+                if not is_held:
+                    _copy(head, source, file, MAX_BYTES - total)
+                n_files, total = n_files + 1, total + entry.size
+                yield Member(file, head if is_held else None)
         if not ends:
             raise tarfile.ReadError
         while stream.read(_PIECE_BYTES):  # what fills up the last record
@@ -138,17 +160,18 @@ def series_in(files: Iterable[Path]) -> list[list[Header]]:
     Raises:
         InvalidInput: as `by_series`.
     """
-    headers = (header_of(file) for file in files)
+    headers = (header_of(file, file) for file in files)
     return by_series(header for header in headers if header is None or not is_directory(header))
 
 
-def header_of(file: Path) -> Header | None:
-    """Return a file's attributes, or None where it can't be read."""
+def header_of(file: Path | BinaryIO, path: Path) -> Header | None:
+    """Return the attributes of a file that lies, or would lie, at `path`; None where it can't be read."""
     try:
         header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
         is_directory(header)  # makes a value of what is asked for later
     except Exception:  # whatever a broken file makes of its reader
         return None
+    header.filename = str(path)
     return header
 
 

@@ -1,8 +1,9 @@
 """A study's files one by one: each slice is read and packed as soon as it is there, so that little is left to do at the end."""
 
 from pathlib import Path
+from typing import BinaryIO
 
-from segloop.imaging.dicom.archive import Header, by_series, header_of, is_directory
+from segloop.imaging.dicom.archive import Header, Member, by_series, header_of, is_directory
 from segloop.imaging.dicom.convert import Slice, Slices, read_slice, write_nifti
 from segloop.imaging.dicom.series import CT, Series, choose
 from segloop.imaging.hounsfield import Distribution
@@ -20,15 +21,18 @@ class Incoming:
         self._hu = Distribution.of_int16()
         self._series: str | None = None
 
-    def add(self, file: Path) -> None:
+    def add(self, file: Member) -> None:
         """Read one file. What is wrong with it is judged at the end, where it may be of a series that is left out."""
-        header = header_of(file)
-        if header is not None and is_directory(header):
-            return
-        self._headers.append(header)
-        one = None if header is None or not self._is_of_first(header) else _slice(header)
-        if one is not None:
-            self._slices[str(file)] = one
+        with file.open() as body:
+            header = header_of(body, file.path)
+            if header is not None and is_directory(header):
+                return
+            self._headers.append(header)
+            one = None if header is None or not self._is_of_first(header) else _slice(header, body)
+        if one is None:
+            file.keep()
+        else:
+            self._slices[str(file.path)] = one
             self._hu.add(one.hu.ravel())
 
     def write_volume(self, path: Path) -> tuple[Series, list[str], str, Distribution | None]:
@@ -50,12 +54,13 @@ class Incoming:
         return series == self._series
 
 
-def _slice(header: Header) -> Slice | None:
+def _slice(header: Header, file: BinaryIO) -> Slice | None:
     try:
         is_plain = header.SOPClassUID == CT and header.SamplesPerPixel == 1
         if not is_plain or max(int(header.Rows), int(header.Columns)) > MOST_PLAIN:
             return None
-        return read_slice(header)
+        file.seek(0)
+        return read_slice(header, file)
     except MemoryError:
         raise
     except Exception:  # whatever a broken file makes of its reader
