@@ -5,6 +5,7 @@ arteries put right by DICOM's own dictionary (PS3.16), and some organs of head a
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from segloop.imaging.labels import Label
 
 STRUCTURE = Code("123037004", "SCT", "Anatomical Structure")
 TISSUE = Code("85756007", "SCT", "Tissue")
+_SHORT = {"l": "left", "lt": "left", "r": "right", "rt": "right"}
 SIDES = {"left": Code("7771000", "SCT", "Left"), "right": Code("24028007", "SCT", "Right")}
 
 
@@ -31,14 +33,21 @@ class Property:
 
 def describe(label: Label) -> Property:
     """Return a label's codes: by its name, else by its own SNOMED code, else "tissue"; the side comes from the name."""
-    words = label.name.lower().replace("-", "_").replace(" ", "_")
-    known = _table().get(words)
+    name = label.name.lower().replace("-", "_").replace(" ", "_")
+    known = _table().get(name)
     if known is not None:
         return known
-    side = next((SIDES[word] for word in words.split("_") if word in SIDES), None)
+    side = _side(name.split("_"))
     if label.snomed_code:
         return Property(STRUCTURE, Code(label.snomed_code, "SCT", label.name[:64]), side)
     return Property(TISSUE, TISSUE, side)
+
+
+def _side(words: Sequence[str]) -> Code | None:
+    """Return the one side that a name's words state: in full anywhere, or as radiotherapy has it (AAPM TG-263), first or last."""
+    ends = {words[0], words[-1]} if len(words) > 1 else set()
+    stated = {word for word in words if word in SIDES} | {_SHORT[word] for word in ends & _SHORT.keys()}
+    return SIDES[stated.pop()] if len(stated) == 1 else None
 
 
 @cache

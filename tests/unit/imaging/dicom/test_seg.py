@@ -151,6 +151,11 @@ def test_what_a_segmentation_cannot_say_is_refused(series: Series) -> None:
         ("subclavian_artery_left", "36765005", "Left"),
         ("brainstem", "119238007", None),
         ("of no table", "85756007", None),
+        ("Parotid_L", "85756007", "Left"),
+        ("RT optic nerve", "85756007", "Right"),
+        ("l_level-r", "85756007", None),
+        ("lamina", "85756007", None),
+        ("R", "85756007", None),
     ],
 )
 def test_labels_have_codes_with_their_side(name: str, code: str, side: str | None) -> None:
