@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from segloop.errors import InvalidInput, Unavailable
+from segloop.imaging.sandbox import Reading
 from segloop.settings import Settings
 from segloop.storage import ObjectStore
 from services.api.main import create_app
@@ -48,6 +50,24 @@ def test_a_series_sent_as_a_stream_becomes_a_volume_of_its_voxels(client: TestCl
     assert np.array_equal(np.frombuffer(content[352:], "<i2").reshape(array.shape, order="F"), array)
     again = client.post(PATH, headers=TAR, content=series(tmp_path / "b", slices(array, seed="stream")))
     assert again.status_code == 200 and again.json()["id"] == made.json()["id"]
+
+
+@pytest.mark.usefixtures("scratch_is_empty")
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_where_its_reader_fails_after_its_voxels_were_stored_nothing_is_left(
+    client: TestClient, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_refused: bool
+) -> None:
+    stored: list[str] = []
+
+    def fail(reading: Reading) -> dict[str, Any]:
+        stored.extend(item.key for item in store.list_(""))
+        raise InvalidInput("parse_failed", "no") if is_refused else Unavailable("parser_unavailable", "no")
+
+    monkeypatch.setattr(Reading, "finish", fail)
+    failed = client.post(PATH, headers=TAR, content=series(tmp_path / "a", slices(voxels(), seed="late")))
+    assert failed.status_code == (422 if is_refused else 503)
+    assert any(key.endswith("/original") for key in stored), "it was not stored meanwhile"
+    assert list(store.list_("")) == []
 
 
 def test_in_one_piece_or_in_parts_it_is_one_volume(client: TestClient) -> None:
