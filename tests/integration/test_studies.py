@@ -1,6 +1,7 @@
 """What gateways report and are asked: kept whole, sealed where it names somebody, and handed out once."""
 
 import json
+import runpy
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
@@ -15,6 +18,7 @@ from segloop.database import open_engine, transaction
 from segloop.settings import Settings
 from services.api.main import create_app
 from services.api.sweep import sweep
+from tests.conftest import ROOT
 from tests.dicom_series import voxels
 from tests.integration.editing import upload, upload_mask
 
@@ -225,6 +229,60 @@ def test_whose_series_it_is_is_told_with_the_permission_only_and_each_look_is_re
     with TestClient(app, headers={"Authorization": f"Bearer {settings.token}"}) as other:
         refused = other.post("/v1/received-series/identities", json=query)
         assert (refused.status_code, refused.json()["code"]) == (403, "permission_missing")
+
+
+def test_a_member_with_the_permission_sees_whose_a_pushed_series_is(http: TestClient, owner_url: str) -> None:
+    common: dict[str, Any] = {"received_at": "2026-11-30T13:30:00Z"}
+    report(http, "k10-0", stage="receiving", **common)  # nobody knows its project yet
+    for stage in ("closed", "uploaded", "segmenting"):
+        report(http, "k10-0", stage=stage, project="default", **common)
+
+    def told_to(name: str, permissions: list[str]) -> list[str]:
+        assert http.post("/v1/people", json={"name": name}).status_code == 201
+        body = {"role": "viewer", "permissions": permissions}
+        assert http.put(f"/v1/projects/default/members/{name}", json=body).status_code == 200
+        code = http.post(f"/v1/people/{name}/links").json()["code"]
+        session = http.post("/v1/sessions", json={"code": code}, headers={"Authorization": ""}).json()
+        member = {"Authorization": f"Bearer {session['key']}"}
+        assert http.get("/v1/me", headers=member).json()["is_site_admin"] is False
+        found = http.get("/v1/received-series", headers=member).json()["items"]
+        (series,) = [one for one in found if one["received_at"].startswith("2026-11-30T13:30")]
+        query = {"received_series_ids": [series["id"]]}
+        answer = http.post("/v1/received-series/identities", json=query, headers=member)
+        return [one["patient_name"] for one in answer.json().get("items", [])]
+
+    assert told_to("seeing", ["identity"]) == ["Planted^Name"]
+    assert told_to("blind", []) == []
+    # It is sealed anew for its project once, and what was kept for none is swept.
+    engine = open_engine(owner_url)
+    with transaction(engine) as conn:
+        conn.execute(text("UPDATE identity.texts SET created_at = created_at - interval '3 days'"))
+    sweep(http.app.state.parts)  # type: ignore[attr-defined]
+    kept = text(
+        "SELECT t.project_id IS NULL FROM identity.texts t WHERE source_key NOT IN "
+        "(SELECT source_key FROM received_series WHERE source_key IS NOT NULL)"
+    )
+    with transaction(engine) as conn:
+        assert conn.execute(kept).all() == []
+    engine.dispose()
+    assert told_to("seeing-later", ["identity"]) == ["Planted^Name"]
+
+
+def test_whose_a_series_is_that_was_kept_for_no_project_goes_to_its_project(
+    http: TestClient, owner_url: str
+) -> None:
+    report(http, "k11-0", project="default", received_at="2026-11-30T13:40:00Z")
+    of_series = "source_key = (SELECT source_key FROM received_series WHERE key = 'k11-0')"
+    migration = runpy.run_path(str(ROOT / "migrations/versions/0023_identity_projects.py"))
+    engine = open_engine(owner_url)
+    with transaction(engine) as conn:
+        conn.execute(text(f"UPDATE identity.texts SET project_id = NULL WHERE {of_series}"))
+        with Operations.context(MigrationContext.configure(conn)):
+            migration["upgrade"]()
+        found = conn.execute(text(f"SELECT project_id FROM identity.texts WHERE {of_series}")).scalar_one()
+        project = conn.execute(text("SELECT id FROM projects WHERE slug = 'default'")).scalar_one()
+    assert found == project
+    engine.dispose()
 
 
 def test_a_delivery_that_failed_for_good_is_told_once(http: TestClient, owner_url: str) -> None:

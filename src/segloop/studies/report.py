@@ -52,8 +52,8 @@ def take(
     if identity is not None:
         values["study_key"] = hash_uid(identity.study_uid, pseudonym_key)
         values["series_key"] = hash_uid(identity.series_uid, pseudonym_key)
-        if identities is not None and (before is None or before.source_key is None):
-            # First whose it is, then the row that names it: what nothing names is swept.
+        if identities is not None and not _is_kept(before, project_id=values["project_id"]):
+            # First whose it is, then the row that names it: what nothing names is swept, as is what another project saw.
             source_key = secrets.token_hex(16)
             identities.save(
                 None,
@@ -68,7 +68,7 @@ def take(
         table.save_series(conn, **values, gateway=gateway, key=key, created_by=actor, source_key=source_key)
         row = table.find_series(conn, gateway=gateway, key=key)
         assert row is not None
-        if source_key is not None and row.source_key is None:
+        if source_key is not None:
             table.set_source_key(conn, row.id, source_key)
         _announce(conn, row, before)
         _record_ended(conn, row, before, actor=actor)
@@ -92,6 +92,11 @@ def _tell_held_jobs(conn: Connection, identities: IdentityStore | None, row: Any
             hold.refuse(conn, job_id, code=row.code, message=row.message)
         elif row.stage == "ignored":
             retrieve.route_for_job(conn, identities, row, job, actor=actor)
+
+
+def _is_kept(before: Any, *, project_id: str | None) -> bool:
+    """Say whether the identity store has whose a series is for those who see it: mostly a project is known only once it is whole."""
+    return before is not None and before.source_key is not None and before.project_id == project_id
 
 
 def _project(conn: Connection, slug: str) -> str | None:
