@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from segloop import logs
 from segloop.errors import InvalidInput, SegloopError, Unavailable
@@ -30,22 +31,30 @@ class Deliverer:
     send: Send
 
     def step(self, destination: str | None = None) -> bool:
-        """Try once whatever is due, for one destination or for all, and say whether anything changed.
+        """Try once what has been due longest, for one destination or for all, and say whether there was anything.
 
-        What goes to a destination that is no longer configured is anybody's.
+        One at a time: a step stays short also where many wait for a peer that hangs. What goes to a destination that is no
+        longer configured is anybody's.
         """
-        changed = False
-        for entry in self.spool.entries():
-            if entry.stage != "delivering":
-                continue
-            for delivery in entry.deliveries:
-                due = delivery.state == "waiting" and delivery.next_try <= time.time()
-                ours = destination in (None, delivery.destination)
-                if due and (ours or delivery.destination not in self.config.destinations):
-                    with logs.bind(request_id=entry.key):
-                        self._settle(entry, self._try(entry, delivery))
-                    changed = True
-        return changed
+        now = time.time()
+        due = [
+            (delivery.next_try, entry, delivery)
+            for entry in self.spool.entries()
+            if entry.stage == "delivering"
+            for delivery in entry.deliveries
+            if delivery.state == "waiting"
+            and delivery.next_try <= now
+            and (
+                destination in (None, delivery.destination)
+                or delivery.destination not in self.config.destinations
+            )
+        ]
+        if not due:
+            return False
+        _, entry, delivery = min(due, key=itemgetter(0))
+        with logs.bind(request_id=entry.key):
+            self._settle(entry, self._try(entry, delivery))
+        return True
 
     def _try(self, entry: Entry, delivery: Delivery) -> Delivery:
         try:
@@ -55,9 +64,7 @@ class Deliverer:
                     "destination_gone",
                     f"{delivery.destination} is no longer in the configuration. Send it to another one.",
                 )
-            after = self.send(
-                destination, lambda deflated: self._body(entry, delivery.form, deflated), delivery
-            )
+            after = self.send(destination, lambda deflated: self._body(entry, delivery, deflated), delivery)
         except SegloopError as error:
             after = after_error(delivery, error)
         except Exception as error:
@@ -77,16 +84,25 @@ class Deliverer:
         )
         return after
 
-    def _body(self, entry: Entry, form: str, deflated: bool) -> bytes:
+    def _body(self, entry: Entry, delivery: Delivery, deflated: bool) -> bytes:
+        """Return the object's file for sending it now.
+
+        Raises:
+            Unavailable: `delivery_overtaken` where this is no longer what is to be delivered; making an object takes a while.
+        """
+        form = delivery.form
         name = f"{entry.mask_id}-{form}{'-deflated' if deflated else ''}.dcm"
-        return self.spool.result(entry, name, lambda: self.api.result(entry.mask_id, form, deflated=deflated))
+        body = self.spool.result(entry, name, lambda: self.api.result(entry.mask_id, form, deflated=deflated))
+        if not _is_wanted(self.spool.get(entry.key), entry.mask_id, delivery):
+            raise Unavailable("delivery_overtaken", "The series goes on in another way than when this began.")
+        return body
 
     def _settle(self, entry: Entry, delivery: Delivery) -> None:
         destination = self.config.destinations.get(delivery.destination)
         fallback = () if destination is None else destination.fallback
 
         def change(now: Entry) -> Entry:
-            if now.stage != "delivering" or now.mask_id != entry.mask_id:  # it was begun again meanwhile
+            if not _is_wanted(now, entry.mask_id, delivery):  # it was begun again meanwhile
                 return now
             return close(replace(now, deliveries=settle(now.deliveries, delivery, fallback)))
 
@@ -94,6 +110,18 @@ class Deliverer:
         if after is not None and after.stage != "delivering":
             self.spool.drop_results(after)
             log.info("series %s: %s", after.key, after.stage)
+
+
+def _is_wanted(now: Entry | None, mask_id: str, delivery: Delivery) -> bool:
+    """Say whether a form of a mask still waits to be delivered: neither has the series grown, nor is another mask chosen."""
+    return (
+        now is not None
+        and (now.stage, now.mask_id) == ("delivering", mask_id)
+        and any(
+            (one.destination, one.form, one.state) == (delivery.destination, delivery.form, "waiting")
+            for one in now.deliveries
+        )
+    )
 
 
 def close(entry: Entry) -> Entry:
