@@ -35,6 +35,9 @@ class Deliverer:
 
         One at a time: a step stays short also where many wait for a peer that hangs. What goes to a destination that is no
         longer configured is anybody's.
+
+        Raises:
+            Unavailable: `spool_full`.
         """
         now = time.time()
         due = [
@@ -53,6 +56,7 @@ class Deliverer:
             return False
         _, entry, delivery = min(due, key=itemgetter(0))
         with logs.bind(request_id=entry.key):
+            self.spool.ready(entry.key)  # or the peer would be sent the same again and again
             self._settle(entry, self._try(entry, delivery))
         return True
 

@@ -1,12 +1,11 @@
 """Series whose files are gone: what it takes to send their results again, and nothing of a patient."""
 
-import json
 import re
 import time
 from pathlib import Path
 
 from services.dicom_gateway.entry import Entry
-from services.dicom_gateway.state_file import read_state
+from services.dicom_gateway.state_file import read_state, write_state
 
 REMEMBERED_S = 90 * 24 * 3600.0
 _KEY = re.compile(r"[0-9a-f]+-[0-9]+")
@@ -22,9 +21,7 @@ class Ended:
     def keep(self, entry: Entry) -> None:
         """Keep how a series ended, where it has a result."""
         if entry.mask_id:
-            draft = self._folder / f"{entry.key}.new"
-            draft.write_text(json.dumps(entry.to_dict()))
-            draft.rename(self._file(entry.key))
+            write_state(self._folder, entry, self._file(entry.key).name)
 
     def get(self, key: str) -> Entry | None:
         """Return a series by its key."""

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -34,28 +35,44 @@ class Follower:
     _looked_at: dict[str, float] = field(default_factory=dict)
 
     def step(self) -> bool:
-        """Do what can be done now for each series and say whether anything changed."""
+        """Do what can be done now for each series and say whether anything changed.
+
+        Raises:
+            Unavailable: `spool_full`, after all that could be done for others: how far one came could not be written.
+        """
         changed = False
+        full = list[Unavailable]()
+        with _noted(full):  # first: it makes room
+            self.spool.sweep(keep_s=self.config.keep_s)
         entries = self.spool.entries()
         for gone in set(self._looked_at) - {entry.key for entry in entries}:
             del self._looked_at[gone]
         uploads = list[Entry]()
         for entry in entries:
             if entry.stage == "receiving":
-                closed = self.spool.close(entry, quiet_s=self.config.quiet_s, settle_s=self.config.settle_s)
-                changed = changed or closed is not None
+                with _noted(full):
+                    closed = self.spool.close(
+                        entry, quiet_s=self.config.quiet_s, settle_s=self.config.settle_s
+                    )
+                    changed = changed or closed is not None
             elif entry.stage in self._steps and entry.next_try <= time.time():
                 if self.early is not None and self.early.is_under_way(entry):
                     continue
                 if entry.stage == "closed" and entry.project:
                     uploads.append(entry)
                 else:
-                    changed = self._advance(entry) or changed
+                    with _noted(full):
+                        changed = self._advance(entry) or changed
         # One at a time, when all else is done: it may take long, and an urgent one may be here by then.
-        if uploads and not changed:
-            urgent = min(uploads, key=lambda entry: entry.priority != "stat")  # else the one longest here
-            changed = self._advance(urgent)
-        self.spool.sweep(keep_s=self.config.keep_s)
+        if not changed:
+            for urgent in sorted(
+                uploads, key=lambda entry: entry.priority != "stat"
+            ):  # then the one longest here
+                with _noted(full):
+                    changed = self._advance(urgent)
+                    break
+        if full:
+            raise full[0]
         return changed
 
     @property
@@ -72,6 +89,8 @@ class Follower:
             return self._advance_one(entry)
 
     def _advance_one(self, entry: Entry) -> bool:
+        if entry.stage in ("closed", "uploaded") and self.spool.ready(entry.key) != entry:
+            return True  # it is looked at again as it is now
         try:
             after = self._steps[entry.stage](entry)
         except Unavailable as error:
@@ -177,3 +196,12 @@ class Follower:
         if state in ("failed", "cancelled"):
             return entry
         return replace(entry, stage="segmenting", code="", message="")
+
+
+@contextmanager
+def _noted(full: list[Unavailable]) -> Iterator[None]:
+    """Let others go on where the spool can't be written, and note it."""
+    try:
+        yield
+    except Unavailable as error:
+        full.append(error)

@@ -11,6 +11,7 @@ from services.dicom_gateway.retrieve_dimse import Dimse
 from services.dicom_gateway.retrieve_web import fetch_web, probe_web
 from services.dicom_gateway.sources import Source, WebSource
 from services.dicom_gateway.spool import Spool
+from services.dicom_gateway.state_file import kept
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 LONGEST_UID = 64
@@ -47,18 +48,13 @@ class Retriever:
                 raise InvalidInput(
                     "uid_invalid", "Study and series are named by their DICOM UIDs: digits and dots."
                 )
-        try:
-            with self._places[source], Pull(self._spool, study, series) as pull:
-                if isinstance(peer, WebSource):
-                    expected = fetch_web(peer, pull, self._spool.draft)
-                else:
-                    expected = self._dimse.fetch(peer, pull)
-                _require_all(pull, expected, source)
-                return self._spool.add_series(source, series, pull.files, decide)
-        except OSError as error:
-            raise Unavailable(
-                "spool_full", "The gateway's disk is full or can't be written. Make room."
-            ) from error
+        with kept(), self._places[source], Pull(self._spool, study, series) as pull:
+            if isinstance(peer, WebSource):
+                expected = fetch_web(peer, pull, self._spool.draft)
+            else:
+                expected = self._dimse.fetch(peer, pull)
+            _require_all(pull, expected, source)
+            return self._spool.add_series(source, series, pull.files, decide)
 
     def probe(self, source: str) -> None:
         """Check that a source can be reached and lets us in: QIDO-RS or C-ECHO.

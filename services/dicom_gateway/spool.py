@@ -1,13 +1,16 @@
 """Received files on disk, durable before the sender hears so, and how far each series has come. No file name tells of a patient."""
 
+import errno
 import filecmp
 import hashlib
+import os
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,10 +18,12 @@ from segloop.errors import Conflict
 from services.dicom_gateway.ended import Ended
 from services.dicom_gateway.entry import ENDED, Entry, Route, Stage
 from services.dicom_gateway.senders import Senders
-from services.dicom_gateway.state_file import NAME, Piece, read_state, sync, write, write_state
+from services.dicom_gateway.state_file import NAME, Piece, kept, read_state, sync, write, write_state
 
 FILES = "files"
 _UNFINISHED = ".unfinished"
+ROOM = 64 * 1024 * 1024
+"""Bytes of the disk that no image gets: how far each series has come must still be written when it is full."""
 
 
 class Spool:
@@ -66,6 +71,7 @@ class Spool:
             Conflict: as `store`.
         """
         try:
+            self._require_room()
             sync(draft)
             folder, is_new = self._take(caller, series, instance, draft, route)
         finally:
@@ -106,6 +112,7 @@ class Spool:
         Raises:
             Conflict: `instance_differs`, as `store`.
         """
+        self._require_room()
         for draft in files.values():
             sync(draft)
         stem = _short(f"pulled/{source}/{series}")
@@ -137,6 +144,9 @@ class Spool:
         """Close a series that nothing was added to for so long; None while it grows.
 
         `settle_s` is the shorter time that is enough where who sent it has released its association.
+
+        Raises:
+            Unavailable: `spool_full`.
         """
         with self._lock:
             current = self.get(entry.key)
@@ -147,8 +157,10 @@ class Spool:
             is_over = settle_s is not None and self.senders.has_settled(stem, settle_s)
             if not is_over and time.time() - since < quiet_s:
                 return None
+            with kept():
+                closed = self.write(replace(current, stage="closed", touched=since))
             self.senders.forget(stem)
-            return self.write(replace(current, stage="closed", touched=since))
+            return closed
 
     def get(self, key: str) -> Entry | None:
         """Return a series by its key, also one that ended and whose files are gone."""
@@ -165,8 +177,11 @@ class Spool:
         """Change a series as it is now, with nobody between, and return it; None where it is gone.
 
         One whose files are gone is among the `entries` again.
+
+        Raises:
+            Unavailable: `spool_full`; it is as it was.
         """
-        with self._lock:
+        with self._lock, kept():
             entry = self.get(key)
             if entry is None:
                 return None
@@ -175,17 +190,37 @@ class Spool:
             self._ended.drop(key)
             return after
 
+    def ready(self, key: str) -> Entry | None:
+        """Return a series as it is now, with room for what comes of it; None where its files are gone.
+
+        For what must not be done again and again because its outcome can't be kept.
+
+        Raises:
+            Unavailable: `spool_full`.
+        """
+        with self._lock, kept():
+            file = self._folder / key / NAME
+            return self.write(read_state(file)) if file.exists() else None
+
     def result(self, entry: Entry, name: str, make: Callable[[], bytes]) -> bytes:
-        """Return a form of a series' result: made once, then the same bytes until `drop_results`."""
+        """Return a form of a series' result: made once, then the same bytes until `drop_results`.
+
+        Raises:
+            Unavailable: `spool_full`.
+        """
         file = self._folder / entry.key / "results" / name
         if file.exists():
             return file.read_bytes()
         body = make()
-        file.parent.mkdir(mode=0o700, exist_ok=True)
         draft = self.draft()
-        draft.write_bytes(body)
-        sync(draft)
-        draft.rename(file)
+        with kept():
+            try:
+                file.parent.mkdir(mode=0o700, exist_ok=True)
+                draft.write_bytes(body)
+                sync(draft)
+                draft.rename(file)
+            finally:
+                draft.unlink(missing_ok=True)
         return body
 
     def drop_results(self, entry: Entry) -> None:
@@ -204,23 +239,41 @@ class Spool:
         """Remove series that ended longer ago than they are kept; how those with a result ended is remembered much longer.
 
         Of one whose result waits for a destination for so long only the files are removed.
+
+        Raises:
+            Unavailable: `spool_full` where something could not be written or removed; all else is.
         """
+        failed = list[OSError]()
+        removals: list[Callable[[], None]] = [self._ended.sweep]
         with self._lock:
-            self._ended.sweep()
-            for entry in self._read():
-                if time.time() - entry.touched <= keep_s:
-                    continue
-                files = list(self.files(entry).glob("*.dcm"))
-                without = replace(entry, n_instances=entry.n_instances or len(files))
-                if entry.stage in ENDED:
-                    self._ended.keep(without)
-                    going = self._folder / f"{entry.key}{_UNFINISHED}"
-                    (self._folder / entry.key).rename(going)
-                    shutil.rmtree(going)
-                elif entry.stage == "delivering" and files:
-                    self.write(without)
-                    for file in files:
-                        file.unlink()
+            removals += (partial(self._remove, entry, keep_s) for entry in self._read())
+            for remove in removals:
+                try:
+                    remove()
+                except OSError as error:
+                    failed.append(error)
+        with kept():
+            if failed:
+                raise failed[0]
+
+    def _remove(self, entry: Entry, keep_s: float) -> None:
+        if time.time() - entry.touched <= keep_s:
+            return
+        files = list(self.files(entry).glob("*.dcm"))
+        without = replace(entry, n_instances=entry.n_instances or len(files))
+        if entry.stage in ENDED:
+            _make_room(files, partial(self._ended.keep, without))
+            going = self._folder / f"{entry.key}{_UNFINISHED}"
+            (self._folder / entry.key).rename(going)
+            shutil.rmtree(going)
+        elif entry.stage == "delivering" and files:
+            _make_room(files, partial(self.write, without))
+            for file in files:
+                file.unlink(missing_ok=True)
+
+    def _require_room(self) -> None:
+        if shutil.disk_usage(self._folder).free < ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _latest(self, stem: str) -> Entry | None:
         found = list(self._read(f"{stem}-*"))
@@ -247,31 +300,47 @@ class Spool:
         entry = decide(Entry(key, caller, route=route, stage=stage, received=now, touched=now))
         draft = self._folder / f"{key}{_UNFINISHED}"
         shutil.rmtree(draft, ignore_errors=True)
-        files = draft / FILES
-        files.mkdir(parents=True, mode=0o700)
-        for file in sorted(self.files(earlier).glob("*.dcm")) if earlier is not None else []:
-            (files / file.name).hardlink_to(file)
-        for name, file in new.items():
-            file.rename(files / name)
-        sync(files)
-        write_state(draft, entry)
+        try:
+            files = draft / FILES
+            files.mkdir(parents=True, mode=0o700)
+            linked = sorted(self.files(earlier).glob("*.dcm")) if earlier is not None else []
+            for file in linked:
+                (files / file.name).hardlink_to(file)
+            for name, file in new.items():
+                file.rename(files / name)
+            sync(files)
+            write_state(draft, entry)
+            if (
+                earlier is not None
+                and earlier.stage not in ENDED
+                and route != "retrieve"
+                and linked
+                and not earlier.n_instances
+            ):
+                # All of it is in the new one. A series that was pulled goes on for who asked for it as it was.
+                text = "More of this series came before its result was delivered: it goes on with all of it."
+                self.write(replace(earlier, stage="ignored", code="series_grew", message=text, touched=now))
+        except OSError:  # the part may go on then: its sender knows that not all of it is here
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
         draft.rename(self._folder / key)
         sync(self._folder)
-        if (
-            earlier is not None
-            and earlier.stage not in ENDED
-            and route != "retrieve"
-            and not earlier.n_instances
-        ):
-            # All of it is in the new one. A series that was pulled goes on for who asked for it as it was.
-            text = "More of this series came before its result was delivered: it goes on with all of it."
-            self.write(replace(earlier, stage="ignored", code="series_grew", message=text, touched=now))
         return entry
 
     def _read(self, keys: str = "*") -> Iterator[Entry]:
         for file in self._folder.glob(f"{keys}/{NAME}"):
             if not file.parent.name.endswith(_UNFINISHED):
                 yield read_state(file)
+
+
+def _make_room(files: Iterable[Path], write: Callable[[], object]) -> None:
+    """Write what stays of a series, after its files are gone where there is no room before: they go in any case."""
+    try:
+        write()
+    except OSError:
+        for file in files:
+            file.unlink(missing_ok=True)
+        write()
 
 
 def stem_of(caller: str, series: str) -> str:

@@ -2,9 +2,11 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from segloop.errors import Unavailable
 from services.dicom_gateway.entry import Entry
 
 NAME = "state.json"
@@ -30,15 +32,34 @@ def read_state(file: Path) -> Entry:
         )
 
 
-def write_state(folder: Path, entry: Entry) -> None:
-    """Write a series' state into its folder; it is on disk when this returns."""
-    draft = folder / "state.new"
-    with draft.open("w") as file:
-        json.dump(entry.to_dict(), file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(folder / NAME)
+def write_state(folder: Path, entry: Entry, name: str = NAME) -> None:
+    """Write a series' state into a folder; it is on disk when this returns, and where it can't be what was there stays."""
+    draft = folder / f"{name.removesuffix('.json')}.new"
+    try:
+        with draft.open("w") as file:
+            json.dump(entry.to_dict(), file)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    draft.rename(folder / name)
     sync(folder)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Say of what can't be written in the block that it may be tried later.
+
+    Raises:
+        Unavailable: `spool_full`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            "spool_full", "The gateway's disk is full or can't be written. Make room."
+        ) from error
 
 
 def write(path: Path, pieces: Iterable[Piece]) -> None:

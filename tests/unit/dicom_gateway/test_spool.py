@@ -101,11 +101,11 @@ def test_drafts_of_a_process_that_died_are_removed(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_leaves_nothing_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spool = Spool(tmp_path)
 
-    def full(path: Path, body: bytes) -> int:
+    def full(path: Path, pieces: object) -> None:
         path.touch()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("services.dicom_gateway.spool.write", full)
     with pytest.raises(OSError, match="No space"):
         spool.store("A", "1.2", "1.2.3", b"one")
     assert not spool.entries() and not list(spool.draft().parent.iterdir())
