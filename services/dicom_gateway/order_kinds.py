@@ -21,9 +21,11 @@ def route(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[str,
 
     Raises:
         NotFound: `series_forgotten`.
+        Conflict: `series_grew` where more of it came and another entry has all of it.
         InvalidInput: `destination_unknown`.
     """
     entry = _find(spool, payload["series"])
+    _require_whole(spool, entry)
     if entry.stage not in ENDED:
         return {}
     if not any(spool.files(entry).glob("*.dcm")):
@@ -33,6 +35,7 @@ def route(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[str,
     require_known(config, names)
 
     def change(now: Entry) -> Entry:
+        _require_whole(spool, now)
         if now.stage not in ENDED:
             return now
         return replace(
@@ -58,10 +61,11 @@ def redeliver(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[
 
     Raises:
         NotFound: `series_forgotten`.
-        Conflict: `nothing_to_deliver` where there is no result yet, or nobody to send it to.
+        Conflict: `nothing_to_deliver` where there is no result yet, or nobody to send it to; `series_grew` as `route`.
         InvalidInput: `destination_unknown`.
     """
     entry = _find(spool, payload["series"])
+    _require_whole(spool, entry)
     mask_id = str(payload.get("mask_id") or entry.mask_id)
     if not mask_id or entry.stage not in (*ENDED, "delivering"):
         raise Conflict("nothing_to_deliver", "This series has no result yet. Wait for its segmentation.")
@@ -72,6 +76,7 @@ def redeliver(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[
     require_known(config, names)
 
     def change(now: Entry) -> Entry:
+        _require_whole(spool, now)
         others = tuple(
             Delivery(old.destination, old.form) if old.state == "waiting" and mask_id != now.mask_id else old
             for old in now.deliveries
@@ -106,6 +111,17 @@ def _find(spool: Spool, key: str) -> Entry:
     if entry is None:
         raise _forgotten()
     return entry
+
+
+def _require_whole(spool: Spool, entry: Entry) -> None:
+    """Refuse a part of a series: its result must never come beside that of the whole, whoever asks and however it ended."""
+    stem, n_instances = spool.stem(entry), spool.count(entry)
+    later = (one for one in spool.entries() if one.key != entry.key and spool.stem(one) == stem)
+    if entry.code == "series_grew" or any(spool.count(one) > n_instances for one in later):
+        raise Conflict(
+            "series_grew",
+            "More of this series came, and another entry of it goes on with all of it. Choose that one.",
+        )
 
 
 def _forgotten() -> NotFound:

@@ -56,7 +56,7 @@ class Reporter:
         before = self._taken.get(entry.key)
         if before is not None and before[0] == entry and entry.stage != "receiving":
             return
-        n_instances = entry.n_instances or len(list(self.spool.files(entry).glob("*.dcm")))
+        n_instances = self.spool.count(entry)
         if before == (entry, n_instances):
             return
         try:

@@ -231,6 +231,10 @@ class Spool:
         """Return the folder of a series' files."""
         return self._folder / entry.key / FILES
 
+    def count(self, entry: Entry) -> int:
+        """Return how many files a series has, or had where they are no longer kept."""
+        return entry.n_instances or len(list(self.files(entry).glob("*.dcm")))
+
     def stem(self, entry: Entry) -> str:
         """Return what the keys of all that came of a series begin with."""
         return entry.key.rpartition("-")[0]

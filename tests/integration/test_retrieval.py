@@ -300,6 +300,53 @@ def test_a_series_that_no_rule_takes_is_routed_for_the_job_that_waits_for_it(
     assert job(http, waits)["error"]["code"] == "dicom_gantry_tilt"
 
 
+@pytest.mark.parametrize("first", ["part", "whole"])
+def test_a_job_that_waits_for_a_part_of_a_series_waits_for_all_of_it(
+    http: TestClient, tmp_path: Path, first: str
+) -> None:
+    series, key = Series(tmp_path, f"grown {first}"), f"grown{first}"
+    at = {"received_at": "2026-11-29T18:00:00Z"}
+    report(http, series, f"{key}-0", stage="closed", **at)
+    row = http.get("/v1/received-series", params={"stage": "closed"}).json()["items"][0]
+    waits = ask(http, {"received_series_id": row["id"]}).json()["id"]
+    # The first volume of these was made of the part, and must not be taken for the whole.
+    part = send(http, Series(tmp_path, f"part {first}").archive).json()
+    grown: dict[str, Any] = {"stage": "ignored", "code": "series_grew", "volume_id": part["id"], **at}
+    came: dict[str, Any] = {"n_instances": 5, "received_at": "2026-11-29T18:01:00Z"}
+    told = [(f"{key}-0", grown | {"project": "default"}), (f"{key}-1", came)]
+    for name, values in told if first == "part" else reversed(told):
+        report(http, series, name, **values)
+    assert claim(http) is None, "the part is not routed for it"
+    assert (job(http, waits)["state"], job(http, waits)["volume_id"]) == ("queued", None)
+    volume = send(http, series.archive).json()
+    report(http, series, f"{key}-1", stage="uploaded", volume_id=volume["id"], project="default", **came)
+    assert job(http, waits)["volume_id"] == volume["id"]
+    path = f"/v1/received-series/{row['id']}"
+    for refused in (
+        http.post(f"{path}/route", json={}),
+        http.post(f"{path}/redeliver", json={}),
+        ask(http, {"received_series_id": row["id"]}),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (409, "series_grew")
+    assert claim(http) is None
+
+
+def test_a_part_that_failed_is_not_worked_on_once_all_of_it_is_coming(
+    http: TestClient, tmp_path: Path
+) -> None:
+    series = Series(tmp_path, "failed part")
+    report(http, series, "fp-0", stage="failed", code="part", received_at="2026-11-29T19:00:00Z")
+    (row,) = [one for one in http.get("/v1/received-series").json()["items"] if one["code"] == "part"]
+    # Another series of the gateway is no part of it, nor is the same one that came again as it was.
+    report(http, series, "fpx-0", n_instances=9, received_at="2026-11-29T19:01:00Z")
+    report(http, series, "fp-1", received_at="2026-11-29T19:02:00Z")
+    path = f"/v1/received-series/{row['id']}/route"
+    assert http.post(path, json={}).status_code == 202
+    end(http, claim(http), "failed", code="series_forgotten")
+    report(http, series, "fp-1", n_instances=4, received_at="2026-11-29T19:02:00Z")
+    assert http.post(path, json={}).json()["code"] == "series_grew"
+
+
 def test_a_series_of_another_project_is_brought_into_this_one(
     http: TestClient, settings: Settings, tmp_path: Path
 ) -> None:

@@ -159,7 +159,7 @@ def _actions(
     if series.volume_id and cell.button("Open", key=f"open-{series.id}", width="stretch"):
         st.session_state["open_case"] = series.volume_id  # only a whole run can go to another page
         st.rerun(scope="app")
-    if not here.may(Role.ANNOTATOR):
+    if not here.may(Role.ANNOTATOR) or series.code == "series_grew":  # a part: another entry has all of it
         return
     if series.mask_id and cell.button(
         "Send again",

@@ -18,6 +18,7 @@ from segloop.schemas.studies import Stage
 from segloop.studies import identify, table
 from segloop.studies.orders import order as orders
 from segloop.studies.orders import table as orders_table
+from segloop.studies.whole import require_whole
 from services.api import objects
 from services.api.deps import (
     ActorDep,
@@ -100,6 +101,7 @@ def redeliver(
 ) -> schemas.Order:
     """Have the results sent again, to one destination or all of the series; nothing is computed again."""
     row = table.get_series(conn, require_uuid(series_id))
+    require_whole(conn, row)
     mask_id = row.mask_id if body.mask_id is None else require_uuid(body.mask_id)
     if mask_id is None:
         raise Conflict(
@@ -129,6 +131,7 @@ def route(
     row = table.get_series(conn, require_uuid(series_id))
     objects.require(conn, actor, "project", body.project, Role.ANNOTATOR)
     project = projects_table.get(conn, body.project)
+    require_whole(conn, row)
     if row.stage not in ("failed", "ignored"):
         raise Conflict("series_under_way", f"This series is {row.stage}; there is nothing to route.")
     order_id = orders.place(

@@ -14,7 +14,7 @@ from segloop.jobs.held import table as held_jobs
 from segloop.masks import hold
 from segloop.masks import table as masks_table
 from segloop.projects import table as projects_table
-from segloop.studies import retrieve, table
+from segloop.studies import retrieve, table, whole
 from segloop.studies.orders import table as orders_table
 from segloop.volumes import table as volumes_table
 from segloop.volumes.upload import hash_uid
@@ -79,7 +79,11 @@ def _tell_held_jobs(conn: Connection, identities: IdentityStore | None, row: Any
     """Let go the jobs that wait for a series once its volume is in their project, and refuse them where it fails.
 
     A series that no rule takes is routed for them. While that is asked for, what is said of the series is of the time before.
+    Those that wait for a part of a series wait for all of it.
     """
+    row = whole.let_wait_for_whole(conn, row)
+    if row is None:
+        return
     waiting = held_jobs.list_waiting(conn, received_series_id=row.id)
     if not waiting or orders_table.is_open(conn, received_series_id=row.id, kind="route"):
         return

@@ -12,6 +12,7 @@ from segloop.masks.request import request as request_segmentation
 from segloop.projects import table as projects_table
 from segloop.studies import table
 from segloop.studies.orders import order as orders
+from segloop.studies.whole import require_whole
 from segloop.volumes import table as volumes_table
 from segloop.volumes.upload import hash_uid
 
@@ -104,9 +105,10 @@ def segment_received(
 
     Raises:
         NotFound: `series_unknown`.
-        Conflict: `dicom_not_set_up`, and whatever asking for a segmentation raises.
+        Conflict: `series_grew` where it is a part, `dicom_not_set_up`, and whatever asking for a segmentation raises.
     """
     row = table.get_series(conn, received_series_id, lock=True)
+    require_whole(conn, row)
     if row.volume_id is not None:
         volume = volumes_table.get(conn, row.volume_id)
         if volume.project_id == project.id:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     DateTime,
     ForeignKey,
     Index,
@@ -27,6 +28,8 @@ from segloop.database import Connection, created_columns, id_column, metadata
 from segloop.errors import NotFound
 
 _now = func.clock_timestamp()
+GREW = "series_grew"
+"""Code of an entry that went no further: more of its series came, and another has all of it."""
 
 gateways = Table(
     "gateways",
@@ -124,6 +127,38 @@ def get_series(conn: Connection, series_id: str, *, lock: bool = False) -> Row[A
     if row is None:
         raise NotFound("series_unknown", "There is no such received series.")
     return row
+
+
+def find_whole(conn: Connection, row: Row[Any]) -> Row[Any] | None:
+    """Return the entry that goes on with all of a series of which this one has a part; the newest of several."""
+    return conn.execute(
+        select(received_series)
+        .where(
+            _same_series(row),
+            received_series.c.received_at >= row.received_at,
+            received_series.c.n_instances > row.n_instances,
+        )
+        .order_by(received_series.c.received_at.desc(), received_series.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def list_grown(conn: Connection, row: Row[Any]) -> list[str]:
+    """Return the other entries of a series that went no further because more of it came."""
+    query = select(received_series.c.id).where(
+        _same_series(row), received_series.c.code == GREW, received_series.c.received_at <= row.received_at
+    )
+    return [str(series_id) for series_id in conn.execute(query).scalars()]
+
+
+def _same_series(row: Row[Any]) -> ColumnElement[bool]:
+    """Match the other entries of one series: a gateway's keys of them differ in the number at their end only."""
+    stem = str(row.key).rpartition("-")[0] + "-"
+    return (
+        (received_series.c.gateway == row.gateway)
+        & (received_series.c.id != row.id)
+        & received_series.c.key.startswith(stem, autoescape=True)
+    )
 
 
 def is_coming(conn: Connection, *, series_key: str) -> bool:

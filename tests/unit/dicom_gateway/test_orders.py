@@ -210,6 +210,41 @@ def test_what_can_not_be_done_is_said(
     assert spool.entries() == [entry]
 
 
+@pytest.mark.parametrize(
+    ("stage", "code"), [("closed", ""), ("failed", "dicom_uneven"), ("ignored", "not_routed"), ("done", "")]
+)
+def test_a_part_of_a_series_is_never_segmented_or_sent_again(spool: Spool, stage: str, code: str) -> None:
+    part = stand(spool, stage=stage, code=code, mask_id="m", project="neck", destinations=("pacs",))
+    spool.store("A", slices(voxels())[0].SeriesInstanceUID, "1.2.3", b"more")
+    part = spool.get(part.key) or part
+    assert (part.code == "series_grew") == (stage == "closed")
+    for do in (route, redeliver):
+        with pytest.raises(Conflict) as refused:
+            do(CONFIG, spool, {"series": part.key, "project": "neck", "destinations": ["pacs"]})
+        assert refused.value.code == "series_grew"
+    assert spool.get(part.key) == part
+    (whole,) = [one for one in spool.entries() if one.key != part.key]
+    spool.write(replace(whole, stage="failed"))
+    route(CONFIG, spool, {"series": whole.key, "project": "neck", "destinations": ["pacs"]})
+    assert {one.key: one.stage for one in spool.entries()}[whole.key] == "closed"
+
+
+def test_a_series_that_grows_while_it_is_routed_is_not_begun_again(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = stand(spool, stage="failed", project="neck")
+    update = spool.update
+
+    def grown(key: str, change: Any) -> Entry | None:
+        spool.store("A", slices(voxels())[0].SeriesInstanceUID, "1.2.3", b"more")
+        return update(key, change)
+
+    monkeypatch.setattr(spool, "update", grown)
+    with pytest.raises(Conflict):
+        route(CONFIG, spool, {"series": part.key, "project": "neck", "destinations": ["pacs"]})
+    assert spool.get(part.key) == part
+
+
 def test_what_is_done_for_an_order_carries_its_id_into_the_apis_requests() -> None:
     number = "019ab0c3-5e02-7b9c-8f3a-3a3f6a0f2c11"
     given = {"id": number, "kind": "echo", "payload": {}}

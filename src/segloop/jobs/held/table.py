@@ -44,6 +44,16 @@ def list_waiting(conn: Connection, *, received_series_id: str) -> list[str]:
     return [str(job_id) for job_id in conn.execute(query).scalars()]
 
 
+def move_waiting(conn: Connection, *, from_series: Sequence[str], to_series: str) -> None:
+    """Have the held jobs that wait for some received series wait for another one."""
+    held = select(jobs.c.id).where(_is_held)
+    conn.execute(
+        update(held_jobs)
+        .where(held_jobs.c.received_series_id.in_(from_series), held_jobs.c.job_id.in_(held))
+        .values(received_series_id=to_series)
+    )
+
+
 def let_go(conn: Connection, job_id: str, *, volume_id: str, queue: str, natural_key: str) -> Job | None:
     """Put a held job on the queue of its work; None where another job does, or has done, that work."""
     try:
