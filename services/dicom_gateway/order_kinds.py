@@ -17,7 +17,8 @@ from services.dicom_gateway.spool import Spool
 def route(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Have a series segmented in a project that no rule took, or that failed; one that is under way goes on as it is.
 
-    Without destinations it gets those of the rule that fits it, or none.
+    Without destinations it gets those of the rule that fits it and is of that project, or none. With a `job_id` that job is
+    followed; what is another project's stays so, and the job gets an entry of its own beside it.
 
     Raises:
         NotFound: `series_forgotten`.
@@ -26,30 +27,38 @@ def route(config: Config, spool: Spool, payload: Mapping[str, Any]) -> dict[str,
     """
     entry = _find(spool, payload["series"])
     _require_whole(spool, entry)
-    if entry.stage not in ENDED:
+    project, job_id = payload["project"], str(payload.get("job_id") or "")
+    is_anothers = bool(job_id) and entry.project not in ("", project)
+    if is_anothers and any(one.job_id == job_id for one in spool.entries()):
+        return {}
+    if entry.stage not in ENDED and (not is_anothers or entry.stage == "receiving"):
         return {}
     if not any(spool.files(entry).glob("*.dcm")):
         raise _forgotten()
     given = payload.get("destinations")
-    names, outputs = _of_rule(config, spool, entry) if given is None else (tuple(given), ())
+    names, outputs = _of_rule(config, spool, entry, project) if given is None else (tuple(given), ())
     require_known(config, names)
 
-    def change(now: Entry) -> Entry:
-        _require_whole(spool, now)
-        if now.stage not in ENDED:
-            return now
+    def begun(now: Entry) -> Entry:
         return replace(
             now,
             stage="closed",
-            project=payload["project"],
+            project=project,
             priority=payload.get("priority", "routine"),
             destinations=names,
             outputs=outputs,
             touched=time.time(),
-            **_NOTHING_YET,
+            **{**_NOTHING_YET, "job_id": job_id},
         )
 
-    spool.update(entry.key, change)
+    def change(now: Entry) -> Entry:
+        _require_whole(spool, now)
+        return begun(now) if now.stage in ENDED else now
+
+    if is_anothers:
+        spool.beside(entry, begun)
+    else:
+        spool.update(entry.key, change)
     return {}
 
 
@@ -131,11 +140,18 @@ def _forgotten() -> NotFound:
     )
 
 
-def _of_rule(config: Config, spool: Spool, entry: Entry) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _of_rule(
+    config: Config, spool: Spool, entry: Entry, project: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     files = sorted(spool.files(entry).glob("*.dcm"))
     header = pydicom.dcmread(files[0], stop_before_pixels=True)
     rule = config.rule_for(header, caller=entry.caller, n_slices=len(files))
-    return ((), ()) if rule is None else (rule.destinations, rule.outputs)
+    if rule is None or rule.project not in (
+        None,
+        project,
+    ):  # where it sends is not for another project's results
+        return (), ()
+    return rule.destinations, rule.outputs
 
 
 def require_known(config: Config, names: Iterable[str]) -> None:

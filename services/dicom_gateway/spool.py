@@ -318,6 +318,7 @@ class Spool:
                 earlier is not None
                 and earlier.stage not in ENDED
                 and route != "retrieve"
+                and self.stem(earlier) == stem  # else the new one is beside it
                 and linked
                 and not earlier.n_instances
             ):

@@ -373,9 +373,17 @@ def test_a_series_of_another_project_is_brought_into_this_one(
     report(http, series, "p-0", stage="done", volume_id=volume["id"], received_at="2026-11-30T16:00:00Z")
     order = claim(http)
     assert (order["kind"], order["payload"]["project"]) == ("route", "other")
+    assert (order["payload"]["job_id"], order["payload"]["destinations"]) == (waits.json()["id"], [])
     end(http, order)
     report(http, series, "p-0", stage="closed", volume_id=volume["id"], received_at="2026-11-30T16:00:00Z")
     assert job(http, waits.json()["id"])["state"] == "queued"
+    # Its gateway has an entry of its own for it beside the other project's, and how that fares is what counts.
+    at = {"received_at": "2026-11-30T16:00:00Z", "project": "other", "job_id": waits.json()["id"]}
+    report(http, series, "beside-1", stage="closed", **at)
+    report(http, series, "p-0", stage="failed", code="other", received_at="2026-11-30T16:00:00Z")
+    assert job(http, waits.json()["id"])["state"] == "queued"
+    report(http, series, "beside-1", stage="failed", code="dicom_gantry_tilt", **at)
+    assert job(http, waits.json()["id"])["error"]["code"] == "dicom_gantry_tilt"
 
 
 def test_what_is_urgent_or_quick_is_handed_out_before_what_waits_long(

@@ -202,7 +202,9 @@ class RouteSeries(Body):
     project: str = Field(default="default", max_length=_NAME)
     priority: Literal["stat", "routine"] = "routine"
     destinations: list[str] | None = Field(
-        default=None, max_length=100, description="Null: those of the rule that fits it, or none."
+        default=None,
+        max_length=100,
+        description="Null: those of the rule that fits it and is of that project, or none.",
     )
 
 

@@ -79,8 +79,10 @@ def _tell_held_jobs(conn: Connection, identities: IdentityStore | None, row: Any
     """Let go the jobs that wait for a series once its volume is in their project, and refuse them where it fails.
 
     A series that no rule takes is routed for them. While that is asked for, what is said of the series is of the time before.
-    Those that wait for a part of a series wait for all of it.
+    Those that wait for a part of a series wait for all of it, and one that an entry was begun for waits for that one.
     """
+    if row.job_id is not None:
+        held_jobs.wait_for_series(conn, row.job_id, received_series_id=row.id)
     row = whole.let_wait_for_whole(conn, row)
     if row is None:
         return

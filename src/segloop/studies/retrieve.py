@@ -131,12 +131,16 @@ def segment_received(
 def route_for_job(
     conn: Connection, identities: IdentityStore | None, series: Any, job: Job, *, actor: str
 ) -> None:
-    """Have a series brought into the project of a job that waits for it."""
+    """Have a series brought into the project of a job that waits for it, which the gateway then follows.
+
+    Where it is another project's, that one's stays as it is, and the results are sent nowhere: its destinations are not this one's.
+    """
     payload = {
         "series": series.key,
         "project": projects_table.get(conn, job.project_id).slug,
         "priority": _priority(job),
-        "destinations": None,
+        "destinations": None if series.project_id == job.project_id else [],
+        "job_id": job.id,
     }
     orders.place(
         conn,

@@ -28,7 +28,7 @@ from tests.dicom_series import slices, voxels
 PACS = CStore(name="pacs", aet="PACS", host="h", port=104, forms=("seg", "pdf"))
 OTHER = CStore(name="other", aet="OTHER", host="h", port=104)
 CONFIG = Config(
-    rules=(Rule("all", {}, destinations=("pacs",), outputs=("pdf",)),),
+    rules=(Rule("all", {}, project="neck", destinations=("pacs",), outputs=("pdf",)),),
     destinations={"pacs": PACS, "other": OTHER},
 )
 
@@ -227,6 +227,46 @@ def test_a_part_of_a_series_is_never_segmented_or_sent_again(spool: Spool, stage
     spool.write(replace(whole, stage="failed"))
     route(CONFIG, spool, {"series": whole.key, "project": "neck", "destinations": ["pacs"]})
     assert {one.key: one.stage for one in spool.entries()}[whole.key] == "closed"
+
+
+@pytest.mark.parametrize("stage", ["done", "failed", "delivering"])
+def test_a_job_of_another_project_leaves_the_series_as_it_is_and_sends_nothing_to_its_destinations(
+    spool: Spool, stage: str
+) -> None:
+    waiting = (Delivery("pacs", "seg"),)
+    first = stand(
+        spool,
+        stage=stage,
+        project="clinic",
+        volume_id="v",
+        job_id="j",
+        mask_id="m",
+        destinations=("pacs",),
+        deliveries=waiting,
+    )
+    payload = {"series": first.key, "project": "study", "destinations": [], "job_id": "held"}
+    for _ in range(2):  # an order may be given out twice
+        assert route(CONFIG, spool, payload) == {}
+    assert spool.get(first.key) == first
+    (second,) = [one for one in spool.entries() if one.key != first.key]
+    assert (second.stage, second.project, second.job_id) == ("closed", "study", "held")
+    assert (second.destinations, second.deliveries, second.volume_id, second.mask_id) == ((), (), "", "")
+    assert spool.count(second) == 1
+
+
+def test_a_series_that_no_rule_took_follows_the_job_that_waits_for_it(spool: Spool) -> None:
+    entry = stand(spool, stage="ignored", code="not_routed")
+    route(CONFIG, spool, {"series": entry.key, "project": "neck", "destinations": [], "job_id": "held"})
+    (now,) = spool.entries()
+    assert (now.key, now.stage, now.project, now.job_id) == (entry.key, "closed", "neck", "held")
+
+
+def test_the_destinations_of_a_rule_are_not_those_of_another_project(spool: Spool) -> None:
+    entry = stand(spool, stage="failed", project="clinic")
+    config = replace(CONFIG, rules=(Rule("all", {}, project="clinic", destinations=("pacs",)),))
+    route(config, spool, {"series": entry.key, "project": "study", "destinations": None})
+    (now,) = spool.entries()
+    assert (now.project, now.destinations) == ("study", ())
 
 
 def test_a_series_that_grows_while_it_is_routed_is_not_begun_again(

@@ -54,6 +54,20 @@ def move_waiting(conn: Connection, *, from_series: Sequence[str], to_series: str
     )
 
 
+def wait_for_series(conn: Connection, job_id: str, *, received_series_id: str) -> None:
+    """Have a held job that waits for a received series wait for the entry that its gateway follows it with."""
+    held = select(jobs.c.id).where(_is_held)
+    conn.execute(
+        update(held_jobs)
+        .where(
+            held_jobs.c.job_id == job_id,
+            held_jobs.c.received_series_id.is_not(None),
+            held_jobs.c.job_id.in_(held),
+        )
+        .values(received_series_id=received_series_id)
+    )
+
+
 def let_go(conn: Connection, job_id: str, *, volume_id: str, queue: str, natural_key: str) -> Job | None:
     """Put a held job on the queue of its work; None where another job does, or has done, that work."""
     try:
