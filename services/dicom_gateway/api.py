@@ -1,5 +1,6 @@
 """The gateway as a client of the HTTP API: it has no other way in."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,12 @@ import httpx
 
 from segloop import logs
 from segloop.errors import InvalidInput, SegloopError, Unavailable
+from services.dicom_gateway.results import Made
 from services.dicom_gateway.tarred import tar_stream
+
+_NOT_MODIFIED, _KNOWN = 304, "If-None-Match"
+_TAG = re.compile(r'(?:W/)?"([0-9a-f]{64})"')
+"""As the API writes it; a proxy may call it weak."""
 
 
 class Api:
@@ -44,10 +50,19 @@ class Api:
         """Return a job."""
         return dict(self._call("GET", f"/v1/jobs/{job_id}"))
 
-    def result(self, mask_id: str, form: str, *, deflated: bool = False) -> bytes:
-        """Return a mask as a DICOM object of one form, or as deflated little endian."""
+    def result(self, mask_id: str, form: str, *, deflated: bool = False, known: Made | None = None) -> Made:
+        """Return a mask as a DICOM object of one form, or as deflated little endian; `known` itself where that still holds.
+
+        A mask that was rejected is refused (`mask_rejected`), also where it is known.
+        """
         query = {"deflated": "true"} if deflated else {}
-        return self._send("GET", f"/v1/masks/{mask_id}/dicom/{form}", params=query, timeout=600.0).content
+        headers = {_KNOWN: f'"{known.tag}"'} if known is not None and known.tag else {}
+        path = f"/v1/masks/{mask_id}/dicom/{form}"
+        answer = self._send("GET", path, params=query, headers=headers, timeout=600.0)
+        if known is not None and answer.status_code == _NOT_MODIFIED:
+            return known
+        tag = _TAG.fullmatch(answer.headers.get("ETag", ""))
+        return Made(tag[1] if tag else "", answer.content)
 
     def report_gateway(self, aet: str, state: Mapping[str, Any]) -> None:
         """Say what this gateway is, as `schemas.GatewayState`."""
@@ -76,7 +91,7 @@ class Api:
             answer = self._http.request(method, path, headers=headers, **arguments)
         except httpx.TransportError as error:
             raise Unavailable("api_unavailable", "The API can't be reached.") from error
-        if answer.is_success:
+        if answer.is_success or (answer.status_code == _NOT_MODIFIED and _KNOWN in headers):
             return answer
         try:
             body = answer.json()

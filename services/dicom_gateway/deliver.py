@@ -13,6 +13,7 @@ from services.dicom_gateway.config import Config
 from services.dicom_gateway.deliveries import UNEXPECTED, Delivery, after_error, first_failure, settle
 from services.dicom_gateway.destinations import Destination
 from services.dicom_gateway.entry import Entry
+from services.dicom_gateway.results import Results
 from services.dicom_gateway.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -94,12 +95,25 @@ class Deliverer:
         Raises:
             Unavailable: `delivery_overtaken` where this is no longer what is to be delivered; making an object takes a while.
         """
-        form = delivery.form
-        name = f"{entry.mask_id}-{form}{'-deflated' if deflated else ''}.dcm"
-        body = self.spool.result(entry, name, lambda: self.api.result(entry.mask_id, form, deflated=deflated))
+        body = self._made(entry, delivery, deflated)
         if not _is_wanted(self.spool.get(entry.key), entry.mask_id, delivery):
             raise Unavailable("delivery_overtaken", "The series goes on in another way than when this began.")
         return body
+
+    def _made(self, entry: Entry, delivery: Delivery, deflated: bool) -> bytes:
+        """Return the object as the API makes it now: what was kept of an earlier try only where the API says that it still holds.
+
+        A mask may have been reviewed or rejected since. What a peer took and is yet to vouch for is not sent, so it is not asked about.
+        """
+        results, form = Results(self.spool), delivery.form
+        name = f"{entry.mask_id}-{form}{'-deflated' if deflated else ''}"
+        kept = results.kept(entry, name)
+        if kept is not None and delivery.transaction:
+            return kept.body
+        made = self.api.result(entry.mask_id, form, deflated=deflated, known=kept)
+        if made is not kept:
+            results.keep(entry, name, made)
+        return made.body
 
     def _settle(self, entry: Entry, delivery: Delivery) -> None:
         destination = self.config.destinations.get(delivery.destination)
@@ -112,7 +126,7 @@ class Deliverer:
 
         after = self.spool.update(entry.key, change)
         if after is not None and after.stage != "delivering":
-            self.spool.drop_results(after)
+            Results(self.spool).drop(after)
             log.info("series %s: %s", after.key, after.stage)
 
 

@@ -202,31 +202,6 @@ class Spool:
             file = self._folder / key / NAME
             return self.write(read_state(file)) if file.exists() else None
 
-    def result(self, entry: Entry, name: str, make: Callable[[], bytes]) -> bytes:
-        """Return a form of a series' result: made once, then the same bytes until `drop_results`.
-
-        Raises:
-            Unavailable: `spool_full`.
-        """
-        file = self._folder / entry.key / "results" / name
-        if file.exists():
-            return file.read_bytes()
-        body = make()
-        draft = self.draft()
-        with kept():
-            try:
-                file.parent.mkdir(mode=0o700, exist_ok=True)
-                draft.write_bytes(body)
-                sync(draft)
-                draft.rename(file)
-            finally:
-                draft.unlink(missing_ok=True)
-        return body
-
-    def drop_results(self, entry: Entry) -> None:
-        """Remove the result's forms; they are made again when they are asked for."""
-        shutil.rmtree(self._folder / entry.key / "results", ignore_errors=True)
-
     def files(self, entry: Entry) -> Path:
         """Return the folder of a series' files."""
         return self._folder / entry.key / FILES

@@ -30,12 +30,23 @@ def test_each_new_review_supersedes_and_the_same_one_is_the_same_object(
             assert answer.status_code == 201, answer.text
             return result_of(http, mask)
 
+        def tags(known: str = "") -> tuple[int, str]:
+            found = http.get(f"/v1/masks/{mask['id']}/dicom/seg", headers={"If-None-Match": known})
+            return found.status_code, found.headers["ETag"]
+
         before = result_of(http, mask)
+        _, tag = tags()
+        assert tags(tag) == (304, tag)
         part = judged("accepted", {"axial": [[1, 3], [5, 5]], "labels": [3]})
+        status, reviewed = tags(tag)
+        assert status == 200 and reviewed != tag, "a review that it tells makes it another object"
         again = judged("accepted", {"axial": [[1, 3], [5, 5]], "labels": [3]})
+        assert tags(reviewed) == (304, reviewed)
         whole = judged("accepted", {"whole": True})
         http.post(f"/v1/masks/{mask['id']}/feedback", json={"verdict": "rejected"})
-        assert http.get(f"/v1/masks/{mask['id']}/dicom/seg").json()["code"] == "mask_rejected"
+        for known in ({}, {"If-None-Match": reviewed}, {"If-None-Match": "*"}):
+            refused = http.get(f"/v1/masks/{mask['id']}/dicom/seg", headers=known)
+            assert (refused.status_code, refused.json()["code"]) == (409, "mask_rejected")
         unsaid = judged("accepted")  # of no region: nobody vouches for anything
         back = judged("accepted", {"whole": True})
 

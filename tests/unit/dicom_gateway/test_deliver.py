@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from segloop.errors import InvalidInput, Unavailable
+from segloop.errors import InvalidInput, SegloopError, Unavailable
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.deliver import Deliverer, Fetch
 from services.dicom_gateway.deliveries import (
@@ -23,6 +23,7 @@ from services.dicom_gateway.deliveries import (
 )
 from services.dicom_gateway.destinations import CStore, Destination
 from services.dicom_gateway.entry import Entry
+from services.dicom_gateway.results import Made
 from services.dicom_gateway.spool import Spool
 
 PACS = CStore(name="pacs", aet="PACS", host="h", port=104, forms=("seg", "pdf"), fallback=("pdf", "capture"))
@@ -32,14 +33,20 @@ Answer = Callable[[Destination, str], None]
 
 
 class FakeApi:
-    """Makes forms, and counts how often."""
+    """Makes forms, and counts how often; what is said of a mask is in its tag."""
 
     def __init__(self) -> None:
         self.made: list[str] = []
+        self.said = "unreviewed"
+        self.refuses: SegloopError | None = None
 
-    def result(self, mask_id: str, form: str, *, deflated: bool = False) -> bytes:
+    def result(self, mask_id: str, form: str, *, deflated: bool = False, known: Made | None = None) -> Made:
+        if self.refuses is not None:
+            raise self.refuses
+        if known is not None and known.tag == self.said:
+            return known
         self.made.append(form)
-        return f"{mask_id} {form} {deflated}".encode()
+        return Made(self.said, f"{mask_id} {form} {deflated} {self.said}".encode())
 
 
 class Peers:
@@ -148,10 +155,10 @@ def test_a_form_that_is_not_taken_gives_way_to_the_others_and_says_why(tmp_path:
 def test_of_a_mask_without_a_label_goes_what_can_say_that_nothing_was_found(tmp_path: Path) -> None:
     deliverer, api, _ = delivering(tmp_path, take)
 
-    def nothing_found(mask_id: str, form: str, *, deflated: bool = False) -> bytes:
+    def nothing_found(mask_id: str, form: str, **_: Any) -> Made:
         if form == "seg":
             raise InvalidInput("mask_empty", "No label is in this mask.")
-        return b"nothing was found"
+        return Made("", b"nothing was found")
 
     api.result = nothing_found
     drain(deliverer)
@@ -271,9 +278,9 @@ def test_what_is_no_longer_to_be_delivered_when_it_is_made_is_not_sent(
     deliverer.spool.write(wanted)
     make = api.result
 
-    def overtaken(mask_id: str, form: str, *, deflated: bool = False) -> Any:
+    def overtaken(mask_id: str, form: str, **said: Any) -> Any:
         deliverer.spool.write(meanwhile(wanted))
-        return make(mask_id, form, deflated=deflated)
+        return make(mask_id, form, **said)
 
     api.result = overtaken
     assert deliverer.step()
@@ -320,3 +327,51 @@ def test_what_never_goes_right_is_tried_so_often_and_no_longer(tmp_path: Path) -
         entry = hurry(deliverer)
     assert (entry.stage, entry.code) == ("failed", "internal") and "log" in entry.message
     assert sum(form == "pdf" for _, form, _ in peers.got) == MOST_UNEXPECTED
+
+
+def waiting_for_a_peer(folder: Path) -> tuple[Deliverer, Any, Peers]:
+    """Return a deliverer whose one delivery was tried while its peer was away."""
+
+    def away(destination: Destination, form: str) -> None:
+        raise Unavailable("destination_unavailable", "It is away.")
+
+    deliverer, api, peers = delivering(folder, away, Config(destinations={"other": OTHER}))
+    (entry,) = deliverer.spool.entries()
+    deliverer.spool.write(replace(entry, deliveries=(Delivery("other", "seg"),)))
+    assert hurry(deliverer).stage == "delivering" and len(peers.got) == 1
+    peers.answer = take
+    return deliverer, api, peers
+
+
+def test_what_was_rejected_while_its_peer_was_away_is_not_sent(tmp_path: Path) -> None:
+    deliverer, api, peers = waiting_for_a_peer(tmp_path)
+    api.refuses = InvalidInput("mask_rejected", "This mask was rejected.")
+    entry = hurry(deliverer)
+    assert (entry.stage, entry.code) == ("failed", "mask_rejected")
+    assert len(peers.got) == 1 and not list(tmp_path.rglob("results"))
+
+
+def test_what_was_reviewed_while_its_peer_was_away_is_sent_as_it_is_now(tmp_path: Path) -> None:
+    deliverer, api, peers = waiting_for_a_peer(tmp_path)
+    api.said = "reviewed"
+    assert hurry(deliverer).stage == "done"
+    assert [body for _, _, body in peers.got] == [b"m seg False unreviewed", b"m seg False reviewed"]
+
+
+def test_nothing_is_sent_from_before_while_the_api_can_not_say_whether_it_holds(tmp_path: Path) -> None:
+    deliverer, api, peers = waiting_for_a_peer(tmp_path)
+    api.refuses = Unavailable("api_unavailable", "The API can't be reached.")
+    entry = hurry(deliverer)
+    assert (entry.stage, states(entry)) == ("delivering", {("other", "seg"): "waiting"})
+    assert entry.deliveries[0].code == "api_unavailable" and len(peers.got) == 1
+    api.refuses = None
+    assert hurry(deliverer).stage == "done" and api.made == ["seg"], "it is made once where nothing changed"
+
+
+def test_what_a_peer_took_and_is_yet_to_vouch_for_is_asked_for_as_it_was_sent(tmp_path: Path) -> None:
+    deliverer, api, peers = waiting_for_a_peer(tmp_path)
+    (entry,) = deliverer.spool.entries()
+    deliverer.spool.write(replace(entry, deliveries=(Delivery("other", "seg", transaction="2.25.1"),)))
+    api.refuses = InvalidInput("mask_rejected", "This mask was rejected.")
+    assert hurry(deliverer).stage == "done"
+    assert {body for _, _, body in peers.got} == {b"m seg False unreviewed"}

@@ -20,6 +20,7 @@ from services.dicom_gateway.destinations import CStore
 from services.dicom_gateway.entry import Entry
 from services.dicom_gateway.follow import Follower
 from services.dicom_gateway.loop import Loops
+from services.dicom_gateway.results import Made
 from services.dicom_gateway.spool import Spool
 
 LONG_AGO = 1.0
@@ -100,8 +101,8 @@ class FakeApi:
         self.asked.append(files[0].parent.parent.name)
         return f"volume of {self.asked[-1]}", True
 
-    def result(self, mask_id: str, form: str, *, deflated: bool = False) -> bytes:
-        return b"object"
+    def result(self, mask_id: str, form: str, *, deflated: bool = False, known: Made | None = None) -> Made:
+        return Made("", b"object")
 
 
 def test_a_step_removes_what_is_over_and_takes_the_other_series_on(tmp_path: Path, full: Full) -> None:
