@@ -11,20 +11,26 @@ from segloop.errors import Unavailable
 from services.dicom_gateway.destinations import StowRs
 
 _SOP_INSTANCE_UID = "00080018"
+_JSON = {"Accept": "application/dicom+json"}
 _CONTENT = ("PixelData", "EncapsulatedDocument", "ROIContourSequence", "ContentSequence", "SegmentSequence")
 """What a result says. Who the patient is and where it was stored, a PACS may write anew (PS3.4 B.4.1.3)."""
 
 
 def is_there(peer: StowRs, http: httpx.Client, found: Dataset) -> bool | None:
-    """Say whether a peer has an object; None where it can't be asked. "Nothing" is 200 with an empty list, 204 or 404.
+    """Say whether a peer has an object; None where it can't be asked. "Nothing" is 200 with an empty list or 204.
+
+    404 is "nothing", too, where a question for any study is not answered in the same way: else it has no QIDO-RS.
 
     Raises:
         Unavailable: `destination_unavailable`, `destination_denies`.
     """
     path = f"studies/{found.StudyInstanceUID}/series/{found.SeriesInstanceUID}/instances"
     query = {"SOPInstanceUID": str(found.SOPInstanceUID)}
-    answer = http.get(path, params=query, headers={"Accept": "application/dicom+json"})
-    if answer.status_code in (204, 404):
+    answer = http.get(path, params=query, headers=_JSON)
+    if answer.status_code == 404:
+        any_study = http.get("studies", params={"limit": "1"}, headers=_JSON)
+        return None if any_study.status_code == 404 else False
+    if answer.status_code == 204:
         return False
     if answer.status_code in (401, 403):
         raise Unavailable(

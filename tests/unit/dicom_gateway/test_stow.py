@@ -43,7 +43,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.status, self.answer, self.keeps = 200, EMPTY, True
-        self.query_status = 200
+        self.query_status = self.studies_status = 200
         self.has: dict[str, bytes] = {}
         self.posted: list[bytes] = []
         self.requests: list[tuple[str, str, dict[str, str]]] = []
@@ -67,6 +67,8 @@ class Peer:
             one = url.params["SOPInstanceUID"]
             found = [{"00080018": {"vr": "UI", "Value": [one]}}] if one in self.has else []
             return (200, JSON, json.dumps(found).encode())
+        if url.path.endswith("/studies"):
+            return self.studies_status, JSON, b"[]"
         body = self.has[url.path.rpartition("/")[2]]
         part = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + body + b"\r\n--b--\r\n"
         return 200, 'multipart/related; type="application/dicom"; boundary=b', part
@@ -252,6 +254,23 @@ def test_one_that_can_not_be_asked_was_sent_and_no_more(body: bytes, status: int
             assert error.value.code == "delivery_not_found"
         else:
             assert send(there, body).state == state
+
+
+@pytest.mark.parametrize("delivery", [PDF, SEG])
+@pytest.mark.parametrize(("studies_status", "state"), [(404, "sent"), (200, None), (204, None), (403, None)])
+def test_404_is_nothing_there_only_where_there_is_anybody_to_ask(
+    body: bytes, delivery: Delivery, studies_status: int, state: str | None
+) -> None:
+    peer = Peer()
+    peer.query_status, peer.studies_status = 404, studies_status
+    with peer.running() as there:
+        if state is None:
+            with pytest.raises(Unavailable) as error:
+                send(there, body, delivery)
+            assert error.value.code == "delivery_not_found"
+        else:
+            assert send(there, body, delivery).state == state
+            assert len(peer.posted) == 1
 
 
 @pytest.mark.parametrize("how", ["hangs", "resets", "is away", "talks nonsense"])
