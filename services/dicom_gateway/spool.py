@@ -8,7 +8,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,8 @@ from segloop.errors import Conflict
 from services.dicom_gateway.ended import Ended
 from services.dicom_gateway.entry import ENDED, Entry, Route, Stage
 from services.dicom_gateway.senders import Senders
-from services.dicom_gateway.state_file import NAME, Piece, kept, read_state, sync, write, write_state
+from services.dicom_gateway.state_file import Piece, kept, sync, write, write_state
+from services.dicom_gateway.states import States, generation, stem
 
 FILES = "files"
 _UNFINISHED = ".unfinished"
@@ -37,6 +38,7 @@ class Spool:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for unfinished in folder.glob(f"*{_UNFINISHED}"):  # being made or removed when the process died
             shutil.rmtree(unfinished)
+        self._states = States(folder)
         self._ended = Ended(folder / "ended")
         self._drafts = folder / f"drafts{_UNFINISHED}"
         self._drafts.mkdir(exist_ok=True, mode=0o700)
@@ -84,7 +86,7 @@ class Spool:
         """Give a file its place and return the folder, and whether it is new there."""
         name, stem = _name(instance), stem_of(caller, series)
         with self._lock:
-            latest = self._latest(stem)
+            latest = self._states.latest(stem)
             file = None if latest is None else self.files(latest) / name
             if file is not None and file.exists():
                 if filecmp.cmp(file, draft, shallow=False):
@@ -117,7 +119,7 @@ class Spool:
             sync(draft)
         stem = _short(f"pulled/{source}/{series}")
         with self._lock:
-            latest = self._latest(stem)
+            latest = self._states.latest(stem)
             new = {}
             for instance, draft in files.items():
                 file = None if latest is None else self.files(latest) / _name(instance)
@@ -138,7 +140,7 @@ class Spool:
     def entries(self) -> list[Entry]:
         """Return all series, the one touched longest ago first."""
         with self._lock:
-            return sorted(self._read(), key=lambda entry: entry.touched)
+            return self._states.all()
 
     def close(self, entry: Entry, *, quiet_s: float, settle_s: float | None = None) -> Entry | None:
         """Close a series that nothing was added to for so long; None while it grows.
@@ -164,13 +166,13 @@ class Spool:
 
     def get(self, key: str) -> Entry | None:
         """Return a series by its key, also one that ended and whose files are gone."""
-        file = self._folder / key / NAME
-        return read_state(file) if file.exists() else self._ended.get(key)
+        with self._lock:
+            return self._states.get(key) or self._ended.get(key)
 
     def write(self, entry: Entry) -> Entry:
         """Store how far a series has come, whole or not at all."""
         with self._lock:
-            write_state(self._folder / entry.key, entry)
+            self._states.write(entry)
         return entry
 
     def update(self, key: str, change: Callable[[Entry], Entry]) -> Entry | None:
@@ -199,8 +201,10 @@ class Spool:
             Unavailable: `spool_full`.
         """
         with self._lock, kept():
-            file = self._folder / key / NAME
-            return self.write(read_state(file)) if file.exists() else None
+            if not (self._folder / key).exists():  # somebody removed it by hand
+                self._states.drop(key)
+            entry = self._states.get(key)
+            return None if entry is None else self.write(entry)
 
     def files(self, entry: Entry) -> Path:
         """Return the folder of a series' files."""
@@ -212,7 +216,7 @@ class Spool:
 
     def stem(self, entry: Entry) -> str:
         """Return what the keys of all that came of a series begin with."""
-        return entry.key.rpartition("-")[0]
+        return stem(entry.key)
 
     def sweep(self, *, keep_s: float) -> None:
         """Remove series that ended longer ago than they are kept; how those with a result ended is remembered much longer.
@@ -225,7 +229,7 @@ class Spool:
         failed = list[OSError]()
         removals: list[Callable[[], None]] = [self._ended.sweep]
         with self._lock:
-            removals += (partial(self._remove, entry, keep_s) for entry in self._read())
+            removals += (partial(self._remove, entry, keep_s) for entry in self._states.all())
             for remove in removals:
                 try:
                     remove()
@@ -243,8 +247,11 @@ class Spool:
         if entry.stage in ENDED:
             _make_room(files, partial(self._ended.keep, without))
             going = self._folder / f"{entry.key}{_UNFINISHED}"
-            (self._folder / entry.key).rename(going)
-            shutil.rmtree(going)
+            if (self._folder / entry.key).exists():  # nobody removed it by hand
+                (self._folder / entry.key).rename(going)
+            self._states.drop(entry.key)
+            if going.exists():
+                shutil.rmtree(going)
         elif entry.stage == "delivering" and files:
             _make_room(files, partial(self.write, without))
             for file in files:
@@ -253,10 +260,6 @@ class Spool:
     def _require_room(self) -> None:
         if shutil.disk_usage(self._folder).free < ROOM:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def _latest(self, stem: str) -> Entry | None:
-        found = list(self._read(f"{stem}-*"))
-        return max(found, key=_generation, default=None)
 
     def _begin(
         self,
@@ -273,8 +276,8 @@ class Spool:
 
         One that was pushed and is not delivered yet goes no further: a result of a part must not come beside that of the whole.
         """
-        generation = 0 if earlier is None else _generation(earlier) + 1
-        key = f"{stem}-{generation}"
+        number = 0 if earlier is None else generation(earlier) + 1
+        key = f"{stem}-{number}"
         now = time.time()
         entry = decide(Entry(key, caller, route=route, stage=stage, received=now, touched=now))
         draft = self._folder / f"{key}{_UNFINISHED}"
@@ -304,13 +307,9 @@ class Spool:
             shutil.rmtree(draft, ignore_errors=True)
             raise
         draft.rename(self._folder / key)
+        self._states.add(entry)
         sync(self._folder)
         return entry
-
-    def _read(self, keys: str = "*") -> Iterator[Entry]:
-        for file in self._folder.glob(f"{keys}/{NAME}"):
-            if not file.parent.name.endswith(_UNFINISHED):
-                yield read_state(file)
 
 
 def _make_room(files: Iterable[Path], write: Callable[[], object]) -> None:
@@ -326,10 +325,6 @@ def _make_room(files: Iterable[Path], write: Callable[[], object]) -> None:
 def stem_of(caller: str, series: str) -> str:
     """Return what the keys of a pushed series begin with; it tells nothing of the series."""
     return _short(f"{caller}/{series}")
-
-
-def _generation(entry: Entry) -> int:
-    return int(entry.key.rpartition("-")[2])
 
 
 def _name(instance: str) -> str:

@@ -16,10 +16,9 @@ _TEXT = "What the gateway kept about this series can't be read. Segment it again
 
 def read_state(file: Path) -> Entry:
     """Return what a file says of a series; one that makes no sense is a failed series (`state_unreadable`)."""
-    body = file.read_bytes()
     try:
-        return Entry.from_dict(json.loads(body))
-    except (ValueError, TypeError, AttributeError, KeyError):  # a broken disk, or another version's
+        return Entry.from_dict(json.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):  # a broken disk, or another version's
         at = file.stat().st_mtime
         return Entry(
             file.parent.name,

@@ -249,15 +249,13 @@ def test_a_refusal_is_for_good_and_a_destination_that_is_gone_is_said(tmp_path: 
 
 
 def test_a_series_that_was_begun_again_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
-
     def restarted(destination: Destination, form: str) -> None:
-        (entry,) = spool.entries()
-        spool.write(replace(entry, stage="closed"))
+        (entry,) = deliverer.spool.entries()
+        deliverer.spool.write(replace(entry, stage="closed"))
 
     deliverer, _, _ = delivering(tmp_path, restarted, Config(destinations={"other": OTHER}))
     drain(deliverer, "other")
-    assert spool.entries()[0].stage == "closed"
+    assert deliverer.spool.entries()[0].stage == "closed"
 
 
 @pytest.mark.parametrize(
@@ -301,18 +299,16 @@ def test_what_waits_longest_goes_first_so_that_none_is_kept_from_its_turn(tmp_pa
 
 
 def test_another_mask_is_never_taken_for_the_one_that_was_sent(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
-
     def corrected(destination: Destination, form: str) -> None:
-        (entry,) = spool.entries()
+        (entry,) = deliverer.spool.entries()
         if entry.mask_id == "m":
             due = plan(CONFIG.destinations, ["other"], ())
-            spool.write(replace(entry, mask_id="corrected", deliveries=due))
+            deliverer.spool.write(replace(entry, mask_id="corrected", deliveries=due))
 
     deliverer, _, peers = delivering(tmp_path, corrected, Config(destinations={"other": OTHER}))
     while not peers.got:
         assert deliverer.step("other")
-    assert states(spool.entries()[0]) == {("other", "seg"): "waiting"}
+    assert states(deliverer.spool.entries()[0]) == {("other", "seg"): "waiting"}
     assert hurry(deliverer).stage == "done"
     assert [body.split()[0] for _, _, body in peers.got] == [b"m", b"corrected"]
 

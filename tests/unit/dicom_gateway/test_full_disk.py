@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from segloop.errors import Unavailable
-from services.dicom_gateway import ended, loop, spool, state_file
+from services.dicom_gateway import ended, loop, spool, state_file, states
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.deliver import Deliverer
 from services.dicom_gateway.deliveries import Delivery
@@ -39,7 +39,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Full:
             state_file.write_state(folder, entry, *name)
 
         with monkeypatch.context() as patch:
-            for module in (spool, ended):
+            for module in (spool, states, ended):
                 patch.setattr(module, "write_state", write)
             yield
 

@@ -1,6 +1,7 @@
 """Received files: durable, never overwritten, and a series that grows after it was closed begins again with all of it."""
 
 import json
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -8,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from segloop.errors import Conflict
+from segloop.errors import Conflict, Unavailable
 from services.dicom_gateway.deliveries import Delivery
-from services.dicom_gateway.entry import Stage
+from services.dicom_gateway.entry import Entry, Stage
 from services.dicom_gateway.spool import Spool
 
 
@@ -128,7 +129,7 @@ def test_what_another_version_wrote_is_read_without_what_this_one_does_not_know(
     values = said.to_dict() | {"mood": "new"}
     values["deliveries"] = [one | {"mood": "new"} for one in values["deliveries"]]
     (tmp_path / entry.key / "state.json").write_text(json.dumps(values))
-    assert spool.entries() == [said]
+    assert Spool(tmp_path).entries() == [said]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +141,7 @@ def test_a_state_that_can_not_be_read_costs_that_series_only(tmp_path: Path, bro
         spool.store("A", series, "1.2.3", b"one")
     lost = spool.entries()[0]
     (tmp_path / lost.key / "state.json").write_text(broken)
+    spool = Spool(tmp_path)  # the files are read when the process starts
     assert {entry.key: entry.code for entry in spool.entries()}[lost.key] == "state_unreadable"
     assert sorted(entry.stage for entry in spool.entries()) == ["failed", "receiving"]
     assert not spool.store("A", "1", "1.2.3", b"one")  # sent again, it begins again
@@ -173,3 +175,62 @@ def test_what_was_delivered_or_asked_for_by_somebody_stays_when_more_comes(tmp_p
         draft.write_bytes(b"%d" % number)
         spool.add_series("archive", "1.2", {f"1.2.{number}": draft}, lambda entry: replace(entry, job_id="j"))
     assert sorted(entry.stage for entry in spool.entries()) == ["closed", "closed", "done", "receiving"]
+
+
+def test_after_the_start_no_state_is_read_from_the_disk_and_all_stay_as_it_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Spool(tmp_path).store("A", "1.1", "1.2.3", b"one")
+    spool = Spool(tmp_path)
+    with monkeypatch.context() as patch:
+        for module in ("states", "ended"):
+            patch.setattr(f"services.dicom_gateway.{module}.read_state", _unread)
+        (first,) = spool.entries()
+        done = spool.write(replace(first, stage="done", touched=time.time() - 100))
+        spool.store("A", "1.1", "1.2.4", b"two")  # it begins again
+        spool.store("A", "1.2", "1.2.3", b"one")
+        (other,) = [entry for entry in spool.entries() if entry.key[:24] != first.key[:24]]
+        at = time.time() - 60
+        failed = spool.update(other.key, lambda now: replace(now, stage="failed", code="c", touched=at))
+        assert failed is not None
+        beside = spool.beside(failed, lambda entry: replace(entry, job_id="j"))
+        assert spool.get(done.key) == done and spool.get(beside.key) == beside
+        spool.sweep(keep_s=80)
+        there = spool.entries()
+    assert [entry.stage for entry in there] == ["failed", "receiving", "closed"]
+    assert Spool(tmp_path).entries() == there, "what it says is what is on disk"
+    assert spool.get(done.key) is None
+
+
+def test_where_a_state_can_not_be_written_it_stands_where_it_stood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path)
+    spool.store("A", "1.2", "1.2.3", b"one")
+    (entry,) = spool.entries()
+
+    def full(folder: Path, entry: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("services.dicom_gateway.states.write_state", full)
+        with pytest.raises(Unavailable):
+            spool.update(entry.key, lambda now: replace(now, stage="closed"))
+    assert spool.entries() == [entry] == Spool(tmp_path).entries()
+
+
+def test_a_series_that_somebody_removed_by_hand_is_no_more(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.store("A", "1.1", "1.2.3", b"one")
+    spool.store("A", "1.2", "1.2.3", b"one")
+    waiting, over = spool.entries()
+    spool.write(replace(over, stage="failed", touched=1.0))
+    for entry in (waiting, over):
+        shutil.rmtree(tmp_path / entry.key)
+    assert spool.ready(waiting.key) is None
+    spool.sweep(keep_s=60)
+    assert spool.entries() == []
+
+
+def _unread(file: Path) -> Entry:
+    raise AssertionError("a state was read again")
