@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian
 
+from segloop.imaging.dicom.deidentify import says_burned_in
 from segloop.imaging.dicom.instance import UTF_8, finish, identity, reference
 from segloop.imaging.dicom.picture import (
     AXIAL,
@@ -45,7 +46,7 @@ def make_capture(
     """Return one picture of four axial slices, a coronal and a sagittal one with a mask (x, y, z) on a series' grid.
 
     `hu` is the CT on the same grid. What made the mask and that it is not for diagnosis is burnt in; nothing that tells the
-    patient is. A mask without any label shows the CT and says so. The same input gives the same object, byte for byte.
+    patient is, beside what the CT says is burnt into its own slices (Burned In Annotation). A mask without any label shows the CT and says so. The same input gives the same object, byte for byte.
 
     Raises:
         InvalidInput: `mask_grid` for another shape.
@@ -68,7 +69,8 @@ def make_capture(
     found.DateOfSecondaryCapture, found.TimeOfSecondaryCapture = found.ContentDate, found.ContentTime
     found.ConversionType = "SYN"
     found.Laterality = ""  # asked for where the source names a body part of which there are two
-    found.BurnedInAnnotation = "NO"  # which asks for what identifies the patient
+    # Of what identifies the patient: nothing is added, and the CT's own pixels are shown.
+    found.BurnedInAnnotation = "YES" if says_burned_in(series.headers) else "NO"
     found.ImageComments = f"{origin.statement}. {DISCLAIMER}"
     found.SourceImageSequence = [reference(header) for header in series.headers]
     return found

@@ -37,12 +37,17 @@ def deidentify(headers: Sequence[Header], *, pseudonym: str, uid_key: bytes) -> 
     Raises:
         InvalidInput: `burned_in_annotation` where a slice says that texts are in its pixels.
     """
-    if any(str(header.get("BurnedInAnnotation") or "").strip().upper() == "YES" for header in headers):
+    if says_burned_in(headers):
         raise InvalidInput(
             "burned_in_annotation",
             "This CT says that texts are burned into its images, which may name the patient; it is not exported.",
         )
     return [_deidentified(header, pseudonym, uid_key) for header in headers]
+
+
+def says_burned_in(headers: Sequence[Header]) -> bool:
+    """Say whether a slice states that texts which may name the patient are in its pixels."""
+    return any(str(header.get("BurnedInAnnotation") or "").strip().upper() == "YES" for header in headers)
 
 
 def mark(found: pydicom.Dataset) -> None:

@@ -34,6 +34,14 @@ def test_it_is_one_rgb_picture_of_the_study_and_the_same_to_the_byte(series: Ser
         assert (picture == color).all(-1).sum() > 20
 
 
+def test_texts_in_the_pixels_of_any_slice_are_in_those_of_the_picture(tmp_path: Path) -> None:
+    source = slices(voxels())
+    source[5].BurnedInAnnotation, source[0].BurnedInAnnotation = "YES", "NO"
+    (headers,) = series_in(write(tmp_path / "ct", source))
+    found = make_capture(require_volume(headers), voxels(), mask(), LABELS, ORIGIN)
+    assert found.BurnedInAnnotation == "YES"
+
+
 def test_what_is_burnt_in_follows_from_the_mask_alone(tmp_path: Path) -> None:
     """Another patient's name changes no pixel; another origin changes those of the line that tells it, and no picture."""
     pixels = []
