@@ -80,31 +80,30 @@ class Awaited:
     """The pulls whose instances come through our own receiver, because a C-MOVE sends them there. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._pulls: dict[str, tuple[Pull, str]] = {}
 
     @contextmanager
     def awaiting(self, pull: Pull, aet: str) -> Iterator[None]:
         """Have the receiver give a series that the source of an AE title sends to this pull until the block ends.
 
-        Raises:
-            InvalidInput: `already_pulled` where another pull waits for it.
+        Where another pull has it sent to itself this one waits for its turn: nobody could tell whose an instance is.
         """
-        with self._lock:
-            if pull.series in self._pulls:
-                raise InvalidInput("already_pulled", "This series is being pulled already. Wait for it.")
+        with self._changed:
+            self._changed.wait_for(lambda: pull.series not in self._pulls)
             self._pulls[pull.series] = pull, aet
         try:
             yield
         finally:
-            with self._lock:
+            with self._changed:
                 del self._pulls[pull.series]
+                self._changed.notify_all()
 
     def pull_of(self, series: str, sender: str, *, is_answer: bool) -> Pull | None:
         """Return the pull that waits for a series from a sender; `is_answer` where that says it answers our C-MOVE.
 
         It may send from another AE title than it is asked at, if it says so.
         """
-        with self._lock:
+        with self._changed:
             pull, aet = self._pulls.get(series, (None, ""))
         return pull if is_answer or sender == aet else None

@@ -37,7 +37,7 @@ class Retriever:
         `decide` may say what is to become of a new entry (project, job), before the follower sees it. Blocks while the source is busy with others. The number of instances is checked where the source tells it.
 
         Raises:
-            InvalidInput: `source_unknown`, `uid_invalid`, `source_refuses`, `already_pulled`, or what is wrong with a file.
+            InvalidInput: `source_unknown`, `uid_invalid`, `source_refuses`, or what is wrong with a file.
             NotFound: `series_unknown_at_source`.
             Unavailable: `source_unavailable`, `source_incomplete`, `spool_full`.
             Conflict: `instance_differs` where an instance is here already with other content.

@@ -48,7 +48,7 @@ class Dimse:
 
         Raises:
             NotFound: `series_unknown_at_source`.
-            InvalidInput: `source_refuses`, `already_pulled`, or what is wrong with a file.
+            InvalidInput: `source_refuses`, or what is wrong with a file.
             Unavailable: `source_unavailable`, `source_incomplete`.
         """
         told = self._count(source, pull)
