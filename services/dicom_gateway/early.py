@@ -47,6 +47,7 @@ class Early:
         self._lock = threading.Lock()
         self._under_way = ""
         self._brought: dict[str, Brought] = {}
+        self._stored: dict[str, Brought] = {}
         self._parts: list[Brought] = []
         self._tried: set[str] = set()
 
@@ -79,6 +80,14 @@ class Early:
         with self._lock:
             self._parts.append(part)
 
+    def note(self, entry: Entry, stored: Brought) -> None:
+        """Remember the volume that a series is about to go on with: it is taken back where more of it came meanwhile.
+
+        Where the series names it already it stays: so does, perhaps, what was reported of the series.
+        """
+        with self._lock:
+            self._stored[entry.key] = stored
+
     def is_under_way(self, entry: Entry) -> bool:
         """Say whether a series is being brought at the moment."""
         with self._lock:
@@ -94,6 +103,12 @@ class Early:
             for key in list(self._brought):  # of which more came before anybody took it
                 if key not in entries or entries[key].stage in ENDED:
                     self._parts.append(self._brought.pop(key))
+            for key in list(self._stored):
+                entry = entries.get(key)
+                if entry is not None and entry.code == "series_grew" and not entry.volume_id:
+                    self._parts.append(self._stored.pop(key))
+                elif entry is None or entry.stage not in ("closed", "uploaded"):
+                    del self._stored[key]
             parts, self._parts = self._parts, []
         for part in parts:
             try:

@@ -15,7 +15,7 @@ from services.dicom_gateway.api import Api
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.deliver import close
 from services.dicom_gateway.deliveries import GIVEN_UP, MOST_UNEXPECTED, UNEXPECTED, plan, wait_s
-from services.dicom_gateway.early import Early
+from services.dicom_gateway.early import Brought, Early
 from services.dicom_gateway.entry import Entry, Stage
 from services.dicom_gateway.spool import Spool
 
@@ -133,7 +133,9 @@ class Follower:
             )
         volume_id = self._brought(entry, len(files))
         if not volume_id:
-            volume_id, _ = self.api.upload(files, project=entry.project)
+            volume_id, is_new = self.api.upload(files, project=entry.project)
+            if self.early is not None:
+                self.early.note(entry, Brought(volume_id, is_new, len(files), entry.project))
         return replace(entry, stage="uploaded", volume_id=volume_id, code="", message="")
 
     def _brought(self, entry: Entry, n_files: int) -> str:
@@ -142,6 +144,7 @@ class Follower:
         if self.early is None or brought is None:
             return ""
         if (brought.n_files, brought.project) == (n_files, entry.project):
+            self.early.note(entry, brought)
             return brought.volume_id
         self.early.drop(brought)
         return ""

@@ -150,6 +150,47 @@ def test_a_part_is_taken_back_also_where_more_came_before_it_was_used_and_the_ap
     assert api.withdrawn == ["volume of 4"]
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("when", ["while it is stored", "then"])
+def test_a_part_that_was_stored_as_the_whole_is_taken_back_unless_it_was_there_before_or_is_named(
+    spool: Spool, scanner: Scanner, monkeypatch: pytest.MonkeyPatch, when: str, is_new: bool
+) -> None:
+    api = FakeApi()
+    early, follower = parts(spool, api)
+    scanner.send(0, 4)
+    (part,) = spool.entries()
+    upload = api.upload
+
+    def grows(files: Iterable[Path], *, project: str) -> tuple[str, bool]:
+        volume_id, _ = upload(files, project=project)
+        if when == "while it is stored":
+            scanner.send(4, 9)
+        return volume_id, is_new
+
+    monkeypatch.setattr(api, "upload", grows)
+    eventually(follower.step, lambda: bool(api.uploads))
+    if when == "then":
+        now = spool.get(part.key)
+        assert now is not None and now.stage == "uploaded" and now.volume_id == "volume of 4"
+        scanner.send(4, 9)
+    grown = spool.get(part.key)
+    assert grown is not None and grown.code == "series_grew"
+    early._withdraw({entry.key: entry for entry in spool.entries()})
+    is_unused = is_new and when == "while it is stored"
+    assert api.withdrawn == (["volume of 4"] if is_unused else []) and not early._stored
+
+
+def test_the_volume_of_a_series_that_went_on_stays(spool: Spool, scanner: Scanner) -> None:
+    api = FakeApi()
+    early, follower = parts(spool, api)
+    scanner.send(0, 9)
+    assert until(follower, spool, "segmenting").volume_id == "volume of 9"
+    early._withdraw({entry.key: entry for entry in spool.entries()})
+    scanner.send(0, 9)
+    early._withdraw({entry.key: entry for entry in spool.entries()})
+    assert api.withdrawn == [] and not early._stored
+
+
 def test_one_that_no_rule_takes_in_the_end_is_not_brought(spool: Spool, scanner: Scanner) -> None:
     api = FakeApi()
     early, follower = parts(spool, api, fewest_slices=20)
