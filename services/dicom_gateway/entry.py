@@ -15,9 +15,11 @@ Route = Literal["c-store", "stow-rs", "retrieve"]
 class Entry:
     """How a series came and how far it is; times in seconds since 1970.
 
-    `caller` is who sent it, or the source it was pulled from. `project`, `priority`, `outputs` and `destinations` are what a
-    rule or a person decided ("" and empty before). `job_id` given before there is a volume is followed instead of a new job. `n_instances` is
-    how many files there were, where they are no longer kept.
+        `caller` is who sent it, or the source it was pulled from. `project`, `priority`, `outputs` and `destinations` are what a
+        rule or a person decided ("" and empty before). `job_id` given before there is a volume is followed instead of a new job. `n_instances` is
+    `n_instances` is
+        how many files there were, where they are no longer kept; `n_differing` how often one came again with other content before a
+        volume was made.
     """
 
     key: str
@@ -38,6 +40,7 @@ class Entry:
     message: str = ""
     deliveries: tuple[Delivery, ...] = ()
     n_instances: int = 0
+    n_differing: int = 0
     tries: int = 0
     next_try: float = 0.0
 

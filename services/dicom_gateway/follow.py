@@ -17,7 +17,7 @@ from services.dicom_gateway.deliver import close
 from services.dicom_gateway.deliveries import GIVEN_UP, MOST_UNEXPECTED, UNEXPECTED, plan, wait_s
 from services.dicom_gateway.early import Brought, Early
 from services.dicom_gateway.entry import Entry, Stage
-from services.dicom_gateway.spool import Spool
+from services.dicom_gateway.spool import DIFFERS, Spool
 
 log = logging.getLogger(__name__)
 LOOK_AGAIN_S = 60.0
@@ -130,6 +130,12 @@ class Follower:
             text = "No rule takes this series."
             return (
                 entry if entry.project else replace(entry, stage="ignored", code="not_routed", message=text)
+            )
+        if entry.n_differing:
+            raise InvalidInput(
+                DIFFERS,
+                f"{entry.n_differing} of its images came again with other content, and the first of each was kept, so it may be a "
+                "mixture. Have the whole series sent again: what comes then counts. Or, if the first are right, segment it.",
             )
         volume_id = self._brought(entry, len(files))
         if not volume_id:

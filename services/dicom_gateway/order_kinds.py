@@ -110,6 +110,7 @@ _NOTHING_YET: dict[str, Any] = {
     **dict.fromkeys(("volume_id", "job_id", "mask_id", "code", "message"), ""),
     "deliveries": (),
     "tries": 0,
+    "n_differing": 0,
     "next_try": 0.0,
 }
 

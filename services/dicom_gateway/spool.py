@@ -22,6 +22,7 @@ from services.dicom_gateway.state_file import Piece, kept, sync, write, write_st
 from services.dicom_gateway.states import States, generation, stem
 
 FILES = "files"
+DIFFERS = "instance_differs"
 _UNFINISHED = ".unfinished"
 ROOM = 64 * 1024 * 1024
 """Bytes of the disk that no image gets: how far each series has come must still be written when it is full."""
@@ -88,11 +89,17 @@ class Spool:
         with self._lock:
             latest = self._states.latest(stem)
             file = None if latest is None else self.files(latest) / name
-            if file is not None and file.exists():
+            if latest is not None and latest.stage == "failed" and latest.code == DIFFERS:
+                latest = self._begin(
+                    caller, stem, latest, route=route, afresh=True
+                )  # what is sent now counts
+            elif latest is not None and file is not None and file.exists():
                 if filecmp.cmp(file, draft, shallow=False):
-                    if latest is not None and latest.stage == "failed":
+                    if latest.stage == "failed":
                         self._begin(caller, stem, latest, route=route)
                     return file.parent, False
+                if latest.stage in ("receiving", "closed"):
+                    self.write(replace(latest, n_differing=latest.n_differing + 1))
                 raise _differs()
             entry = (
                 latest
@@ -271,8 +278,9 @@ class Spool:
         stage: Stage = "receiving",
         new: Mapping[str, Path] = MappingProxyType({}),
         decide: Callable[[Entry], Entry] = lambda entry: entry,
+        afresh: bool = False,
     ) -> Entry:
-        """Begin a series, with the files of what was closed of it before, and with new ones by their names.
+        """Begin a series, with the files of what was closed of it before unless `afresh`, and with new ones by their names.
 
         One that was pushed and is not delivered yet goes no further: a result of a part must not come beside that of the whole.
         """
@@ -285,7 +293,8 @@ class Spool:
         try:
             files = draft / FILES
             files.mkdir(parents=True, mode=0o700)
-            linked = sorted(self.files(earlier).glob("*.dcm")) if earlier is not None else []
+            kept = None if afresh else earlier
+            linked = [] if kept is None else sorted(self.files(kept).glob("*.dcm"))
             for file in linked:
                 (files / file.name).hardlink_to(file)
             for name, file in new.items():
@@ -332,7 +341,7 @@ def _name(instance: str) -> str:
 
 
 def _differs() -> Conflict:
-    return Conflict("instance_differs", "This instance is here already, with other content.")
+    return Conflict(DIFFERS, "This instance is here already, with other content.")
 
 
 def _short(text: str) -> str:

@@ -116,15 +116,23 @@ class Gateway:
         self.api = Api(api, settings.token)
         self.scratch = settings.scratch
         self.commitments = Commitments()
+        self.receiver: Receiver | None = None
         self.begin(self.config)
-        self.receiver = Receiver(self.config, self.spool, commitments=self.commitments)
 
     def begin(self, config: Config) -> None:
         """Go on with nothing but what is on disk, as another process would."""
+        self.stop()
         self.config = config
         self.spool = Spool(self.scratch / "spool")
+        self.receiver = Receiver(config, self.spool, commitments=self.commitments)
+        self.receiver.start()
         self.follower = Follower(config, self.spool, self.api)
         self.deliverer = Deliverer(config, self.spool, self.api, Sender(config.aet, self.commitments))
+
+    def stop(self) -> None:
+        """Take nothing more."""
+        if self.receiver is not None:
+            self.receiver.stop()
 
     def until(
         self, done: Callable[[list[Entry]], bool], worker: Callable[[], Any], *, limit_s: float = 60
@@ -143,9 +151,8 @@ class Gateway:
 @pytest.fixture
 def gateway(api: str, settings: Settings, pacs: orthanc.Orthanc, worker: object) -> Iterator[Gateway]:
     found = Gateway(api, settings, pacs)
-    found.receiver.start()
     yield found
-    found.receiver.stop()
+    found.stop()
 
 
 def wait_for(look: Callable[[], Any], *, limit_s: float = 60) -> Any:

@@ -9,14 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
-from segloop.errors import Unavailable
+from segloop.errors import Conflict, Unavailable
 from services.dicom_gateway.api import Api
 from services.dicom_gateway.config import Config
 from services.dicom_gateway.deliveries import MOST_UNEXPECTED, Delivery
 from services.dicom_gateway.destinations import CStore
 from services.dicom_gateway.entry import Entry
 from services.dicom_gateway.follow import Follower
-from services.dicom_gateway.order_kinds import redeliver
+from services.dicom_gateway.order_kinds import redeliver, route
 from services.dicom_gateway.rules import Rule
 from services.dicom_gateway.spool import Spool
 from tests.dicom_series import slices, voxels
@@ -173,3 +173,41 @@ def test_an_urgent_series_is_stored_before_those_that_were_here_before(tmp_path:
     while late.step():
         pass
     assert [files[0][:6] for files in api.uploaded] == ["urgent", "\0" * 6, "first", "second"]
+
+
+def test_of_a_series_whose_images_came_twice_with_other_content_nothing_is_made_until_all_is_sent_again(
+    tmp_path: Path,
+) -> None:
+    spool = Spool(tmp_path)
+    spool.store("A", "1.2", "1.2.1", b"older")
+    spool.store("A", "1.2", "1.2.2", b"two")
+    with pytest.raises(Conflict) as refused:
+        spool.store("A", "1.2", "1.2.1", b"one")
+    assert refused.value.code == "instance_differs"
+    mixture = stand(spool, stage="closed", project="neck")
+    api = FakeApi()
+    works = follower(spool, api)
+    works.step()
+    failed = spool.get(mixture.key)
+    assert failed is not None and (failed.stage, failed.code) == ("failed", "instance_differs")
+    assert failed.message.startswith("1 of its images") and not api.uploaded
+    for instance, body in (("1.2.2", b"two"), ("1.2.1", b"one")):
+        assert spool.store("A", "1.2", instance, body)
+    (whole,) = (entry for entry in spool.entries() if entry.stage == "receiving")
+    spool.write(replace(whole, stage="closed", project="neck"))
+    works.step()
+    assert [sorted(files) for files in api.uploaded] == [["one", "two"]]
+
+
+def test_a_person_can_say_that_the_images_that_came_first_are_right(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.store("A", "1.2", "1.2.3", b"one")
+    with pytest.raises(Conflict):
+        spool.store("A", "1.2", "1.2.3", b"other")
+    entry = stand(spool, stage="failed", code="instance_differs", project="neck")
+    route(Config(), spool, {"series": entry.key, "project": "neck", "destinations": []})
+    api = FakeApi()
+    follower(spool, api).step()
+    assert api.uploaded == [["one"]]
+    (entry,) = spool.entries()
+    assert (entry.stage, entry.code) == ("uploaded", "")
