@@ -120,7 +120,10 @@ def test_the_page_tells_what_became_of_each_series(
     expect(page.get_by_role("button", name="Segment", exact=True)).to_have_count(1, timeout=30_000)
     page.get_by_role("button", name="Segment", exact=True).click()
     page.get_by_role("button", name="Segment it").click()
-    expect(page.get_by_text("Asked the gateway for it.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Asked the gateway to segment it")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("button", name="Segment it")).to_be_hidden(
+        timeout=30_000
+    )  # or it would be another series'
     order = api.post(f"/v1/gateways/{AET}/orders/claim").json()
     assert (order["kind"], order["payload"]["series"]) == ("route", "c-0")
 

@@ -1,7 +1,9 @@
 """Page "Studies": what gateways received, what became of each series and why, and what can be done about it."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
+from typing import Literal
 
 import streamlit as st
 
@@ -169,14 +171,19 @@ def _actions(
     ):
         _order(lambda: api.send_again(series.id), "Asked the gateway to send it again.")
     if series.stage in ("failed", "ignored") and not _is_refused(series):
-        with cell.popover("Segment", width="stretch"):
-            st.caption("Segment this series though no rule took it, or try again what failed.")
-            if st.button("Segment it", key=f"route-{series.id}", type="primary"):
-                _order(
-                    lambda: api.route(series.id, here.project.slug, "routine"), "Asked the gateway for it."
-                )
-            if st.button("Urgently", key=f"stat-{series.id}"):
-                _order(lambda: api.route(series.id, here.project.slug, "stat"), "Asked the gateway for it.")
+        # A popover of its own for each series, and another, closed, once it was asked for: an open one must not pass to the next row.
+        n_asked = st.session_state.setdefault("studies_asked", 0)
+        with cell.popover("Segment", width="stretch", key=f"segment-{series.id}-{n_asked}"):
+            st.caption(
+                f"Segment these {series.n_instances} images in the project {plain(here.project.name)}, though no rule took them, or "
+                "again after they failed. The result goes where the rule of that project says, or nowhere."
+            )
+            thanks = "Asked the gateway to segment it: the series is among those in work then."
+            for label, priority in (("Segment it", "routine"), ("Urgently", "stat")):
+                kind: Literal["primary", "secondary"] = "primary" if priority == "routine" else "secondary"
+                if st.button(label, key=f"{priority}-{series.id}", type=kind):
+                    _order(partial(api.route, series.id, here.project.slug, priority), thanks)
+                    st.session_state["studies_asked"] = n_asked + 1
 
 
 def _is_refused(series: ReceivedSeries) -> bool:

@@ -35,6 +35,6 @@ class Cell:
 )
 def test_a_part_of_a_series_can_be_looked_at_only(code: str, offered: list[str]) -> None:
     cell = Cell()
-    series = SimpleNamespace(id="s", volume_id="v", mask_id="m", stage="ignored", code=code)
+    series = SimpleNamespace(id="s", volume_id="v", mask_id="m", stage="ignored", code=code, n_instances=3)
     studies._actions(None, places.here(), cell, series)  # type: ignore[arg-type]
     assert cell.offered == offered
