@@ -11,6 +11,8 @@ from segloop.errors import Unavailable
 from services.dicom_gateway.destinations import CStore
 from services.dicom_gateway.reads import limit
 
+_USER = 1
+"""Who refuses: the application itself, not its transport."""
 CONNECT_S, ASSOCIATE_S, ANSWER_S = 15.0, 30.0, 120.0
 """How long a peer may take to be reached, to accept an association, and to answer or take more of a message."""
 
@@ -41,10 +43,7 @@ def association(
             "destination_unavailable", f"{peer.name} can't be reached as the configuration says."
         ) from error
     if not found.is_established:
-        raise Unavailable(
-            "destination_unavailable",
-            f"{peer.name} can't be reached, or does not know {caller}. Check that it runs and that both sides are configured.",
-        )
+        raise Unavailable("destination_unavailable", f"{peer.name} {_why_not(found, peer, caller)}")
     limit(found)
     try:
         yield found, {str(context.abstract_syntax) for context in found.accepted_contexts}
@@ -55,3 +54,16 @@ def association(
     finally:
         if found.is_established:
             found.release()
+
+
+def _why_not(found: Association, peer: CStore, caller: str) -> str:
+    """Say why there is no association, and what to look at (PS3.8 9.3.4)."""
+    if not found.is_rejected:
+        return f"can't be reached at {peer.host} port {peer.port}, or speaks no DICOM there. Check that it runs, host, port and TLS."
+    answer = found.acceptor.primitive
+    reason = None if answer is None else (answer.result_source, answer.diagnostic)
+    if reason == (_USER, 3):
+        return f"does not know our AE title {caller}: enter it there, with this machine's address."
+    if reason == (_USER, 7):
+        return f"answers to another AE title than {peer.aet}: correct it in the configuration."
+    return "refused the association: it may be too busy, or not allow this machine. Look into its log."

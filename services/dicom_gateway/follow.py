@@ -127,7 +127,11 @@ class Follower:
             raise InvalidInput("nothing_received", "No file of this series could be kept; send it again.")
         if not entry.project:  # first it is said where it goes and how urgent it is
             entry = self._routed(entry, files)
-            text = "No rule takes this series."
+            text = (
+                f"The rule {entry.rule} leaves it alone."
+                if entry.rule
+                else f"No rule takes this series of {len(files)} images."
+            )
             return (
                 entry if entry.project else replace(entry, stage="ignored", code="not_routed", message=text)
             )

@@ -51,6 +51,9 @@ def open_popover(button: Locator, inside: Locator) -> None:
     """Open a popover; one that a page which is still being drawn closes again is opened once more."""
     expect(inside).to_have_count(0, timeout=30_000)  # the one before is gone
     for _ in range(8):
+        expect(button).to_have_count(
+            1, timeout=30_000
+        )  # a page that is being drawn shows the row before beside the new one
         button.click()
         try:
             inside.wait_for(timeout=5_000)

@@ -227,7 +227,8 @@ def test_sent_twice_or_by_two_ways_it_is_one_job_and_one_result(
         for _ in range(2):
             assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
             (entry,) = gateway.until(lambda found: all(one.stage == "done" for one in found), worker)
-        shutil.rmtree(gateway.spool.files(entry).parent)  # as if it had been forgotten
+        shutil.rmtree(gateway.spool.files(entry).parent)
+        gateway.begin(gateway.config)  # as if it had been forgotten
         assert storescu(tmp_path / "ct", gateway.config.port).returncode == 0
         (entry,) = gateway.until(lambda found: all(one.stage == "done" for one in found), worker)
         assert len(pacs.instances()) == 1

@@ -44,7 +44,7 @@ def require_any(there: Sequence[Label], form: Form) -> None:
     if not there:
         raise InvalidInput(
             "mask_empty",
-            f"No label is in this mask, and DICOM has no empty {form.noun}; nothing was found. Ask for a report instead.",
+            f"No label is in this mask, and DICOM has no empty {form.noun}; nothing was found. A report (pdf, sr) can say so.",
         )
 
 
