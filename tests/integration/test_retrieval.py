@@ -347,14 +347,9 @@ def test_a_part_that_failed_is_not_worked_on_once_all_of_it_is_coming(
     assert http.post(path, json={}).json()["code"] == "series_grew"
 
 
-def test_a_series_of_another_project_is_brought_into_this_one(
-    http: TestClient, settings: Settings, tmp_path: Path
-) -> None:
-    series = Series(tmp_path, "projects")
-    volume = send(http, series.archive).json()
-    report(http, series, "p-0", stage="done", volume_id=volume["id"], received_at="2026-11-30T16:00:00Z")
-    row = http.get("/v1/received-series").json()["items"][0]
-    other = http.post("/v1/projects", json={"slug": "other", "name": "Other"}).json()
+def another_project(http: TestClient, settings: Settings, slug: str) -> None:
+    """Make a project with a model in production; no job of it is run."""
+    other = http.post("/v1/projects", json={"slug": slug, "name": slug}).json()
     version = http.get("/v1/projects/default/model-versions").json()["items"][0]
     engine = open_engine(settings.database_url)
     with transaction(engine) as conn:  # the job only needs some version of its project
@@ -366,6 +361,16 @@ def test_a_series_of_another_project_is_brought_into_this_one(
             {"project": other["id"], "id": version["id"]},
         )
     engine.dispose()
+
+
+def test_a_series_of_another_project_is_brought_into_this_one(
+    http: TestClient, settings: Settings, tmp_path: Path
+) -> None:
+    series = Series(tmp_path, "projects")
+    volume = send(http, series.archive).json()
+    report(http, series, "p-0", stage="done", volume_id=volume["id"], received_at="2026-11-30T16:00:00Z")
+    row = http.get("/v1/received-series").json()["items"][0]
+    another_project(http, settings, "other")
     body = {"kind": "segment", "project_id": "other", "input": {"received_series_id": row["id"]}}
     waits = http.post("/v1/jobs", json=body)
     assert waits.status_code == 202, waits.text
@@ -384,6 +389,29 @@ def test_a_series_of_another_project_is_brought_into_this_one(
     assert job(http, waits.json()["id"])["state"] == "queued"
     report(http, series, "beside-1", stage="failed", code="dicom_gantry_tilt", **at)
     assert job(http, waits.json()["id"])["error"]["code"] == "dicom_gantry_tilt"
+
+
+def test_a_job_that_asked_while_another_project_had_the_series_under_way_gets_it_in_the_end(
+    http: TestClient, settings: Settings, tmp_path: Path
+) -> None:
+    series = Series(tmp_path, "under way")
+    at = {"received_at": "2026-11-30T16:00:00Z"}
+    report(http, series, "w-0", stage="closed", project="default", **at)
+    row = http.get("/v1/received-series").json()["items"][0]
+    another_project(http, settings, "third")
+    body = {"kind": "segment", "project_id": "third", "input": {"received_series_id": row["id"]}}
+    waits = http.post("/v1/jobs", json=body).json()
+    volume = send(http, series.archive).json()
+    report(http, series, "w-0", stage="segmenting", project="default", volume_id=volume["id"], **at)
+    assert claim(http) is None, "the other project is not through with it"
+    report(http, series, "w-0", stage="done", project="default", volume_id=volume["id"], **at)
+    order = claim(http)
+    assert (order["kind"], order["payload"]["project"], order["payload"]["job_id"]) == (
+        "route",
+        "third",
+        waits["id"],
+    )
+    assert order["payload"]["destinations"] == []
 
 
 def test_what_is_urgent_or_quick_is_handed_out_before_what_waits_long(

@@ -94,6 +94,8 @@ def _tell_held_jobs(conn: Connection, identities: IdentityStore | None, row: Any
         if row.volume_id is not None:
             if volumes_table.get(conn, row.volume_id).project_id == job.project_id:
                 hold.release(conn, job_id, volume_id=row.volume_id)
+            elif row.stage in ("done", "failed", "ignored"):  # the other project is through with it
+                retrieve.route_for_job(conn, identities, row, job, actor=actor)
         elif row.stage == "failed":
             hold.refuse(conn, job_id, code=row.code, message=row.message)
         elif row.stage == "ignored":
