@@ -15,11 +15,10 @@ Route = Literal["c-store", "stow-rs", "retrieve"]
 class Entry:
     """How a series came and how far it is; times in seconds since 1970.
 
-        `caller` is who sent it, or the source it was pulled from. `project`, `priority`, `outputs` and `destinations` are what a
-        rule or a person decided ("" and empty before). `job_id` given before there is a volume is followed instead of a new job. `n_instances` is
-    `n_instances` is
-        how many files there were, where they are no longer kept; `n_differing` how often one came again with other content before a
-        volume was made.
+    `caller` is who sent it, or the source it was pulled from. `project`, `priority`, `outputs` and `destinations` are what a
+    rule or a person decided ("" and empty before). `job_id` given before there is a volume is followed instead of a new job. `n_instances` is
+    how many files there were, where they are no longer kept; `n_differing` how often one came again with other content before a
+    volume was made.
     """
 
     key: str

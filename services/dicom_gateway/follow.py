@@ -64,13 +64,11 @@ class Follower:
                     with _noted(full):
                         changed = self._advance(entry) or changed
         # One at a time, when all else is done: it may take long, and an urgent one may be here by then.
-        if not changed:
-            for urgent in sorted(
-                uploads, key=lambda entry: entry.priority != "stat"
-            ):  # then the one longest here
-                with _noted(full):
-                    changed = self._advance(urgent)
-                    break
+        uploads.sort(key=lambda entry: entry.priority != "stat")  # then the one longest here
+        while uploads and not changed:
+            with _noted(full):  # the next where the first one's outcome can't be written
+                changed = self._advance(uploads.pop(0))
+                break
         if full:
             raise full[0]
         return changed

@@ -146,10 +146,8 @@ def _of_rule(
     files = sorted(spool.files(entry).glob("*.dcm"))
     header = pydicom.dcmread(files[0], stop_before_pixels=True)
     rule = config.rule_for(header, caller=entry.caller, n_slices=len(files))
-    if rule is None or rule.project not in (
-        None,
-        project,
-    ):  # where it sends is not for another project's results
+    # Where a rule sends is not for another project's results.
+    if rule is None or rule.project not in (None, project):
         return (), ()
     return rule.destinations, rule.outputs
 

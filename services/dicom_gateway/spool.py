@@ -90,9 +90,9 @@ class Spool:
             latest = self._states.latest(stem)
             file = None if latest is None else self.files(latest) / name
             if latest is not None and latest.stage == "failed" and latest.code == DIFFERS:
-                latest = self._begin(
-                    caller, stem, latest, route=route, afresh=True
-                )  # what is sent now counts
+                mixture, latest = latest, self._begin(caller, stem, latest, route=route, afresh=True)
+                text = "It was sent again, and another entry goes on with what came then."
+                self.write(replace(mixture, stage="ignored", code="series_grew", message=text))
             elif latest is not None and file is not None and file.exists():
                 if filecmp.cmp(file, draft, shallow=False):
                     if latest.stage == "failed":
@@ -293,8 +293,8 @@ class Spool:
         try:
             files = draft / FILES
             files.mkdir(parents=True, mode=0o700)
-            kept = None if afresh else earlier
-            linked = [] if kept is None else sorted(self.files(kept).glob("*.dcm"))
+            base = None if afresh else earlier
+            linked = [] if base is None else sorted(self.files(base).glob("*.dcm"))
             for file in linked:
                 (files / file.name).hardlink_to(file)
             for name, file in new.items():

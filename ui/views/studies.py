@@ -178,7 +178,7 @@ def _actions(
                 f"Segment these {series.n_instances} images in the project {plain(here.project.name)}, though no rule took them, or "
                 "again after they failed. The result goes where the rule of that project says, or nowhere."
             )
-            thanks = "Asked the gateway to segment it: the series is among those in work then."
+            thanks = 'Asked the gateway to segment it: the series moves to "Under way".'
             for label, priority in (("Segment it", "routine"), ("Urgently", "stat")):
                 kind: Literal["primary", "secondary"] = "primary" if priority == "routine" else "secondary"
                 if st.button(label, key=f"{priority}-{series.id}", type=kind):

@@ -167,23 +167,27 @@ class Reading:
             watch.cancel()
         return True
 
-    def output(self, name: str) -> BinaryIO | None:
-        """End the child's input and open a file of its output as soon as it is there; None where the child ended without.
+    def output(self, name: str) -> BinaryIO:
+        """End the child's input and open a file of its output as soon as it is there.
 
         What the child says at its end, by `finish`, decides whether the file is of any use.
 
         Raises:
-            InvalidInput: as `finish`, where it is no plain file.
+            InvalidInput, Unavailable: as `finish`, where the child ends without the file, or takes too long to make it.
         """
         self._end_input()
         end = time.monotonic() + self._limit_s
         while True:
-            is_last = self._child.poll() is not None or time.monotonic() > end
+            if time.monotonic() > end:
+                self._end_overdue()
+            has_ended = self._child.poll() is not None
             try:
                 return _open_plain(self._folder / "output", name)
             except FileNotFoundError:
-                if is_last:
-                    return None
+                if has_ended:
+                    self.finish()
+                    log.error("the reader of an upload said that all is well, and made nothing")
+                    raise _its_readers_fault() from None
             except OSError:
                 raise _is_no_file() from None
             time.sleep(LOOK_S)
@@ -274,13 +278,13 @@ def _open_plain(folder: Path, name: str) -> BinaryIO:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     at = os.open(folder, flags | os.O_DIRECTORY)
     try:
-        file = os.fdopen(os.open(name, flags, dir_fd=at), "rb")
+        descriptor = os.open(name, flags, dir_fd=at)
     finally:
         os.close(at)
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         raise OSError(errno.EINVAL, "no plain file")
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def _require_plain(folder: Path) -> None:

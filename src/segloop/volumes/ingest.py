@@ -65,22 +65,19 @@ def store_objects(
         InvalidInput, Unavailable: as `Reading.finish`; nothing is stored then.
     """
     prefix = f"volumes/{upload_id}-{secrets.token_hex(4)}"
-    digest, size, is_gzip = "", 0, False
     try:
         with _all_or_nothing(store, prefix):
-            file = reading.output(ORIGINAL)
-            if file is not None:
-                with file:
-                    is_gzip = file.read(2) == b"\x1f\x8b"
-                    file.seek(0)
-                    size = os.fstat(file.fileno()).st_size
-                    hashed = _Hashed(file)
-                    store.put(f"{prefix}/{ORIGINAL}", hashed, size)
-                digest = hashed.digest.hexdigest()
+            with reading.output(ORIGINAL) as file:
+                is_gzip = file.read(2) == b"\x1f\x8b"
+                file.seek(0)
+                size = os.fstat(file.fileno()).st_size
+                hashed = _Hashed(file)
+                store.put(f"{prefix}/{ORIGINAL}", hashed, size)
             found = reading.finish()
     except BaseException:
         reading.give_up()
         raise
+    digest = hashed.digest.hexdigest()
     headers = folder / HEADERS
     kept, identity, content = (headers.read_bytes() if headers.exists() else None), None, digest
     if kept is not None:

@@ -194,6 +194,9 @@ def test_of_a_series_whose_images_came_twice_with_other_content_nothing_is_made_
     for instance, body in (("1.2.2", b"two"), ("1.2.1", b"one")):
         assert spool.store("A", "1.2", instance, body)
     (whole,) = (entry for entry in spool.entries() if entry.stage == "receiving")
+    with pytest.raises(Conflict) as gone:  # nobody can have the mixture segmented beside it
+        route(Config(), spool, {"series": mixture.key, "project": "neck", "destinations": []})
+    assert gone.value.code == "series_grew"
     spool.write(replace(whole, stage="closed", project="neck"))
     works.step()
     assert [sorted(files) for files in api.uploaded] == [["one", "two"]]

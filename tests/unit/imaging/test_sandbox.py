@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -198,10 +199,29 @@ def test_what_a_child_makes_is_there_to_be_read_before_the_child_has_ended(tmp_p
 def test_a_child_that_makes_nothing_says_why_in_the_end(tmp_path: Path) -> None:
     (tmp_path / "input").write_bytes(b"these are notes")
     reading = Sandbox(memory_bytes=2 * GIB, limit_s=60).begin("volume", tmp_path)
-    assert reading.output("original") is None
     with pytest.raises(InvalidInput) as refused:
-        reading.finish()
+        reading.output("original")
     assert refused.value.code == "not_nifti"
+
+
+def test_a_child_that_says_all_is_well_and_made_nothing_is_not_believed(tmp_path: Path) -> None:
+    reading = Sandbox(memory_bytes=2 * GIB, limit_s=60).begin(
+        "volume", _input(tmp_path, np.zeros((4, 4, 4), np.int16))
+    )
+    reading._child.wait()
+    (tmp_path / "output/original").unlink()
+    with pytest.raises(InvalidInput) as refused:
+        reading.output("original")
+    assert refused.value.code == "parse_failed"
+
+
+def test_a_child_that_takes_too_long_to_make_anything_is_ended(tmp_path: Path) -> None:
+    reading = Sandbox(memory_bytes=2 * GIB, limit_s=1).begin("series", tmp_path)
+    os.kill(reading._child.pid, signal.SIGSTOP)
+    with pytest.raises(InvalidInput) as refused:
+        reading.output("original")
+    assert refused.value.code == "parse_failed" and "took more than" in refused.value.message
+    assert reading._child.poll() is not None
 
 
 @pytest.mark.parametrize("kind", ["link", "link above", "pipe", "folder"])

@@ -86,7 +86,7 @@ def write_nifti(path: Path, series: Series, ready: Slices | None = None) -> str:
             is_packed = known is not None and values.dtype == np.int16
             yield values.data, known.packed if known is not None and is_packed else pack(values.data)
 
-    draft = path.parent.with_suffix(".draft")
+    draft = path.with_name(f"{path.name}.draft")
     with draft.open("wb") as file:
         write_gzip(file, pieces())
     draft.rename(path)  # who waits for it goes on while the rest is done
